@@ -1,0 +1,121 @@
+"""Everything torc raises on purpose. Anything else that escapes is a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TorcError(Exception):
+    """something went wrong"""
+
+    exit_code = 1
+    code = "internal"
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or ""))
+        self.hint = hint
+
+
+class UsageError(TorcError):
+    """wrong usage"""
+
+    exit_code = 2
+    code = "usage"
+
+
+class BadValue(UsageError):
+    """a value is not what it has to be"""
+
+    code = "invalid"
+
+
+class InvalidConfig(UsageError):
+    """the configuration is not valid"""
+
+    code = "invalid_config"
+
+
+class InvalidSpec(UsageError):
+    """the workflow specification is not valid"""
+
+    code = "invalid_spec"
+
+
+class PluginError(TorcError):
+    """a plugin could not be loaded, or two plugins offer the same name"""
+
+    exit_code = 2
+    code = "plugin"
+
+
+class UnknownProvider(UsageError):
+    """no installed plugin offers what was asked for"""
+
+    code = "unknown_provider"
+
+
+class NotFound(TorcError):
+    """no such record"""
+
+    exit_code = 5
+    code = "not_found"
+
+
+class Conflict(TorcError):
+    """the present state does not allow this"""
+
+    exit_code = 3
+    code = "conflict"
+
+
+class Invalid(TorcError):
+    """a store refused what it was asked to do"""
+
+    exit_code = 2
+    code = "invalid"
+
+
+class Forbidden(TorcError):
+    """not allowed"""
+
+    exit_code = 6
+    code = "forbidden"
+
+
+class Unavailable(TorcError):
+    """the store or the server cannot be reached"""
+
+    exit_code = 4
+    code = "unavailable"
+
+
+class Fenced(TorcError):
+    """another runner has taken the place of this one"""
+
+    exit_code = 4
+    code = "fenced"
+
+
+class Owned(Unavailable):
+    """another process owns this database; `address` tells how to reach it, empty when it says nothing"""
+
+    def __init__(self, message: str, address: dict[str, str]) -> None:
+        super().__init__(message)
+        self.address = address
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: `; did you mean 'x'?`, or nothing."""
+    close = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+ERRORS: dict[str, type[TorcError]] = {
+    kind.__name__: kind
+    for kind in (
+        TorcError, UsageError, BadValue, InvalidConfig, InvalidSpec, PluginError, UnknownProvider,
+        NotFound, Conflict, Invalid, Forbidden, Unavailable, Fenced,
+    )
+}  # fmt: skip
+"""Every error by its name, for those who carry errors over a wire."""

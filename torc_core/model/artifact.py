@@ -1,0 +1,80 @@
+"""What jobs read and write, and the relations that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torc_core.model.ids import FileId, JobId, UserDataId, WorkflowId
+from torc_core.model.plan import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file by name and path; the fingerprint is what was last seen: seconds since 1970, bytes."""
+
+    id: FileId = FileId(0)
+    workflow_id: WorkflowId
+    name: str
+    path: str
+    identifier: str | None = None
+    st_mtime: float | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What a file looked like: modification time in seconds since 1970, size in bytes; None: it was not there."""
+
+    file: FileId
+    st_mtime: float | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserData:
+    """A JSON value by name; `has_data` tells a stored null from nothing."""
+
+    id: UserDataId = UserDataId(0)
+    workflow_id: WorkflowId
+    name: str
+    data: Json = None
+    has_data: bool = False
+    is_ephemeral: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDependency:
+    """One job waits for another."""
+
+    workflow_id: WorkflowId
+    job_id: JobId
+    job_name: str
+    depends_on_job_id: JobId
+    depends_on_job_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """A file between the job that writes it and one that reads it; None where there is no such job."""
+
+    workflow_id: WorkflowId
+    file_id: FileId
+    file_name: str
+    file_path: str
+    producer_job_id: JobId | None
+    producer_job_name: str | None
+    consumer_job_id: JobId | None
+    consumer_job_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobUserData:
+    """A user data record between the job that writes it and one that reads it."""
+
+    workflow_id: WorkflowId
+    user_data_id: UserDataId
+    user_data_name: str
+    producer_job_id: JobId | None
+    producer_job_name: str | None
+    consumer_job_id: JobId | None
+    consumer_job_name: str | None

@@ -1,0 +1,154 @@
+"""Workflows, their totals, and the things they declare besides jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torc_core.model.artifact import Fingerprint
+from torc_core.model.ids import ActionId, HandlerId, JobId, SchedulerId, WorkflowId
+from torc_core.model.plan import Json
+from torc_core.model.status import ENDED, JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A workflow and its state; `created_at` in milliseconds since 1970, UTC."""
+
+    id: WorkflowId
+    name: str
+    user: str
+    description: str | None = None
+    project: str | None = None
+    metadata: Mapping[str, Json] | None = None
+    created_at: int = 0
+    run_id: int = 0
+    is_canceled: bool = False
+    is_archived: bool = False
+    env: Mapping[str, str] | None = None
+    execution_config: Mapping[str, Json] | None = None
+    resource_monitor_config: Mapping[str, Json] | None = None
+    slurm_defaults: Mapping[str, Json] | None = None
+    dynamic_jobs: Mapping[str, Json] | None = None
+    notify: Sequence[Mapping[str, Json]] | None = None
+    report: bool = False
+    api_access: str = "edit"
+    use_pending_failed: bool = False
+    enable_ro_crate: bool = False
+    retry_on_node_loss: int = 0
+    compute_node_wait_for_new_jobs_seconds: int = 90
+    compute_node_ignore_workflow_completion: bool = False
+    compute_node_wait_for_healthy_database_minutes: int = 20
+    compute_node_min_time_for_new_jobs_seconds: int = 300
+    compute_node_expiration_buffer_seconds: int | None = None
+    submission_directory: str | None = None
+    source_path: str | None = None
+    source_digest: str | None = None
+    uses_gpus: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How far a workflow is, in one snapshot (`observability.md` §1).
+
+    Parameters
+    ----------
+    counts
+        Jobs by status; statuses without jobs may be missing.
+    exec_minutes
+        Sum over the current results.
+    first_start, last_end
+        Milliseconds since 1970, of the current run.
+    failures
+        Failed jobs by kind of reason: the part of `reason` before the first colon.
+    """
+
+    workflow: Workflow
+    counts: Mapping[JobStatus, int] = field(default_factory=dict)
+    active_nodes: int = 0
+    exec_minutes: float = 0.0
+    first_start: int | None = None
+    last_end: int | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All jobs."""
+        return sum(self.counts.values())
+
+    @property
+    def done(self) -> int:
+        """Jobs that have ended or are disabled."""
+        return sum(self.counts.get(status, 0) for status in (*ENDED, JobStatus.DISABLED))
+
+    @property
+    def initialized(self) -> bool:
+        """No job waits to be initialised; an empty workflow is initialised by its first run."""
+        return self.workflow.run_id > 0 and not self.counts.get(JobStatus.UNINITIALIZED)
+
+    @property
+    def complete(self) -> bool:
+        """Canceled, or nothing is left to do (`engine.md` §4)."""
+        return self.workflow.is_canceled or (self.initialized and self.done == self.total)
+
+    @property
+    def good(self) -> bool:
+        """Every job completed or is disabled, and nobody canceled."""
+        fine = self.counts.get(JobStatus.COMPLETED, 0) + self.counts.get(JobStatus.DISABLED, 0)
+        return not self.workflow.is_canceled and fine == self.total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureHandler:
+    """Which exit codes are tried again, and how."""
+
+    id: HandlerId = HandlerId(0)
+    workflow_id: WorkflowId
+    name: str
+    rules: Sequence[Mapping[str, Json]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmScheduler:
+    """How allocations are asked for; `fields` as in `workflow-spec.md` §10.1."""
+
+    id: SchedulerId = SchedulerId(0)
+    workflow_id: WorkflowId
+    name: str
+    fields: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Something to do at a moment of the workflow."""
+
+    id: ActionId = ActionId(0)
+    workflow_id: WorkflowId
+    trigger_type: str
+    action_type: str
+    config: Mapping[str, Json]
+    jobs: Sequence[JobId] = ()
+    trigger_mode: str = "all"
+    persistent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Initialize:
+    """How a workflow is to be initialised (`engine.md` §6.2, §6.3).
+
+    Parameters
+    ----------
+    only_uninitialized
+        The partial form: jobs in status uninitialized, and all that is downstream of them.
+    clear_ephemeral
+        Ephemeral user data goes back to its first value.
+    force
+        Go on although jobs are live or inputs are missing.
+    fingerprints
+        What the required files look like.
+    """
+
+    only_uninitialized: bool = False
+    clear_ephemeral: bool = True
+    force: bool = False
+    fingerprints: Sequence[Fingerprint] = ()

@@ -1,0 +1,339 @@
+"""What a plugin must be able to do, one protocol per role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar, runtime_checkable
+
+from torc_core.model import (
+    Assignment,
+    Ending,
+    File,
+    Initialize,
+    Job,
+    JobId,
+    JobUsage,
+    NewJob,
+    NewNode,
+    Node,
+    NodeId,
+    Offer,
+    Orders,
+    Page,
+    Plan,
+    Progress,
+    Query,
+    Totals,
+    Turn,
+    Usage,
+    UserData,
+    Verdict,
+    Workflow,
+    WorkflowId,
+)
+
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    """Time and chance, so that tests and the simulator own both."""
+
+    def now(self) -> int:
+        """Milliseconds since 1970, UTC: for display and records, never for durations."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward, also while the host sleeps."""
+        ...
+
+    def uuid(self) -> str:
+        """A fresh random UUID."""
+        ...
+
+
+class Queue(Protocol):
+    """The part of a store that a runner needs."""
+
+    @property
+    def server_id(self) -> str:
+        """Which store this is: a UUID made when it was created."""
+        ...
+
+    def join(self, node: NewNode) -> Node:
+        """Register a runner; the same epoch again gives the same node."""
+        ...
+
+    def turn(self, turn: Turn) -> Orders:
+        """Endings, starts, give-back, beat, claim: one transaction, in this order.
+
+        A turn that carries nothing but an offer is held up to `wait_ms` while there is nothing to give and
+        nothing to order; the next turn of the same node, a cancel or the end of the workflow ends the wait.
+
+        Raises
+        ------
+        Fenced
+            If a newer epoch has replaced the turn's.
+        """
+        ...
+
+    def leave(self, node: NodeId, usage: Usage | None) -> None:
+        """The runner goes: what it still holds unstarted is ready again."""
+        ...
+
+
+class Catalog(Protocol):
+    """Records, without verbs."""
+
+    def get(self, kind: type[R], id: int) -> R:
+        """One record.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        ...
+
+    def find(self, kind: type[R], query: Query) -> Page[R]:
+        """Records of a kind, a page of them.
+
+        Raises
+        ------
+        Invalid
+            If a field cannot be filtered or sorted by; the message lists those that can.
+        """
+        ...
+
+    def add(self, records: Sequence[R]) -> Sequence[R]:
+        """Add files, user data, requirements or events; the answer carries their ids."""
+        ...
+
+    def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
+        """Change fields of a record (`engine.md` §8.7)."""
+        ...
+
+    def remove(self, kind: type[R], ids: Sequence[int]) -> int:
+        """Remove records; the number that were there."""
+        ...
+
+
+class Control(Protocol):
+    """What people do to workflows."""
+
+    def create(self, plan: Plan, user: str) -> Workflow:
+        """Create all of a plan, or nothing."""
+        ...
+
+    def add_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
+        """Add jobs, uninitialized, to one workflow; refused while jobs are pending or running."""
+        ...
+
+    def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
+        """How far workflows are; in the order asked for."""
+        ...
+
+    def required_files(self, workflow: WorkflowId) -> Sequence[File]:
+        """Files that have to exist: read by a job and produced by none, and outputs of completed jobs."""
+        ...
+
+    def missing_user_data(self, workflow: WorkflowId) -> Sequence[UserData]:
+        """User data that a job reads, nobody produces, and that has no value."""
+        ...
+
+    def initialize(self, workflow: WorkflowId, how: Initialize) -> Progress:
+        """Start a new run: jobs become ready or blocked (`engine.md` §6.2)."""
+        ...
+
+    def claim(self, workflow: WorkflowId, offer: Offer) -> Sequence[Assignment]:
+        """Take ready jobs without being a node (unfenced, `engine.md` §7)."""
+        ...
+
+    def start(self, job: JobId, run_id: int, node: NodeId | None) -> Verdict:
+        """An unfenced start (`engine.md` §8.1)."""
+        ...
+
+    def finish(self, workflow: WorkflowId, endings: Sequence[Ending]) -> Sequence[Verdict]:
+        """Record endings and release, or cancel, the jobs that waited (`engine.md` §5.4, §8.2).
+
+        Raises
+        ------
+        Invalid, Conflict
+            Only for a batch of one: why it was refused. In larger batches a refused ending is `stale`.
+        """
+        ...
+
+    def resume(self, workflow: WorkflowId, dead: Sequence[NodeId]) -> Progress:
+        """Make ready again what runners that are known to be dead left behind (`engine.md` §8.4)."""
+        ...
+
+    def cancel(self, workflow: WorkflowId, reason: str | None = None) -> Progress:
+        """Cancel a workflow (`engine.md` §8.6). Idempotent."""
+        ...
+
+    def stop(self, jobs: Sequence[JobId], *, terminate: bool = False, reason: str | None = None) -> Progress:
+        """Cancel or terminate single jobs (`engine.md` §8.6)."""
+        ...
+
+    def delete(self, workflow: WorkflowId, *, force: bool = False) -> None:
+        """Delete a workflow and all that belongs to it (`engine.md` §17).
+
+        Raises
+        ------
+        Conflict
+            If jobs are pending or running and `force` is not given.
+        """
+        ...
+
+
+class Store(Catalog, Control, Queue, Protocol):
+    """Where workflows live."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A store in this process that other processes can only reach through us."""
+
+    def publish(self, address: Mapping[str, str]) -> None:
+        """Tell other processes on this host where the store is served."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A process to start.
+
+    Parameters
+    ----------
+    env
+        The whole environment, marker included.
+    stdout, stderr
+        Paths of plain files; None: nowhere. Equal paths: one file, appended.
+    mark
+        The value of `TORC_MARK`, by which its processes are found wherever they hide.
+    """
+
+    job: JobId
+    attempt_id: int
+    command: str
+    script: str | None
+    env: Mapping[str, str]
+    cwd: str
+    stdout: str | None
+    stderr: str | None
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """A process of ours has ended, or could not be started.
+
+    Parameters
+    ----------
+    return_code
+        The exit status, or minus the number of the signal that killed it.
+    seconds
+        From fork to reap.
+    error
+        Why it could not be started: `spawn_failed: E2BIG`, `output_unwritable: EACCES`; None: it was.
+    """
+
+    job: JobId
+    return_code: int
+    seconds: float = 0.0
+    usage: JobUsage = JobUsage()
+    error: str | None = None
+
+
+class Executor(Protocol):
+    """Turns claimed jobs into processes on this node."""
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Start processes; one that cannot be started is told by `wait`, never by an exception."""
+        ...
+
+    def wait(self, timeout: float | None) -> Sequence[Exit]:
+        """Sleep until processes ended, `wake` was called or the time (seconds) is over; those that ended."""
+        ...
+
+    def wake(self) -> None:
+        """End a `wait`, now or next; callable from any thread and from a signal handler."""
+        ...
+
+    def signal(self, job: JobId, signal: int) -> None:
+        """Send a signal to the job's process group; no effect when it has ended."""
+        ...
+
+    def kill(self, jobs: Sequence[JobId]) -> None:
+        """Kill whole trees: group, session, descendants and whatever carries the mark, until none is left."""
+        ...
+
+    def close(self) -> None:
+        """Let go of descriptors."""
+        ...
+
+
+class AllocationState(StrEnum):
+    """Where something that a launcher submitted is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """Run `command` on `nodes` machines; the command is a torc runner, never a job."""
+
+    command: Sequence[str]
+    nodes: int = 1
+    name: str = "torc"
+
+
+class Launcher(Protocol):
+    """Starts runners somewhere: here, under a batch system, on other hosts."""
+
+    def submit(self, request: LaunchRequest) -> Sequence[str]:
+        """Start it; the ids by which to ask for it."""
+        ...
+
+    def status(self, ids: Sequence[str]) -> Mapping[str, AllocationState]:
+        """Where they are; an unknown id has ended."""
+        ...
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """End them; an unknown id is ignored."""
+        ...
+
+
+class Monitor(Protocol):
+    """Measures what jobs use while they run."""
+
+    def watch(self, job: JobId, pid: int) -> None:
+        """Measure this job from now on."""
+        ...
+
+    def sample(self) -> None:
+        """Look at every watched job once."""
+        ...
+
+    def unwatch(self, job: JobId) -> JobUsage:
+        """Stop, and say what was seen."""
+        ...
+
+
+class Server(Protocol):
+    """Serves a store to other processes."""
+
+    def start(self) -> Mapping[str, str]:
+        """Serve in the background; the addresses by kind, such as `{"socket": "/run/…"}`."""
+        ...
+
+    def close(self) -> None:
+        """Stop serving."""
+        ...

@@ -1,0 +1,91 @@
+"""What hooks yield: a name, a line for the user, and how to open the real thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
+from torc_core.spec.document import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSettings:
+    """For providers with nothing to configure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """The face of everything that can be chosen by name.
+
+    Parameters
+    ----------
+    settings
+        A frozen dataclass; every field has a default and `metadata={"help": …}`. From it come the configuration
+        table `[<kind>s.<name>]`, its environment variables and its page in the reference.
+    """
+
+    name: str
+    summary: str
+    settings: type[Any] = NoSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreProvider(Provider):
+    """A store, chosen by URL scheme: the name *is* the scheme. `open(url, settings, clock)`.
+
+    `open` raises `Owned` when another process of this host serves the store.
+    """
+
+    open: Callable[[str, Any, Clock], Store]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerProvider(Provider):
+    """A way to serve a store. `open(store, settings)`; `owner`: a `torc run` on an embedded store starts it too."""
+
+    open: Callable[[Store, Any], Server]
+    owner: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorProvider(Provider):
+    """A way to turn a job into a process on this node."""
+
+    open: Callable[[Any], Executor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherProvider(Provider):
+    """A way to start runners."""
+
+    open: Callable[[Any], Launcher]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorProvider(Provider):
+    """A way to measure jobs."""
+
+    open: Callable[[Any], Monitor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecFormat:
+    """A way to write a workflow down.
+
+    Parameters
+    ----------
+    suffixes
+        With the dot, lower case; the first is the usual one.
+    load
+        Text to a document; raises `Complaints` (`torc_core.spec.complaint`).
+    dump
+        A tree of plain values to text, so that `load(dump(tree)).tree == tree`.
+    """
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]
+    load: Callable[[str], Document]
+    dump: Callable[[Mapping[str, Any]], str]

@@ -1,0 +1,63 @@
+"""What is wrong with a document, in sentences that say where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torc_core.errors import InvalidSpec
+from torc_core.spec.document import Path
+
+SHOWN = 100
+"""At most so many complaints are printed; JSON has all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """One thing that is wrong (`error`) or suspicious (`warning`) (`workflow-spec.md` §17.2).
+
+    Parameters
+    ----------
+    code
+        One of `workflow-spec.md` §17.3.
+    path
+        Place in the document as written, before expansion.
+    about
+        The expanded name, such as `job 'eval_7'`, when a template is meant.
+    line, column
+        From 1; 0 when not known.
+    """
+
+    severity: str
+    code: str
+    message: str
+    path: Path = ()
+    about: str | None = None
+    hint: str | None = None
+    file: str = "-"
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        place = path_text(self.path) + (f" ({self.about})" if self.about else "")
+        return where + (f"{place}: " if place else "") + self.message
+
+
+def path_text(path: Path) -> str:
+    """Write a path as `jobs[3].depends_on[0]`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+class Complaints(InvalidSpec):
+    """the document is not valid"""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        self.complaints = tuple(complaints)
+        lines = [str(complaint) for complaint in self.complaints[:SHOWN]]
+        if len(self.complaints) > SHOWN:
+            lines.append(f"… and {len(self.complaints) - SHOWN} more")
+        super().__init__("\n".join(lines))
