@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar, runtime_checkable
@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from torc_core.model import (
     Assignment,
     Ending,
+    Event,
     File,
     Initialize,
     Job,
@@ -204,54 +205,86 @@ class Shared(Protocol):
         ...
 
 
+@runtime_checkable
+class Listening(Protocol):
+    """A store in this process that tells what it has committed."""
+
+    def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
+        """Call `callback` after each commit that stored events, with all of them, outside of any lock or transaction.
+
+        Called at most once per store and only when somebody listens; `callback` never raises.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A process to start.
 
     Parameters
     ----------
-    env
-        The whole environment, marker included.
+    command, script
+        What the user wrote (`runner.md` §5.1); `script` is the invocation script.
+    base, env
+        The environment: `base` is the same object for all tasks of a runner, so that an executor can prepare it
+        once; `env` comes on top and wins.
     stdout, stderr
-        Paths of plain files; None: nowhere. Equal paths: one file, appended.
+        Absolute paths of files to create; None: nowhere. Equal paths: one file, appended.
+    files
+        Absolute path without suffix, for further files of the attempt.
     mark
         The value of `TORC_MARK`, by which its processes are found wherever they hide.
+    daemons
+        Leave alone what the job leaves running.
     """
 
     job: JobId
     attempt_id: int
     command: str
     script: str | None
+    base: Mapping[str, str]
     env: Mapping[str, str]
     cwd: str
     stdout: str | None
     stderr: str | None
+    files: str
     mark: str
+    daemons: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """A process of ours has ended, or could not be started.
+    """A job's process has ended and its tree is gone, or it could not be started.
 
     Parameters
     ----------
     return_code
         The exit status, or minus the number of the signal that killed it.
     seconds
-        From fork to reap.
+        From fork to reap of the main process.
+    leftovers
+        How many processes it left running, which have been ended since.
     error
         Why it could not be started: `spawn_failed: E2BIG`, `output_unwritable: EACCES`; None: it was.
+    lost
+        Nobody saw the end: what watched the process died, and the process was killed.
     """
 
     job: JobId
     return_code: int
     seconds: float = 0.0
     usage: JobUsage = JobUsage()
+    leftovers: int = 0
     error: str | None = None
+    lost: bool = False
 
 
 class Executor(Protocol):
-    """Turns claimed jobs into processes on this node."""
+    """Turns claimed jobs into processes on this node.
+
+    All but `wake` is called by one thread. A job is known by its id from `start` until `wait` has told its end;
+    until then the id is not started again.
+    """
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Start processes; one that cannot be started is told by `wait`, never by an exception."""
@@ -270,11 +303,20 @@ class Executor(Protocol):
         ...
 
     def kill(self, jobs: Sequence[JobId]) -> None:
-        """Kill whole trees: group, session, descendants and whatever carries the mark, until none is left."""
+        """Kill whole trees: group, session, descendants and whatever carries the mark, until none is left.
+
+        Returns at once; the ends are told by `wait`, at most some seconds later.
+        """
+        ...
+
+    def sweep(self, prefix: str) -> int:
+        """Kill what dead runners left on this node: every process whose mark begins with `prefix` and whose
+        `TORC_RUNNER` (`pid.start`) names no living process. Returns, when they are gone, how many there were.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of descriptors."""
+        """Kill what still runs, and let go of processes and descriptors."""
         ...
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
-from torc_core.spec.document import Document
+if TYPE_CHECKING:
+    from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
+    from torc_core.spec.document import Document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

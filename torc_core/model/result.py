@@ -36,6 +36,8 @@ class Ending:
         Milliseconds since 1970, by the runner's clock.
     outputs
         Fingerprints of the declared output files, after a completed end.
+    leftovers
+        How many processes the job left running; more than none is worth an event `leftover_processes`.
     """
 
     job: JobId
@@ -50,6 +52,7 @@ class Ending:
     node: NodeId | None = None
     usage: JobUsage = JobUsage()
     outputs: Sequence[Fingerprint] = ()
+    leftovers: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from torc_core.errors import InvalidSpec
-from torc_core.spec.document import Path
+from torc_core.spec.document import Path, Position
 
 SHOWN = 100
 """At most so many complaints are printed; JSON has all."""
@@ -61,3 +61,40 @@ class Complaints(InvalidSpec):
         if len(self.complaints) > SHOWN:
             lines.append(f"… and {len(self.complaints) - SHOWN} more")
         super().__init__("\n".join(lines))
+
+
+class Report:
+    """Complaints as they are found; one sentence about one place is kept once, however many copies share it."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Path, str], Complaint] = {}
+        self.failed = False
+
+    def error(
+        self, code: str, path: Path, message: str, *, about: str | None = None, hint: str | None = None
+    ) -> None:
+        """Note something that forbids the workflow."""
+        self.failed = True
+        self._note("error", code, path, message, about, hint)
+
+    def warning(self, code: str, path: Path, message: str, *, about: str | None = None) -> None:
+        """Note something that the user should look at."""
+        self._note("warning", code, path, message, about, None)
+
+    def sorted(self, file: str, locate: Callable[[Path], Position]) -> tuple[Complaint, ...]:
+        """All of them with file, line and column, in the order of the document."""
+        places: dict[Path, Position] = {}
+        placed = []
+        for complaint in self._found.values():
+            at = places.get(complaint.path) or places.setdefault(complaint.path, locate(complaint.path))
+            placed.append(replace(complaint, file=file, line=at.line, column=at.column))
+        return tuple(sorted(placed, key=lambda complaint: (complaint.line, complaint.column)))
+
+    def _note(
+        self, severity: str, code: str, path: Path, message: str, about: str | None, hint: str | None
+    ) -> None:
+        key = (code, path, message)
+        if key not in self._found:
+            self._found[key] = Complaint(
+                severity=severity, code=code, message=message, path=path, about=about, hint=hint
+            )

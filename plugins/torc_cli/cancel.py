@@ -1,0 +1,90 @@
+"""`torc cancel`: stop workflows."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from torc_cli.execute.processes import alive_nodes
+from torc_cli.output.answer import Outcome, refuse_csv
+from torc_cli.selector import confirm, workflows
+from torc_cli.standing import state
+from torc_core.errors import Conflict, TorcError
+from torc_core.given import Given
+from torc_core.model import JobStatus, Json, WorkflowId
+from torc_core.protocols import Store
+from torc_core.session import Session
+
+LOOK_SECONDS = 0.1
+
+
+def cancel(
+    *workflow: str,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], alias="--no-prompts", negative="")] = False,
+    reason: str | None = None,
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    session: Given,
+) -> Outcome:
+    """Cancel workflows: their running jobs are stopped, and no further job starts.
+
+    Parameters
+    ----------
+    workflow
+        Ids, ranges such as `10-20`, or `last`.
+    yes
+        Do not ask.
+    reason
+        Why, for the record.
+    wait
+        Come back only when no process of it runs any more.
+    """
+    refuse_csv(session)
+    chosen = workflows(session, workflow)
+    store = session.store()
+    open_ones = []
+    for totals in store.totals(chosen):
+        if not totals.complete:
+            open_ones.append(totals.workflow.id)
+        elif len(chosen) == 1:
+            raise Conflict(f"workflow {totals.workflow.id} is {state(totals)}; there is nothing to cancel")
+        else:
+            session.warn(f"workflow {totals.workflow.id} is {state(totals)}; there is nothing to cancel")
+    if not open_ones:
+        raise Conflict("all of these workflows are complete; there is nothing to cancel")
+    if session.interactive:
+        confirm(session, f"Cancel {named(open_ones)}?", yes)
+    canceled, errors = 0, []
+    for number in open_ones:
+        try:
+            canceled += store.cancel(number, reason).moved.get(JobStatus.CANCELED.label, 0)
+        except TorcError as error:
+            if len(open_ones) == 1:
+                raise
+            errors.append({"workflow_id": number, "message": str(error)})
+    if wait:
+        for number in open_ones:
+            wait_until_nothing_runs(session, store, number)
+    extra: dict[str, Json] = {"canceled_jobs": canceled, "canceled_slurm_jobs": [], "errors": errors}
+    if len(open_ones) > 1:
+        extra["workflow_ids"] = list(open_ones)
+    return Outcome(
+        message=f"Canceled {named(open_ones)} ({canceled} job{'' if canceled == 1 else 's'} stopped)",
+        workflow_id=open_ones[0] if len(open_ones) == 1 else None,
+        extra=extra,
+        status="partial_success" if errors else "success",
+        exit_code=1 if errors else 0,
+    )
+
+
+def wait_until_nothing_runs(session: Session, store: Store, workflow: WorkflowId) -> None:
+    """Come back when every runner of a workflow has left or is known to be dead."""
+    pause = threading.Event()
+    while alive_nodes(store, workflow):
+        pause.wait(LOOK_SECONDS)
+
+
+def named(numbers: list[WorkflowId]) -> str:
+    """`workflow 3`, or `workflows 3, 4`."""
+    return f"workflow{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"

@@ -1,0 +1,69 @@
+"""`torc completions`: what a shell needs to complete commands, options and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from torc_core.given import Answer, Given
+
+Shell = Literal["bash", "zsh", "fish", "powershell"]
+
+NEXT = {
+    "bash": "start a new shell, or: source {path}",
+    "zsh": "put 'fpath=({folder} $fpath)' before compinit in ~/.zshrc and start a new shell",
+    "fish": "start a new shell",
+    "powershell": "put '. {path}' into your profile and start a new shell",
+}
+"""What is left to do after the script was written."""
+
+
+def completions_of(app: App) -> Callable[..., Answer]:
+    """The command for this program: the script is made from its commands, those of plugins included."""
+
+    def completions(
+        shell: Shell, /, *, install: Annotated[bool, Parameter(negative="")] = False, session: Given
+    ) -> Answer:
+        """Print or install the completion script of a shell.
+
+        Parameters
+        ----------
+        shell
+            Which shell.
+        install
+            Write the script where the shell looks for it, instead of printing it.
+        """
+        from torc_cli.output.answer import Outcome, Text, refuse_csv
+
+        if not install:
+            return Text(text=app.generate_completion(shell=shell, prog_name="torc"))
+        refuse_csv(session)
+        path = written(app, shell)
+        return Outcome(
+            message=f"Wrote {path}",
+            extra={"path": path, "shell": shell},
+            hint=NEXT[shell].format(path=path, folder=path.rpartition("/")[0]),
+        )
+
+    return completions
+
+
+def written(app: App, shell: Shell) -> str:
+    """Write the script into the user's completion folder, and say where.
+
+    Raises
+    ------
+    Conflict
+        If the folder cannot be written to.
+    """
+    from torc_core.errors import Conflict
+
+    try:
+        return str(app.install_completion(shell=shell, add_to_startup=False))
+    except OSError as error:
+        said = (error.strerror or "error").lower()
+        raise Conflict(
+            f"cannot write '{error.filename}': {said}; print the script instead, without --install"
+        ) from error

@@ -1,0 +1,51 @@
+"""Which jobs, files and user data a job is related to, asked of the store in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torc_cli.output.records import Item, job_item
+from torc_core.model import Job, JobDependency, JobFile, JobUserData, Query, WorkflowId
+from torc_core.protocols import Store
+
+AT_ONCE = 500
+"""Ids in one question."""
+
+ALL = 2**31
+"""No limit."""
+
+
+def blockers_of(store: Store, job: Job) -> Sequence[Job]:
+    """The jobs that a job waits for, whatever their status, by id."""
+    query = Query(workflow=job.workflow_id, where={"job_id": job.id}, limit=ALL)
+    wanted = [int(pair.depends_on_job_id) for pair in store.find(JobDependency, query).items]
+    found: list[Job] = []
+    for part in _parts(wanted):
+        found += store.find(Job, Query(workflow=job.workflow_id, where={"id": part}, limit=ALL)).items
+    return found
+
+
+RELATIONS: Sequence[tuple[str, type[Any], str, str]] = (
+    ("depends_on_job_ids", JobDependency, "job_id", "depends_on_job_id"),
+    ("input_file_ids", JobFile, "consumer_job_id", "file_id"),
+    ("output_file_ids", JobFile, "producer_job_id", "file_id"),
+    ("input_user_data_ids", JobUserData, "consumer_job_id", "user_data_id"),
+    ("output_user_data_ids", JobUserData, "producer_job_id", "user_data_id"),
+)
+"""The five lists of ids of `JobModel`: the kind of pair, the field that is the job, the field that is listed."""
+
+
+def with_relations(store: Store, workflow: WorkflowId, jobs: Sequence[Job]) -> list[Item]:
+    """Jobs of one workflow as JSON, with the five lists of ids that `JobModel` has, each ascending."""
+    lists: dict[int, dict[str, set[int]]] = {job.id: {name: set() for name, *_ in RELATIONS} for job in jobs}
+    for part in _parts(list(lists)):
+        for name, kind, job_field, listed in RELATIONS:
+            for pair in store.find(kind, Query(workflow=workflow, where={job_field: part}, limit=ALL)).items:
+                lists[getattr(pair, job_field)][name].add(getattr(pair, listed))
+    return [job_item(job) | {name: sorted(found) for name, found in lists[job.id].items()} for job in jobs]
+
+
+def _parts(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield tuple(ids[start : start + AT_ONCE])

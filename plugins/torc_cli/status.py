@@ -1,0 +1,115 @@
+"""`torc status`: how far a workflow is."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from torc_cli.output.answer import Report
+from torc_cli.output.cells import Column
+from torc_cli.selector import found
+from torc_cli.stages import stages
+from torc_cli.standing import counted, failures, heading, next_step, outcome_code, status_json, times
+from torc_core.errors import UsageError
+from torc_core.given import Given
+from torc_core.model import Totals, WorkflowId
+from torc_core.session import Session
+
+WATCH_SECONDS = 2.0
+
+STAGES = (
+    Column(title="Stage", key="stage"),
+    Column(title="Jobs", key="total", right=True),
+    Column(title="Done", key="done", right=True),
+    Column(title="Running", key="running", right=True),
+    Column(title="Failed", key="failed", right=True),
+    Column(
+        title="Median s", key="median_seconds", right=True, show=lambda item: short(item["median_seconds"])
+    ),
+)
+
+
+def status(
+    workflow: str | None = None,
+    /,
+    *,
+    by_stage: Annotated[bool, Parameter(negative="")] = False,
+    watch: Annotated[list[float] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
+    exit_code: Annotated[bool, Parameter(negative="")] = False,
+    session: Given,
+) -> Report:
+    """Show how far a workflow is.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow, or `last`.
+    by_stage
+        Also a line for each group of jobs whose names differ only in their numbers.
+    watch
+        Show it again every so many seconds (2) until it is complete; on a terminal only.
+    exit_code
+        Leave with 0: complete and good, 1: complete with failures, 7: canceled, 10: not complete.
+    """
+    chosen = found(session, workflow).id
+    if watch is None:
+        return report(session, chosen, by_stage=by_stage, exit_code=exit_code)
+    if not session.tty or session.format != "table":
+        raise UsageError(
+            "--watch draws on a terminal, and stdout is none; leave it out, or use '-f table' there"
+        )
+    pause = watch[0] if watch else WATCH_SECONDS
+    if not 0.1 <= pause <= 86_400:
+        raise UsageError(f"--watch '{pause:g}' is not a number of seconds from 0.1 to 86400")
+    return watched(session, chosen, pause, by_stage=by_stage, exit_code=exit_code)
+
+
+def watched(
+    session: Session, workflow: WorkflowId, pause: float, *, by_stage: bool, exit_code: bool
+) -> Report:
+    """Show it again and again until it is complete; the last look is the answer."""
+    while True:
+        answer = report(session, workflow, by_stage=by_stage, exit_code=exit_code)
+        sys.stdout.write("\x1b[H\x1b[2J")
+        if answer.data["is_complete"]:
+            return answer
+        answer.render(session)
+        sys.stdout.flush()
+        threading.Event().wait(pause)
+
+
+def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code: bool) -> Report:
+    """One look at a workflow."""
+    store = session.store()
+    (totals,) = store.totals([workflow])
+    now = session.clock.now()
+    data = status_json(totals, now)
+    rows = [stage.item for stage in stages(store, workflow)] if by_stage else []
+    if by_stage:
+        data["stages"] = rows
+    return Report(
+        schema="torc.status/1",
+        data=data,
+        text=text(totals, now),
+        rows=rows,
+        columns=STAGES if by_stage else (),
+        noun="stages",
+        hint=next_step(totals),
+        exit_code=outcome_code(totals, unfinished=10) if exit_code else 0,
+    )
+
+
+def text(totals: Totals, now: int) -> str:
+    """What people read."""
+    active = totals.active_nodes
+    nodes = f"Nodes:     {active} active" if active or not totals.complete else None
+    lines = (heading(totals), counted(totals), nodes, times(totals, now), failures(totals))
+    return "\n".join(line for line in lines if line)
+
+
+def short(value: object) -> str:
+    """A number of seconds with two decimals."""
+    return f"{value:.2f}" if isinstance(value, (int, float)) else ""

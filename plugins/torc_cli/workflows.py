@@ -1,0 +1,381 @@
+"""`torc workflows`: the workflows of a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from torc_cli.given_text import json_object
+from torc_cli.initializing import Check, check
+from torc_cli.noun import Noun
+from torc_cli.output.answer import Listing, Outcome, Record, Report, refuse_csv
+from torc_cli.output.cells import Column, age, cell, shortened
+from torc_cli.output.records import Item, action_item, workflow_item
+from torc_cli.paging import WHOLE, Paging
+from torc_cli.selector import confirm, found
+from torc_cli.selector import workflow as selected
+from torc_cli.standing import by_status, state
+from torc_core.errors import UsageError
+from torc_core.given import Given
+from torc_core.model import (
+    Action,
+    Initialize,
+    JobStatus,
+    Json,
+    Plan,
+    PlannedWorkflow,
+    Query,
+    Result,
+    Totals,
+    Value,
+    Workflow,
+)
+
+app = App(name="workflows", help="The workflows of a store.")
+for verb in ("create", "run", "status", "cancel", "delete"):
+    app.command(f"torc_cli.{verb}:{verb}", name=verb, show=False)
+
+Yes = Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")]
+
+SORTS = {"timestamp": "created_at"}
+
+COLUMNS = (
+    Column(title="ID", key="id", right=True),
+    Column(title="Name", key="name"),
+    Column(title="User", key="user"),
+    Column(title="Project", key="project"),
+    Column(title="Status", key="status"),
+    Column(
+        title="Jobs",
+        key="jobs_total",
+        right=True,
+        show=lambda item: f"{item['jobs_done']}/{item['jobs_total']}",
+    ),
+    Column(title="Failed", key="jobs_failed", right=True),
+    Column(title="Age", key="age", right=True, show=lambda item: str(item["age"])),
+    Column(
+        title="Description", key="description", show=lambda item: shortened(cell(item["description"]), 40)
+    ),
+)
+
+NOUN = Noun(
+    record=Workflow,
+    group="workflows",
+    one="workflow",
+    many="workflows",
+    item=workflow_item,
+    columns=tuple(
+        column for column in COLUMNS if column.key in ("id", "name", "user", "project", "description")
+    ),
+    sorts=SORTS,
+)
+
+
+@app.command
+def new(
+    *,
+    name: Annotated[str, Parameter(name=["--name", "-n"])],
+    description: Annotated[str | None, Parameter(name=["--description", "-d"])] = None,
+    project: str | None = None,
+    metadata: str | None = None,
+    session: Given,
+) -> Record:
+    """Create an empty workflow, to be filled with `torc jobs create`.
+
+    Parameters
+    ----------
+    name
+        Name of the workflow.
+    description
+        What it is for.
+    project
+        What it belongs to.
+    metadata
+        A JSON object, or `@FILE` with one in it.
+    """
+    refuse_csv(session)
+    if not name:
+        raise UsageError("a workflow needs a name; --name is empty")
+    plan = Plan(
+        workflow=PlannedWorkflow(
+            name=name,
+            description=description,
+            project=project,
+            metadata=None if metadata is None else json_object(metadata, "--metadata"),
+            submission_directory=os.getcwd(),
+        )
+    )
+    workflow = session.store().create(plan, session.user())
+    return NOUN.told(workflow, hint=f"add jobs: torc jobs create {workflow.id} -n NAME -c COMMAND")
+
+
+@app.command(name="list")
+def list_(
+    *,
+    user: Annotated[str | None, Parameter(name=["--user", "-u"])] = None,
+    all_users: Annotated[bool, Parameter(negative="")] = False,
+    archived_only: Annotated[bool, Parameter(negative="")] = False,
+    include_archived: Annotated[bool, Parameter(negative="")] = False,
+    name: str | None = None,
+    project: str | None = None,
+    paging: Paging = WHOLE,
+    session: Given,
+) -> Listing:
+    """List workflows.
+
+    Parameters
+    ----------
+    user
+        Of this user; without it your own.
+    all_users
+        Of all users.
+    archived_only
+        Only archived ones.
+    include_archived
+        Archived ones too.
+    name
+        Only workflows whose name matches this shell pattern.
+    project
+        Only workflows of this project.
+    """
+    if all_users and user is not None:
+        raise UsageError("--user and --all-users exclude each other")
+    if archived_only and include_archived:
+        raise UsageError("--archived-only and --include-archived exclude each other")
+    where: dict[str, Value | tuple[Value, ...]] = {}
+    if not all_users:
+        where["user"] = session.user() if user is None else user
+    if not include_archived:
+        where["is_archived"] = archived_only
+    if project is not None:
+        where["project"] = project
+    store = session.store()
+    page = store.find(Workflow, paging.query(None, where, like={"name": name}, sorts=SORTS))
+    now = session.clock.now()
+    table = session.format == "table"
+    items = []
+    for totals in store.totals([workflow.id for workflow in page.items]) if page.items else ():
+        items.append(_with_state(totals) | ({"age": age(totals.workflow.created_at, now)} if table else {}))
+    return Listing(
+        schema="torc.workflows.list/1",
+        noun="workflows",
+        items=items,
+        columns=COLUMNS,
+        total=page.total,
+        offset=page.offset,
+    )
+
+
+@app.command
+def get(*workflow: str, session: Given) -> Record | Listing:
+    """Show workflows.
+
+    Parameters
+    ----------
+    workflow
+        Ids of workflows, or `last`.
+    """
+    if len(workflow) > 1:
+        return NOUN.shown(session, workflow)
+    refuse_csv(session)
+    chosen = selected(session, workflow[0] if workflow else None)
+    totals = session.store().totals([chosen])[0]
+    return Record(schema="torc.workflows.get/1", data=_with_state(totals))
+
+
+@app.command
+def update(
+    workflow: str | None = None,
+    /,
+    *,
+    name: Annotated[str | None, Parameter(name=["--name", "-n"])] = None,
+    description: Annotated[str | None, Parameter(name=["--description", "-d"])] = None,
+    owner_user: str | None = None,
+    project: str | None = None,
+    metadata: str | None = None,
+    session: Given,
+) -> Record:
+    """Change what describes a workflow.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow, or `last`.
+    name
+        New name.
+    description
+        New description.
+    owner_user
+        New owner.
+    project
+        New project.
+    metadata
+        A JSON object, or `@FILE` with one in it.
+    """
+    refuse_csv(session)
+    if name == "":
+        raise UsageError("a workflow needs a name; --name is empty")
+    given: dict[str, object] = {
+        "name": name,
+        "description": description,
+        "user": owner_user,
+        "project": project,
+        "metadata": None if metadata is None else json_object(metadata, "--metadata"),
+    }
+    fields = {field: value for field, value in given.items() if value is not None}
+    if not fields:
+        raise UsageError("nothing to change; pass e.g. --description TEXT")
+    return NOUN.told(session.store().change(Workflow, selected(session, workflow), fields))
+
+
+@app.command(name=["initialize", "init"])
+def initialize(
+    workflow: str | None = None,
+    /,
+    *,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    session: Given,
+) -> Outcome | Report:
+    """Start a new run of a workflow: its jobs become ready, or blocked until others have ended.
+
+    Refused while input files or user data are missing, or jobs are running.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow, or `last`.
+    force
+        Go on although inputs are missing or jobs are held.
+    yes
+        Do not ask, although there are results already.
+    dry_run
+        Only look whether all inputs are there; exit code 1 if not, or if outputs would be overwritten.
+    """
+    refuse_csv(session)
+    chosen = found(session, workflow)
+    store = session.store()
+    checked = check(store, chosen.id)
+    if dry_run:
+        return _dry_run(chosen, checked)
+    if not force:
+        checked.refuse_missing()
+    results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
+    if results:
+        confirm(session, f"Initialize workflow {chosen.id} although it has {results} results?", yes)
+    if checked.existing_outputs:
+        session.warn(f"{checked.outputs_sentence}; jobs that run will overwrite them")
+    progress = store.initialize(chosen.id, Initialize(force=force, fingerprints=checked.fingerprints))
+    counts = store.totals([chosen.id])[0]
+    ready = counts.counts.get(JobStatus.READY, 0)
+    return Outcome(
+        message=f"Initialized workflow {chosen.id} '{chosen.name}': run {progress.run_id}, {ready} jobs ready",
+        workflow_id=chosen.id,
+        extra={
+            "run_id": progress.run_id,
+            "moved": dict(progress.moved),
+            "jobs_by_status": dict(by_status(counts)),
+        },
+        hint=f"run it: torc run {chosen.id}",
+    )
+
+
+@app.command
+def list_actions(workflow: str | None = None, /, *, session: Given) -> Listing:
+    """List what a workflow does at certain moments.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow, or `last`.
+    """
+    page = session.store().find(Action, Query(workflow=selected(session, workflow)))
+    return Listing(
+        schema="torc.workflows.list-actions/1",
+        noun="actions",
+        items=[action_item(action) for action in page.items],
+        columns=(
+            Column(title="ID", key="id", right=True),
+            Column(title="Trigger", key="trigger_type"),
+            Column(title="Jobs", key="job_ids", right=True, show=_number_of_jobs),
+            Column(title="Action", key="action_type"),
+            Column(title="Config", key="action_config"),
+            Column(title="Persistent", key="persistent"),
+        ),
+        total=page.total,
+    )
+
+
+@app.command
+def is_complete(
+    workflow: str | None = None,
+    /,
+    *,
+    check: Annotated[bool, Parameter(name="--check", negative="")] = False,
+    session: Given,
+) -> Record:
+    """Say whether a workflow is complete: canceled, or nothing left to do.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow, or `last`.
+    check
+        Leave with exit code 1 when it is not.
+    """
+    refuse_csv(session)
+    totals = session.store().totals([selected(session, workflow)])[0]
+    return Record(
+        schema="torc.workflows.is-complete/1",
+        data={
+            "workflow_id": totals.workflow.id,
+            "is_complete": totals.complete,
+            "is_canceled": totals.workflow.is_canceled,
+            "needs_to_run_completion_script": False,
+        },
+        exit_code=int(check and not totals.complete),
+    )
+
+
+def _with_state(totals: Totals) -> Item:
+    """A workflow as JSON, with how it stands."""
+    failed = sum(totals.counts.get(status, 0) for status in (JobStatus.FAILED, JobStatus.TERMINATED))
+    return workflow_item(totals.workflow) | {
+        "status": state(totals),
+        "jobs_done": totals.done,
+        "jobs_total": totals.total,
+        "jobs_failed": failed,
+        "is_complete": totals.complete,
+    }
+
+
+def _number_of_jobs(item: Mapping[str, Json]) -> str:
+    jobs = item["job_ids"]
+    return str(len(jobs)) if isinstance(jobs, list) and jobs else ""
+
+
+def _dry_run(workflow: Workflow, checked: Check) -> Report:
+    lines = [
+        *(f"missing input file '{file.name}': {file.path}" for file in checked.missing_files),
+        *(f"missing user data '{datum.name}'" for datum in checked.missing_data),
+        *(f"existing output file '{file.name}': {file.path}" for file in checked.existing_outputs),
+        f"Workflow {workflow.id} '{workflow.name}' {'can' if checked.safe else 'cannot safely'} be initialized",
+    ]
+    return Report(
+        schema="torc.workflows.initialize-check/1",
+        data={
+            "workflow_id": workflow.id,
+            "safe": checked.safe,
+            "missing_input_files": [file.path for file in checked.missing_files],
+            "missing_input_file_count": len(checked.missing_files),
+            "existing_output_files": [file.path for file in checked.existing_outputs],
+            "existing_output_file_count": len(checked.existing_outputs),
+            "missing_user_data": [datum.name for datum in checked.missing_data],
+        },
+        text="\n".join(lines),
+        exit_code=0 if checked.safe else 1,
+    )

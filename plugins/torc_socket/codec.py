@@ -1,0 +1,129 @@
+"""Records as JSON and back: any value of the model, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from torc_core import model
+
+Plain = Any
+"""What JSON can say: None, bool, int, float, str, list, dict."""
+
+RECORD, ENUM, TUPLE, PAIRS, KIND = "@", "=", "()", "{}", "#"
+"""Keys that mark an object as something else: a record, an enum's member, a tuple, a mapping as pairs, a class."""
+
+MARKS = frozenset({RECORD, ENUM, TUPLE, PAIRS, KIND})
+
+SCALARS = frozenset({type(None), bool, int, float, str})
+
+_PUBLIC = [getattr(model, name) for name in model.__all__]
+RECORDS: Mapping[str, type[Any]] = {
+    kind.__name__: kind for kind in _PUBLIC if isinstance(kind, type) and is_dataclass(kind)
+}
+ENUMS: Mapping[str, type[Enum]] = {
+    kind.__name__: kind for kind in _PUBLIC if isinstance(kind, type) and issubclass(kind, Enum)
+}
+"""What may be made of a message: the allow-list."""
+
+FIELDS = {kind: tuple(item.name for item in fields(kind)) for kind in RECORDS.values()}
+
+
+def dumps(value: object) -> bytes:
+    """Write a value.
+
+    Raises
+    ------
+    TypeError
+        If something in it belongs neither to JSON nor to the model.
+    """
+    return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+
+
+def loads(text: bytes) -> Any:
+    """Read a value.
+
+    Raises
+    ------
+    ValueError
+        If the text is not JSON, names what is no record of the model, or a record's fields are not its own.
+    """
+    try:
+        return _rich(json.loads(text))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"not a value of the model: {error}") from error
+
+
+def _plain(value: Any) -> Plain:
+    kind = type(value)
+    if kind in SCALARS:
+        return value
+    if kind in FIELDS:
+        record: dict[str, Plain] = {RECORD: kind.__name__}
+        for name in FIELDS[kind]:
+            item = getattr(value, name)
+            # PERF: most fields are scalars; asking here saves a call for each.
+            record[name] = item if type(item) in SCALARS else _plain(item)
+        return record
+    if isinstance(value, Enum):
+        if ENUMS.get(kind.__name__) is kind:
+            return {ENUM: kind.__name__, "value": value.value}
+    elif isinstance(value, tuple):
+        return {TUPLE: [_plain(item) for item in value]}
+    elif isinstance(value, Mapping):
+        if all(type(key) is str for key in value) and MARKS.isdisjoint(value):
+            return {key: _plain(item) for key, item in value.items()}
+        return {PAIRS: [[_plain(key), _plain(item)] for key, item in value.items()]}
+    elif isinstance(value, type):
+        if RECORDS.get(value.__name__) is value:
+            return {KIND: value.__name__}
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_plain(item) for item in value]
+    raise TypeError(f"{kind.__name__} {value!r} does not belong to the model")
+
+
+def _rich(value: Plain) -> Any:
+    kind = type(value)
+    if kind is dict:
+        for mark, read in _READERS:
+            if mark in value:
+                return read(value)
+        return {key: item if type(item) in SCALARS else _rich(item) for key, item in value.items()}
+    if kind is list:
+        return [item if type(item) in SCALARS else _rich(item) for item in value]
+    return value
+
+
+def _record(value: dict[str, Plain]) -> Any:
+    kind = RECORDS[value.pop(RECORD)]
+    return kind(**{name: item if type(item) in SCALARS else _rich(item) for name, item in value.items()})
+
+
+def _member(value: dict[str, Plain]) -> Enum:
+    return ENUMS[value[ENUM]](value["value"])
+
+
+def _tuple(value: dict[str, Plain]) -> tuple[Any, ...]:
+    return tuple(_rich(value[TUPLE]))
+
+
+def _pairs(value: dict[str, Plain]) -> dict[Any, Any]:
+    return {_rich(key): _rich(item) for key, item in value[PAIRS]}
+
+
+def _kind(value: dict[str, Plain]) -> type[Any]:
+    return RECORDS[value[KIND]]
+
+
+_READERS: Sequence[tuple[str, Callable[[dict[str, Plain]], Any]]] = (
+    (RECORD, _record),
+    (TUPLE, _tuple),
+    (ENUM, _member),
+    (PAIRS, _pairs),
+    (KIND, _kind),
+)

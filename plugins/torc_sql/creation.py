@@ -1,0 +1,210 @@
+"""Creating a workflow from a plan: positions become ids, rows flow in chunks, and nobody sees them before the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from itertools import islice
+from typing import Any
+
+from torc_core.engine import telling
+from torc_core.engine.runs import digest
+from torc_core.errors import TorcError
+from torc_core.model import InputKind, JobStatus, Plan, PlannedJob, SchedulerId, Shape, WorkflowId
+from torc_sql import deletion, rows
+from torc_sql.dialect import Database
+from torc_sql.rows import shape_key, text
+from torc_sql.transaction import Transaction
+
+CHUNK = 5_000
+"""Rows of one statement."""
+AT_ONCE = 25_000
+"""Rows of one transaction; a plan that has fewer is created in a single one."""
+
+Step = tuple[str, Iterable[Any]]
+
+# run, attempt, node, lease, prefetched, forked, missed, claimed, start, ready since, stop, reason, result
+_NEW_JOB = (0, 1, None, None, 0, 0, 0, None, None, None, 0, None, None)
+
+
+def create(database: Database, plan: Plan, user: str) -> WorkflowId:
+    """Create all of a plan, or nothing.
+
+    A large plan is written in many transactions under a workflow that is marked as being deleted, so a crash leaves
+    only what the next opening removes, and other writers get their turns between the chunks.
+    """
+    with database.write() as tx:
+        made = _Rows(plan, tx, user)
+        if _size(plan) <= AT_ONCE:
+            for statement, chunk in _chunks(made.steps()):
+                tx.many(statement, chunk)
+            made.reveal(tx)
+            return made.wf
+        steps = _chunks(made.steps())
+        _some(tx, steps)
+    try:
+        _rest(database.write, steps)
+        with database.write() as tx:
+            made.reveal(tx)
+    except BaseException:
+        with suppress(TorcError):
+            deletion.purge(database, made.wf)
+        raise
+    return made.wf
+
+
+def _size(plan: Plan) -> int:
+    """About how many rows a plan makes; only whether they are many matters."""
+    return 3 * len(plan.jobs) + 2 * len(plan.groups) + len(plan.files) + len(plan.user_data) + 2 * len(plan.inputs)
+
+
+def _chunks(steps: Iterable[Step]) -> Iterator[tuple[str, list[Any]]]:
+    for statement, rows in steps:
+        flow = iter(rows)
+        while chunk := list(islice(flow, CHUNK)):
+            yield statement, chunk
+
+
+def _some(tx: Transaction, chunks: Iterator[tuple[str, list[Any]]]) -> bool:
+    """Write up to `AT_ONCE` rows; whether any were left."""
+    written = 0
+    for statement, chunk in chunks:
+        tx.many(statement, chunk)
+        written += len(chunk)
+        if written >= AT_ONCE:
+            return True
+    return False
+
+
+def _rest(write: Callable[[], AbstractContextManager[Transaction]], chunks: Iterator[tuple[str, list[Any]]]) -> None:
+    more = True
+    while more:
+        with write() as tx:
+            more = _some(tx, chunks)
+
+
+class _Rows:
+    """The rows of a plan, table by table, each after those it refers to."""
+
+    def __init__(self, plan: Plan, tx: Transaction, user: str) -> None:
+        self.plan = plan
+        self.user = user
+        self.now = tx.now
+        self.wf = WorkflowId(tx.ids("workflow", 1))
+        self.files = tx.ids("file", len(plan.files))
+        self.user_data = tx.ids("user_data", len(plan.user_data))
+        self.requirements = tx.ids("requirement", len(plan.requirements))
+        self.handlers = tx.ids("handler", len(plan.handlers))
+        self.schedulers = tx.ids("scheduler", len(plan.schedulers))
+        self.jobs = tx.ids("job", len(plan.jobs))
+        self.groups = tx.ids("dep_set", len(plan.groups))
+        self.inputs = tx.ids("input_set", len(plan.inputs))
+        self.actions = tx.ids("action", len(plan.actions))
+        kinds = {(job.requirement, job.scheduler, job.label) for job in plan.jobs}
+        self.shapes = {kind: self._shape(*kind) for kind in sorted(kinds, key=str)}
+        distinct = list(dict.fromkeys(self.shapes.values()))
+        first = tx.ids("job_class", len(distinct))
+        self.classes = {shape: first + i for i, shape in enumerate(distinct)}
+
+    def steps(self) -> Iterator[Step]:
+        """What to insert, in an order in which every row finds what it refers to."""
+        plan, wf = self.plan, self.wf
+        yield "INSERT_WORKFLOW", [rows.workflow_row(wf, plan, self.user, self.now)]
+        yield "INSERT_STATUS_COUNT", [(wf, status, 0) for status in JobStatus]
+        yield "INSERT_RESOURCE_REQUIREMENTS", (
+            (self.requirements + i, wf, r.name, r.num_cpus, r.num_gpus, r.num_nodes, r.memory, r.runtime,
+             r.memory_bytes, r.runtime_s)
+            for i, r in enumerate(plan.requirements)
+        )  # fmt: skip
+        yield "INSERT_FAILURE_HANDLER", (
+            (self.handlers + i, wf, handler.name, text(handler.rules)) for i, handler in enumerate(plan.handlers)
+        )
+        yield "INSERT_SLURM_SCHEDULER", (
+            (self.schedulers + i, wf, scheduler.name, text(scheduler.fields))
+            for i, scheduler in enumerate(plan.schedulers)
+        )
+        yield "INSERT_JOB_CLASS", [(id, wf, *shape_key(shape), 0) for shape, id in self.classes.items()]
+        yield "INSERT_FILE", (
+            (self.files + i, wf, file.name, file.path, file.identifier, None, None)
+            for i, file in enumerate(plan.files)
+        )
+        yield "INSERT_USER_DATA", (
+            (self.user_data + i, wf, record.name, data, data, record.is_ephemeral)
+            for i, record in enumerate(plan.user_data)
+            for data in [json.dumps(record.data, ensure_ascii=False) if record.has_data else None]
+        )
+        yield "INSERT_JOB", (self._job(i, job) for i, job in enumerate(plan.jobs))
+        yield "INSERT_DEP_SET", (self._group(i, group) for i, group in enumerate(plan.groups))
+        yield "INSERT_DEP_MEMBER", (
+            (self.groups + i, self.jobs + job, wf) for i, group in enumerate(plan.groups) for job in group
+        )
+        yield "INSERT_DEP_USE", (
+            (self.jobs + i, self.groups + group, wf, int(source))
+            for i, job in enumerate(plan.jobs)
+            for group, source in job.groups
+        )
+        yield from self._relations()
+
+    def reveal(self, tx: Transaction) -> None:
+        """The last thing: now there is a workflow."""
+        tx.counted(self.wf, JobStatus.UNINITIALIZED, len(self.plan.jobs))
+        tx.run("REVEAL", wf_=self.wf)
+        name, data = telling.of_workflow("workflow_created", self.wf, self.plan.workflow.name, 0)
+        tx.tell(self.wf, name, data)
+
+    def _job(self, position: int, job: PlannedJob) -> tuple[Any, ...]:
+        return (
+            self.jobs + position, self.wf, job.name, job.command, job.invocation_script, text(job.env), 0,
+            job.priority, job.cancel_on_blocking_job_failure, job.supports_termination,
+            self.requirements + job.requirement,
+            self.classes[self.shapes[job.requirement, job.scheduler, job.label]],
+            None if job.scheduler is None else self.schedulers + job.scheduler,
+            None if job.handler is None else self.handlers + job.handler,
+            job.label, len(job.groups), job.num_blockers, *_NEW_JOB,
+        )  # fmt: skip
+
+    def _group(self, position: int, group: Sequence[int]) -> tuple[Any, ...]:
+        key = digest(self.jobs + job for job in group)
+        return (self.groups + position, self.wf, key, len(group), len(group), 0)
+
+    def _relations(self) -> Iterator[Step]:
+        plan, wf = self.plan, self.wf
+        first_item = {InputKind.FILE: self.files, InputKind.USER_DATA: self.user_data}
+        yield "INSERT_INPUT_SET", (
+            (self.inputs + i, wf, entry.kind.value, digest(first_item[entry.kind] + item for item in entry.items),
+             len(entry.items), None if entry.group is None else self.groups + entry.group)
+            for i, entry in enumerate(plan.inputs)
+        )  # fmt: skip
+        yield "INSERT_INPUT_MEMBER", (
+            (self.inputs + i, first_item[entry.kind] + item, wf)
+            for i, entry in enumerate(plan.inputs)
+            for item in entry.items
+        )
+        yield "INSERT_INPUT_USE", (
+            (self.jobs + i, self.inputs + entry, wf) for i, job in enumerate(plan.jobs) for entry in job.inputs
+        )
+        yield "INSERT_JOB_OUTPUT_FILE", (
+            (self.jobs + i, self.files + item, wf) for i, job in enumerate(plan.jobs) for item in job.output_files
+        )
+        yield "INSERT_JOB_OUTPUT_USER_DATA", (
+            (self.jobs + i, self.user_data + item, wf)
+            for i, job in enumerate(plan.jobs)
+            for item in job.output_user_data
+        )
+        yield "INSERT_WORKFLOW_ACTION", (
+            (self.actions + i, wf, action.trigger_type, action.trigger_mode, action.action_type,
+             text(action.config), action.persistent)
+            for i, action in enumerate(plan.actions)
+        )  # fmt: skip
+        yield "INSERT_ACTION_JOB", (
+            (self.actions + i, self.jobs + job, wf) for i, action in enumerate(plan.actions) for job in action.jobs
+        )
+
+    def _shape(self, requirement: int, scheduler: int | None, label: str | None) -> Shape:
+        needs = self.plan.requirements[requirement]
+        return Shape(
+            cpus=needs.num_cpus, memory=needs.memory_bytes, gpus=needs.num_gpus, nodes=needs.num_nodes,
+            runtime=needs.runtime_s, label=label,
+            scheduler=None if scheduler is None else SchedulerId(self.schedulers + scheduler),
+        )  # fmt: skip

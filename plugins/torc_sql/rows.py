@@ -1,0 +1,208 @@
+"""Rows become records and records become rows: one pair per kind, by the column lists of `columns`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from torc_core.model import (
+    Action,
+    ActionId,
+    Event,
+    EventId,
+    FailureHandler,
+    File,
+    FileId,
+    HandlerId,
+    Job,
+    JobId,
+    JobStatus,
+    JobUsage,
+    Json,
+    NewNode,
+    Node,
+    NodeId,
+    Plan,
+    Requirement,
+    RequirementId,
+    Resources,
+    Result,
+    ResultId,
+    SchedulerId,
+    Severity,
+    Shape,
+    SlurmScheduler,
+    UserData,
+    UserDataId,
+    Workflow,
+    WorkflowId,
+)
+
+Row = Any
+
+STATUSES = tuple(JobStatus(code) for code in range(len(JobStatus)))
+"""PERF: indexing is four times as fast as calling the enumeration, and this happens for every job read."""
+
+
+def text(value: Json) -> str | None:
+    """A value as it is stored: JSON, or NULL for what was not given."""
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def value(text: str | None) -> Any:
+    """The value that was stored as JSON."""
+    return None if text is None else json.loads(text)
+
+
+def job(row: Row) -> Job:
+    """A row of `JOB_COLUMNS`."""
+    (id, wf, name, command, script, env, status, priority, cancels, terminates, requirement, scheduler, handler,
+     label, unmet, blockers, run, attempt, node, lease, prefetched, claimed, start, ready, stop, reason, result) = row[:27]  # fmt: skip
+    return Job(
+        id=id, workflow_id=wf, name=name, command=command, invocation_script=script,
+        env=None if env is None else json.loads(env), status=STATUSES[status], priority=priority,
+        cancel_on_blocking_job_failure=cancels == 1, supports_termination=terminates == 1,
+        requirement_id=requirement, scheduler_id=scheduler, failure_handler_id=handler, label=label, unmet=unmet,
+        num_blockers=blockers, run_id=run, attempt_id=attempt, node_id=node, lease=lease,
+        prefetched=prefetched == 1, claimed_at=claimed, start_time=start, ready_since=ready, stop=stop,
+        reason=reason, result_id=result,
+    )  # fmt: skip
+
+
+def workflow_row(wf: WorkflowId, plan: Plan, user: str, now: int) -> tuple[Any, ...]:
+    """A new workflow in the order of its table, marked as being deleted until all of it is there."""
+    new = plan.workflow
+    return (
+        wf, new.name, user, new.description, new.project, text(new.metadata), now, 0, 0, 0, 0, 1, 1,
+        text(new.env), text(new.execution_config), text(new.resource_monitor_config), text(new.slurm_defaults),
+        text(new.dynamic_jobs), text(new.notify), new.report, new.api_access, new.use_pending_failed,
+        new.enable_ro_crate, new.retry_on_node_loss, new.compute_node_wait_for_new_jobs_seconds,
+        new.compute_node_ignore_workflow_completion, new.compute_node_wait_for_healthy_database_minutes,
+        new.compute_node_min_time_for_new_jobs_seconds, new.compute_node_expiration_buffer_seconds,
+        new.submission_directory, new.source_path, new.source_digest,
+        any(requirement.num_gpus for requirement in plan.requirements),
+    )  # fmt: skip
+
+
+def workflow(row: Row) -> Workflow:
+    """A row of `WORKFLOW_COLUMNS`."""
+    (id, name, user, description, project, metadata, created, run, canceled, archived, env, execution, monitor,
+     slurm, dynamic, notify, report, access, pending_failed, crate, losses, wait, ignore, healthy, least, buffer,
+     directory, path, digest, gpus) = row  # fmt: skip
+    return Workflow(
+        id=id, name=name, user=user, description=description, project=project, metadata=value(metadata),
+        created_at=created, run_id=run, is_canceled=canceled == 1, is_archived=archived == 1, env=value(env),
+        execution_config=value(execution), resource_monitor_config=value(monitor), slurm_defaults=value(slurm),
+        dynamic_jobs=value(dynamic), notify=value(notify), report=report == 1, api_access=access,
+        use_pending_failed=pending_failed == 1, enable_ro_crate=crate == 1, retry_on_node_loss=losses,
+        compute_node_wait_for_new_jobs_seconds=wait, compute_node_ignore_workflow_completion=ignore == 1,
+        compute_node_wait_for_healthy_database_minutes=healthy, compute_node_min_time_for_new_jobs_seconds=least,
+        compute_node_expiration_buffer_seconds=buffer, submission_directory=directory, source_path=path,
+        source_digest=digest, uses_gpus=gpus == 1,
+    )  # fmt: skip
+
+
+def requirement(row: Row) -> Requirement:
+    """A row of the table."""
+    id, wf, name, cpus, gpus, nodes, memory, runtime, size, seconds = row
+    return Requirement(
+        id=RequirementId(id), workflow_id=wf, name=name, num_cpus=cpus, num_gpus=gpus, num_nodes=nodes,
+        memory=memory, runtime=runtime, memory_bytes=size, runtime_s=seconds,
+    )  # fmt: skip
+
+
+def shape(row: Row) -> Shape:
+    """The seven columns of a class."""
+    cpus, memory, gpus, nodes, runtime, scheduler, label = row
+    return Shape(
+        cpus=cpus, memory=memory, gpus=gpus, nodes=nodes, runtime=runtime, scheduler=scheduler, label=label
+    )
+
+
+def shape_key(shape: Shape) -> tuple[Any, ...]:
+    """The same columns, from a shape."""
+    return (shape.cpus, shape.memory, shape.gpus, shape.nodes, shape.runtime, shape.scheduler, shape.label)
+
+
+def handler(row: Row) -> FailureHandler:
+    """A row of the table."""
+    id, wf, name, rules = row
+    return FailureHandler(id=HandlerId(id), workflow_id=wf, name=name, rules=value(rules))
+
+
+def scheduler(row: Row) -> SlurmScheduler:
+    """A row of the table."""
+    id, wf, name, fields = row
+    return SlurmScheduler(id=SchedulerId(id), workflow_id=wf, name=name, fields=value(fields))
+
+
+def file(row: Row) -> File:
+    """A row of the table."""
+    id, wf, name, path, identifier, st_mtime, size = row
+    return File(
+        id=FileId(id), workflow_id=wf, name=name, path=path, identifier=identifier, st_mtime=st_mtime, size=size
+    )
+
+
+def user_data(row: Row) -> UserData:
+    """A row of the table, without the first value."""
+    id, wf, name, data, ephemeral = row
+    return UserData(
+        id=UserDataId(id), workflow_id=wf, name=name, data=value(data), has_data=data is not None,
+        is_ephemeral=ephemeral == 1,
+    )  # fmt: skip
+
+
+def result(row: Row) -> Result:
+    """A row of `RESULTS`: the columns, the name of the job, and whether it is its current result."""
+    (id, wf, job, run, attempt, node, status, code, reason, minutes, completed, peak_memory, avg_memory, peak_cpu,
+     avg_cpu, provisional, name, current) = row  # fmt: skip
+    return Result(
+        id=ResultId(id), workflow_id=wf, job_id=JobId(job), job_name=name, run_id=run, attempt_id=attempt,
+        node_id=node, status=STATUSES[status], return_code=code, reason=reason, exec_minutes=minutes,
+        completed_at=completed, provisional=provisional == 1, current=current == 1,
+        usage=JobUsage(
+            peak_memory_bytes=peak_memory, avg_memory_bytes=avg_memory, peak_cpu_percent=peak_cpu,
+            avg_cpu_percent=avg_cpu,
+        ),
+    )  # fmt: skip
+
+
+def event(row: Row) -> Event:
+    """A row of the table."""
+    id, wf, timestamp, category, severity, data = row
+    return Event(
+        id=EventId(id), workflow_id=wf, timestamp=timestamp, category=category, severity=Severity(severity),
+        data=json.loads(data),
+    )  # fmt: skip
+
+
+def action(row: Row, jobs: tuple[JobId, ...]) -> Action:
+    """A row of the table, and the jobs it watches."""
+    id, wf, trigger, mode, kind, config, persistent = row
+    return Action(
+        id=ActionId(id), workflow_id=wf, trigger_type=trigger, trigger_mode=mode, action_type=kind,
+        config=value(config), persistent=persistent == 1, jobs=jobs,
+    )  # fmt: skip
+
+
+def node_row(id: int, new: NewNode, now: int) -> tuple[Any, ...]:
+    """A runner that joins, in the order of its table."""
+    return (
+        id, new.workflow_id, new.epoch, new.hostname, new.pid, new.boot_id, new.process_start, new.capacity.cpus,
+        new.capacity.memory, new.capacity.gpus, json.dumps(list(new.gpus)), new.num_nodes, new.type, new.label,
+        new.scheduler_id, new.output_dir, new.time_limit, 1, now, now, None, None, None, None, None,
+    )  # fmt: skip
+
+
+def node(row: Row) -> Node:
+    """A row of `NODE_COLUMNS`."""
+    (id, wf, epoch, hostname, pid, boot_id, process_start, cpus, memory, gpus, gpu_ids, num_nodes, kind, label,
+     scheduler, output_dir, time_limit, active, start, beat, end) = row  # fmt: skip
+    return Node(
+        id=NodeId(id), workflow_id=wf, epoch=epoch, hostname=hostname, pid=pid, boot_id=boot_id,
+        process_start=process_start, capacity=Resources(cpus=cpus, memory=memory, gpus=gpus),
+        gpus=tuple(json.loads(gpu_ids)), num_nodes=num_nodes, type=kind, label=label, scheduler_id=scheduler,
+        output_dir=output_dir, time_limit=time_limit, is_active=active == 1, start_time=start, last_beat=beat,
+        end_time=end,
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""One transaction: prepared statements in, rows out, and the books that are settled just before the commit."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from torc_core.engine import telling
+from torc_core.model import EVENTS, Event, EventId, Json, WorkflowId
+
+Row = Sequence[Any]
+
+
+class Cursor(Protocol):
+    """What a database driver's cursor has (PEP 249)."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def execute(self, sql: str, parameters: Any = (), /) -> object: ...
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> object: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+
+
+class Transaction:
+    """Statements by name on one connection, between a begin and a commit.
+
+    Parameters
+    ----------
+    now
+        Milliseconds since 1970: the instant of everything that this transaction writes.
+    """
+
+    __slots__ = ("_cursor", "_jobs", "_ready", "_texts", "_told", "events", "now", "woken")
+
+    def __init__(self, cursor: Cursor, texts: Mapping[str, str], now: int) -> None:
+        self._cursor = cursor
+        self._texts = texts
+        self.now = now
+        self._jobs: Counter[tuple[int, int]] = Counter()
+        self._ready: Counter[int] = Counter()
+        self._told: dict[WorkflowId, list[telling.Told]] = {}
+        self.events: list[Event] = []
+        self.woken: set[int] = set()
+
+    def rows(self, statement: str, **values: object) -> list[Any]:
+        """All rows of a statement."""
+        self._cursor.execute(self._texts[statement], values)
+        return self._cursor.fetchall()
+
+    def row(self, statement: str, **values: object) -> Any:
+        """The first row of a statement, None when it has none."""
+        self._cursor.execute(self._texts[statement], values)
+        return self._cursor.fetchone()
+
+    def run(self, statement: str, **values: object) -> int:
+        """Execute a statement; the number of rows it changed."""
+        self._cursor.execute(self._texts[statement], values)
+        return self._cursor.rowcount
+
+    def many(self, statement: str, rows: Iterable[Any]) -> None:
+        """Execute a statement once for each row: tuples for `INSERT_…`, mappings for all others."""
+        self._cursor.executemany(self._texts[statement], rows)
+
+    def free(self, sql: str, values: Sequence[object]) -> list[Any]:
+        """Rows of a statement that the caller put together from names of the allow-list."""
+        self._cursor.execute(sql, values)
+        return self._cursor.fetchall()
+
+    def text(self, statement: str) -> str:
+        """The text of a statement, to be extended and given to `free`."""
+        return self._texts[statement]
+
+    def ids(self, kind: str, count: int) -> int:
+        """Take `count` ids of a kind, never given before; the first of them."""
+        if not count:
+            return 0
+        return int(self.row("NEXT_IDS", kind_=kind, count_=count)[0]) - count + 1
+
+    def moved(self, workflow: WorkflowId, old: int, new: int, count: int = 1) -> None:
+        """Remember that jobs changed their status, for the counts of the workflow."""
+        self._jobs[workflow, old] -= count
+        self._jobs[workflow, new] += count
+
+    def counted(self, workflow: WorkflowId, status: int, count: int) -> None:
+        """Remember that jobs of a status came (or went, when negative)."""
+        self._jobs[workflow, status] += count
+
+    def ready(self, job_class: int, count: int) -> None:
+        """Remember that a class has more (or fewer) jobs to hand out."""
+        self._ready[job_class] += count
+
+    def wake(self, workflow: WorkflowId) -> None:
+        """Whoever waits for something to happen in this workflow shall look again after the commit."""
+        self.woken.add(workflow)
+
+    def tell(self, workflow: WorkflowId, category: str, data: Mapping[str, Json]) -> None:
+        """Write an event with this commit; its severity is that of its name."""
+        self._told.setdefault(workflow, []).append((category, data))
+
+    def settle(self) -> None:
+        """Write the counts and the events; the last thing before the commit."""
+        jobs = [{"wf_": wf, "status_": s, "delta": n} for (wf, s), n in self._jobs.items() if n]
+        if jobs:
+            self.many("COUNT_JOBS", jobs)
+        ready = [{"class_": key, "delta": n} for key, n in self._ready.items() if n]
+        if ready:
+            self.many("COUNT_READY", ready)
+        told = [(wf, *event) for wf, events in self._told.items() for event in telling.bundled(events)]
+        if told:
+            self._write(told)
+
+    def _write(self, told: Sequence[tuple[WorkflowId, str, Mapping[str, Json]]]) -> None:
+        first = self.ids("event", len(told))
+        self.many(
+            "INSERT_EVENT",
+            [
+                (first + i, wf, self.now, category, EVENTS[category].value, json.dumps(data))
+                for i, (wf, category, data) in enumerate(told)
+            ],
+        )
+        self.events = [
+            Event(id=EventId(first + i), workflow_id=wf, timestamp=self.now, category=category,
+                  severity=EVENTS[category], data=data)
+            for i, (wf, category, data) in enumerate(told)
+        ]  # fmt: skip

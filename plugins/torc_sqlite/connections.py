@@ -1,0 +1,82 @@
+"""Connections to a SQLite file, set up as `promises.md` Q1-Q4 say."""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import Enum
+from pathlib import Path
+from urllib.parse import quote
+
+from torc_core.errors import Unavailable
+
+OLDEST = (3, 35)
+"""The first SQLite that has `RETURNING`."""
+
+COMMON = {
+    "foreign_keys": "ON",
+    "synchronous": "FULL",
+    "busy_timeout": "5000",
+    "temp_store": "MEMORY",
+    "trusted_schema": "OFF",
+    "cell_size_check": "ON",
+    "cache_size": "-65536",
+}
+LOG_PAGES = 1_024
+"""Pages of write-ahead log (4 MiB) after which the writer copies it into the database."""
+
+
+class Mode(Enum):
+    """How a file is written (`promises.md` Q8)."""
+
+    LOCAL = "WAL"
+    ROLLBACK = "TRUNCATE"
+    EXCLUSIVE = "WAL "
+
+    @property
+    def journal(self) -> str:
+        """The value of `PRAGMA journal_mode`."""
+        return self.value.strip()
+
+
+def check_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuse a SQLite that is too old for our statements."""
+    if version < OLDEST:
+        found, needed = (".".join(map(str, number)) for number in (version, OLDEST))
+        raise Unavailable(f"SQLite {found} is too old; use a Python with SQLite {needed} or newer")
+
+
+def writer(path: Path, mode: Mode) -> sqlite3.Connection:
+    """The one connection that writes, and does the checkpoints."""
+    connection = _connect(path, "rw")
+    _set(connection, COMMON | {"wal_autocheckpoint": "0"})
+    if mode is Mode.EXCLUSIVE:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.execute(f"PRAGMA journal_mode={mode.journal}")
+    return connection
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that never writes."""
+    connection = _connect(path, "rw")
+    _set(connection, COMMON | {"wal_autocheckpoint": "0", "query_only": "ON"})
+    return connection
+
+
+def blank() -> sqlite3.Connection:
+    """A connection to an empty database in memory, which stands for a file that is not there yet."""
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+
+
+def _set(connection: sqlite3.Connection, pragmas: dict[str, str]) -> None:
+    for name, value in pragmas.items():
+        connection.execute(f"PRAGMA {name}={value}")

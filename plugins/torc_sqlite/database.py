@@ -1,0 +1,278 @@
+"""One SQLite file: its lock, its one writer, its readers, and the moment when it comes into being."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from torc_core.errors import Unavailable
+from torc_core.protocols import Clock
+from torc_sql.transaction import Transaction
+from torc_sqlite import connections
+from torc_sqlite.connections import Mode
+from torc_sqlite.dialect import sqlite
+from torc_sqlite.filesystem import network_type
+from torc_sqlite.lease import BEAT, Lease, Row
+from torc_sqlite.owner import PATIENCE, Owner
+from torc_sqlite.schema import migrate, version
+from torc_sqlite.settings import SqliteSettings
+
+log = logging.getLogger(__name__)
+
+READERS = 10
+"""At most so many connections that only read (`promises.md` Q4)."""
+
+_PAGES_OF_COMMIT, _ROWS_OF_PAGE = 16, 8
+
+
+class SqliteDatabase:
+    """A database file, made on the first write.
+
+    Parameters
+    ----------
+    patience
+        Seconds to wait for another short command that has the file.
+    watch
+        Seconds to watch another host that seems to have it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        settings: SqliteSettings,
+        clock: Clock,
+        *,
+        patience: float = PATIENCE,
+        lease: Callable[[str], Lease] = Lease,
+    ) -> None:
+        connections.check_version()
+        if not path.startswith("/") or "\0" in path:
+            raise Unavailable(f"database path {path!r} is not absolute; write sqlite:///home/you/torc.db")
+        self._path = Path(path)
+        self._clock = clock
+        self._network = network_type(self._path)
+        self._mode = _mode(settings, self._network)
+        self._owner = Owner(self._path, patience)
+        self._lease = lease(path)
+        self._lock = threading.Lock()
+        self._turnstile = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._blank: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._slots = threading.Semaphore(READERS)
+        self._closed = threading.Event()
+        self._server_id: str | None = None
+        self._changes = self._logged = 0
+        self.dialect = sqlite(path)
+        self._texts = self.dialect.texts()
+        if self._path.exists():
+            with self._lock:
+                self._open()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be."""
+        return self._path
+
+    @property
+    def server_id(self) -> str:
+        """The UUID that the database got when it was made; of a file that is not there yet, the one it will get."""
+        if self._server_id is None:
+            if self._writer is not None:
+                with self.read() as tx:
+                    found = tx.row("META", name_="server_id")
+                self._server_id = found[0] if found else None
+            self._server_id = self._server_id or self._clock.uuid()
+        return self._server_id
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction on the one connection that writes (`promises.md` Q1)."""
+        # NOTE: a plain lock may be taken again by who has just released it; behind a turnstile everybody gets a turn.
+        with self._turnstile:
+            self._lock.acquire()
+        try:
+            connection = self._ours()
+            with self._plainly(), _transaction(connection, "BEGIN IMMEDIATE"):
+                tx = Transaction(connection.cursor(), self._texts, self._clock.now())
+                self._lease.check(tx)
+                yield tx
+                tx.settle()
+            self._checkpoint(connection)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot on a connection of its own; without shared memory, a short turn on the writer's."""
+        if self._mode is not Mode.LOCAL or self._writer is None:
+            with self._lock, self._plainly():
+                connection = self._writer or self._empty()
+                with _transaction(connection, "BEGIN"):
+                    yield Transaction(connection.cursor(), self._texts, self._clock.now())
+            return
+        with self._slots, self._plainly():
+            connection = self._idle.pop() if self._idle else connections.reader(self._path)
+            try:
+                with _transaction(connection, "BEGIN"):
+                    yield Transaction(connection.cursor(), self._texts, self._clock.now())
+            finally:
+                self._idle.append(connection)
+
+    def publish(self, address: Mapping[str, str]) -> None:
+        """Write the owner file, and the database first if it is not there yet."""
+        with self._lock:
+            self._ours()
+            self._owner.publish(address)
+
+    def close(self) -> None:
+        """Copy the log into the file, give the lease and the lock back; closing again has no effect."""
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+            try:
+                if self._writer is not None:
+                    with suppress(Unavailable), self._plainly():
+                        self._finish(self._writer)
+                    self._writer.close()
+            finally:
+                self._owner.release()
+
+    def _ours(self) -> sqlite3.Connection:
+        """The writer's connection, with the lease; the file is made when there is none."""
+        if self._closed.is_set():
+            raise Unavailable(f"database '{self._path}' was closed")
+        if self._writer is None:
+            self._make()
+            self._open()
+        connection = self._writer
+        assert connection is not None
+        if not self._lease.taken:
+            with self._plainly():
+                self._take(connection)
+        return connection
+
+    def _make(self) -> None:
+        """Create directory and file so that nobody else can read them."""
+        missing = [folder for folder in (self._path.parent, *self._path.parent.parents) if not folder.exists()]
+        try:
+            for folder in reversed(missing):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            self._owner.take()
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        except OSError as error:
+            raise Unavailable(
+                f"database '{self._path}' cannot be created: {error.strerror}; choose another file with --db"
+            ) from error
+
+    def _open(self) -> None:
+        """Take the lock and open a file that is there; what is missing in its schema is added."""
+        self._owner.take()
+        try:
+            with self._plainly():
+                connection = connections.writer(self._path, self._mode)
+                try:
+                    self._prepare(connection)
+                except BaseException:
+                    connection.close()
+                    raise
+        except BaseException:
+            self._owner.release()
+            raise
+        self._writer = connection
+        if self._network:
+            log.warning(
+                "database %s is on a %s file system: written in %s mode, which is slower; a local disk is better",
+                self._path, self._network, self._mode.name.lower(),
+            )  # fmt: skip
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        fresh = version(connection) == 0
+        migrate(connection, self._path)
+        if fresh:
+            connection.execute("INSERT INTO meta (name, value) VALUES ('server_id', ?)", (self.server_id,))
+
+    def _take(self, connection: sqlite3.Connection) -> None:
+        """Get the lease, and from then on give signs of life where another host could look for them."""
+        texts = self._texts
+
+        def look() -> Row:
+            return Row(*connection.execute(texts["LEASE"]).fetchone())
+
+        self._lease.wait(look, networked=self._network is not None)
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            self._lease.take(Transaction(connection.cursor(), texts, self._clock.now()))
+        if self._network:
+            threading.Thread(target=self._beat, name="torc-lease", daemon=True).start()
+
+    def _beat(self) -> None:
+        while not self._closed.wait(BEAT):
+            with suppress(Unavailable), self.write():
+                pass
+
+    def _empty(self) -> sqlite3.Connection:
+        """What stands for the file as long as there is none."""
+        if self._blank is None:
+            self._blank = connections.blank()
+            migrate(self._blank, None)
+        return self._blank
+
+    def _finish(self, connection: sqlite3.Connection) -> None:
+        if self._lease.taken:
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                self._lease.give_up(Transaction(connection.cursor(), self._texts, self._clock.now()))
+            if self._mode is not Mode.ROLLBACK:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the file when about `LOG_PAGES` have been written since the last time.
+
+        NOTE: the pages are estimated. The exact number stands in the `-shm` file, but opening and closing that in
+        the process that has the database would drop the locks of SQLite (POSIX locks belong to the process).
+        """
+        changes = connection.total_changes
+        self._logged += _PAGES_OF_COMMIT + (changes - self._changes) // _ROWS_OF_PAGE
+        self._changes = changes
+        if self._logged > connections.LOG_PAGES and self._mode is not Mode.ROLLBACK:
+            self._logged = 0
+            with self._plainly():
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """Say what the driver complains of in sentences."""
+        try:
+            yield
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            told = self.dialect.translate(error)
+            if told is None:
+                raise
+            raise told from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk has undone the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _mode(settings: SqliteSettings, network: str | None) -> Mode:
+    if settings.network_mode == "auto":
+        return Mode.ROLLBACK if network else Mode.LOCAL
+    return Mode[settings.network_mode.upper()]

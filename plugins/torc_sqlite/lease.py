@@ -1,0 +1,103 @@
+"""The row that keeps a second host away from a database on a shared file system (`promises.md` P1)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torc_core.errors import Owned, Unavailable
+from torc_sql.transaction import Transaction
+from torc_sqlite.owner import boot_id, process_start
+
+BEAT = 10.0
+"""Seconds between two signs of life."""
+WATCH = 35.0
+"""Seconds without one after which another host's lease is taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The lease as it stands in the database; pid 0: nobody has it."""
+
+    epoch: int
+    host: str
+    boot_id: str
+    pid: int
+    process_start: int
+    beat: int
+
+
+class Lease:
+    """This process's right to write.
+
+    Parameters
+    ----------
+    watch, nap
+        Seconds, for tests.
+    """
+
+    def __init__(self, path: str, *, watch: float = WATCH, nap: float = 1.0) -> None:
+        self._path = path
+        self._watch = watch
+        self._nap = nap
+        self._epoch: int | None = None
+        self._beaten = 0
+
+    def wait(self, look: Callable[[], Row], *, networked: bool) -> None:
+        """Make sure that no other host writes: on a local file system the lock has said so already.
+
+        Raises
+        ------
+        Owned
+            If another host gives signs of life.
+        """
+        first = look()
+        if not networked or not first.pid or first.host == socket.gethostname():
+            return
+        end = time.monotonic() + self._watch
+        while time.monotonic() < end:
+            time.sleep(self._nap)
+            if look() != first:
+                raise Owned(
+                    f"database '{self._path}' is in use by process {first.pid} on {first.host}; run the command there,"
+                    " or end that process",
+                    {},
+                )
+
+    def take(self, tx: Transaction) -> None:
+        """Write that the database is ours from now on."""
+        pid = os.getpid()
+        (epoch,) = tx.row(
+            "TAKE_LEASE", host_=socket.gethostname(), boot_=boot_id(), pid_=pid, start_=process_start(pid),
+            beat_=tx.now,
+        )  # fmt: skip
+        self._epoch, self._beaten = epoch, tx.now
+
+    def check(self, tx: Transaction) -> None:
+        """See that it still is, and give a sign of life when one is due.
+
+        Raises
+        ------
+        Unavailable
+            If another process has taken the database over.
+        """
+        (epoch,) = tx.row("LEASE_EPOCH")
+        if epoch != self._epoch:
+            raise Unavailable(
+                f"database '{self._path}' was taken over by another process; this one may not write to it any more"
+            )
+        if tx.now - self._beaten >= BEAT * 1_000:
+            tx.run("BEAT_LEASE", beat_=tx.now)
+            self._beaten = tx.now
+
+    @property
+    def taken(self) -> bool:
+        """Whether this process has ever written."""
+        return self._epoch is not None
+
+    def give_up(self, tx: Transaction) -> None:
+        """Say that nobody has it."""
+        tx.run("FREE_LEASE", epoch_=self._epoch)

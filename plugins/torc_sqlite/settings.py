@@ -1,0 +1,20 @@
+"""What can be configured about SQLite stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteSettings:
+    """The table `[stores.sqlite]`."""
+
+    network_mode: Literal["auto", "local", "rollback", "exclusive"] = field(
+        default="auto",
+        metadata={
+            "help": "how the file is written: `local` with a shared-memory WAL, `rollback` with a rollback journal,"
+            " `exclusive` with a WAL that no other program can read; `auto`: `rollback` on network file systems,"
+            " else `local`"
+        },
+    )

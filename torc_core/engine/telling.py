@@ -1,0 +1,114 @@
+"""The events that changes leave behind, with the data that is published (`engine.md` §13, `observability.md` OB22)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torc_core.model import EVENTS, MANY_EQUAL, JobStatus, Json, Node
+
+Told = tuple[str, Mapping[str, Json]]
+"""An event before it has an id: its name and its data."""
+
+_ENDED = {
+    JobStatus.COMPLETED: "job_completed",
+    JobStatus.FAILED: "job_failed",
+    JobStatus.CANCELED: "job_canceled",
+    JobStatus.TERMINATED: "job_terminated",
+    JobStatus.PENDING_FAILED: "job_pending_failed",
+}
+
+
+def job_started(job: int, name: str, node: int | None, run: int, attempt: int) -> Told:
+    """A job is running on record."""
+    data: dict[str, Json] = {
+        "job_id": job,
+        "job_name": name,
+        "compute_node_id": node,
+        "run_id": run,
+        "attempt_id": attempt,
+    }
+    return "job_started", data
+
+
+def job_ended(
+    job: int, name: str, status: JobStatus, code: int | None, reason: str | None, run: int, attempt: int
+) -> Told:
+    """A job has ended, or waits to be classified; `code` is None when it never ran."""
+    data: dict[str, Json] = {"job_id": job, "job_name": name, "status": status.label, "return_code": code}
+    return _ENDED[status], data | {"run_id": run, "attempt_id": attempt, "reason": reason}
+
+
+def job_retried(job: int, name: str, run: int, before: int, after: int, message: str) -> Told:
+    """A job is ready once more, with a new attempt."""
+    data: dict[str, Json] = {
+        "event_type": "job_retried",
+        "job_id": job,
+        "job_name": name,
+        "previous_attempt": before,
+    }
+    return "job_retried", {**data, "new_attempt": after, "run_id": run, "message": message}
+
+
+def override(job: int, before: JobStatus, after: JobStatus) -> Told:
+    """Somebody reported the end of a job that had not been started."""
+    return "override", {"job_id": job, "from": before.label, "to": after.label}
+
+
+def different_result(job: int, run: int, attempt: int, status: JobStatus, code: int) -> Told:
+    """A second, different result for an attempt was refused; `status` and `code` are the refused ones."""
+    data: dict[str, Json] = {
+        "job_id": job,
+        "run_id": run,
+        "attempt_id": attempt,
+        "status": status.label,
+        "return_code": code,
+    }
+    return "different_result", data
+
+
+def node_started(node: Node) -> Told:
+    """A runner has joined."""
+    return "compute_node_started", _of_node(node)
+
+
+def node_stopped(node: Node, usage: Mapping[str, Json]) -> Told:
+    """A runner has left, or is known to be dead."""
+    seconds = ((node.end_time or node.start_time) - node.start_time) / 1000
+    return "compute_node_stopped", {**_of_node(node), "duration_seconds": seconds, **usage}
+
+
+def of_workflow(name: str, workflow: int, title: str, run: int, **more: Json) -> Told:
+    """Something happened to a workflow as a whole."""
+    return name, {"workflow_id": workflow, "name": title, "run_id": run, **more}
+
+
+def bundled(told: Sequence[Told]) -> list[Told]:
+    """The same events, but more than `MANY_EQUAL` of one name about jobs as one, with a count and an id range."""
+    if len(told) <= MANY_EQUAL:
+        return list(told)
+    by_name: dict[str, list[Mapping[str, Json]]] = {}
+    for name, data in told:
+        if "job_id" in data:
+            by_name.setdefault(name, []).append(data)
+    many = {name: equal for name, equal in by_name.items() if len(equal) > MANY_EQUAL}
+    kept: list[Told] = []
+    for name, data in told:
+        equal = many.get(name) if "job_id" in data else None
+        if equal is None:
+            kept.append((name, data))
+        elif equal[0] is data:
+            ids = [job for entry in equal if isinstance(job := entry["job_id"], int)]
+            kept.append((name, {"count": len(ids), "first_job_id": min(ids), "last_job_id": max(ids)}))
+    return kept
+
+
+def ours(category: str) -> bool:
+    """Whether only the store itself writes events of this name; clients can neither post nor change them."""
+    return category in EVENTS and category != "user"
+
+
+def _of_node(node: Node) -> dict[str, Json]:
+    return {
+        "compute_node_id": node.id, "hostname": node.hostname, "pid": node.pid, "num_cpus": node.capacity.cpus,
+        "memory_gb": node.capacity.memory / 1024**3, "num_gpus": node.capacity.gpus, "compute_node_type": node.type,
+    }  # fmt: skip

@@ -1,0 +1,34 @@
+"""The program `torc`: versions are told at once, everything else inside of one error boundary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from torc_core import __version__
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run `torc` with these words, by default those of the process; the exit code (`cli.md` §1.4)."""
+    words = sys.argv[1:] if words is None else words
+    # PERF: answered before anything is imported (C23): prompts and module systems ask for it.
+    if words and {*words} <= {"--version", "-V", "--verbose", "-v"} and {*words} & {"--version", "-V"}:
+        _tell_version(verbose=bool({*words} & {"--verbose", "-v"}))
+        return 0
+
+    from torc_core.boundary import Boundary
+
+    with Boundary(words) as boundary:
+        from torc_core.program import run
+
+        boundary.exit_code = run(words, boundary)
+    return boundary.exit_code
+
+
+def _tell_version(*, verbose: bool) -> None:
+    print(f"torc {__version__}")
+    if verbose:
+        import platform
+        import sqlite3
+
+        print(f"Python {platform.python_version()}\nSQLite {sqlite3.sqlite_version}")

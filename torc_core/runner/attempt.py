@@ -1,0 +1,104 @@
+"""A job that this runner holds, from the claim until its end is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torc_core.model import Assignment, Held, Shape
+from torc_core.protocols import Exit, Task
+from torc_core.runner import environment
+from torc_core.runner.ledger import Slot
+from torc_core.runner.options import Execution
+from torc_core.runner.outcome import Cause
+from torc_core.runner.outputs import Search
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What is known of one attempt.
+
+    Parameters
+    ----------
+    slot
+        What it has reserved; None: it holds no capacity yet.
+    forked
+        Whether the executor was told to start it.
+    cause
+        Why we signalled it; None: we did not.
+    kill_at
+        When it is killed, monotonic seconds.
+    """
+
+    given: Assignment
+    held: Held
+    stdout: str | None
+    stderr: str | None
+    files: str
+    delete_on_success: bool
+    slot: Slot | None = None
+    forked: bool = False
+    cause: Cause | None = None
+    kill_at: float | None = None
+    exit: Exit | None = None
+    search: Search | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """The class of the job."""
+        return self.given.shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """What the attempts of a runner have in common; makes attempts of what was given, and tasks of attempts.
+
+    Parameters
+    ----------
+    stdio_dir
+        Absolute, without a slash at the end.
+    mark
+        `<server_id>.<workflow>`, with which every mark begins.
+    counted, hidden, amd
+        Of the devices: see `environment.devices`.
+    """
+
+    execution: Execution
+    base: Mapping[str, str]
+    cwd: str
+    stdio_dir: str
+    mark: str
+    counted: bool
+    hidden: bool
+    amd: bool
+
+    def attempt(self, given: Assignment) -> Attempt:
+        """Take what the store has given."""
+        job, execution = given.job, self.execution
+        stdio = execution.overrides.get(job.name, execution.stdio)
+        files = (
+            f"{self.stdio_dir}/job_wf{job.workflow_id}_j{job.id}_r{job.run_id}_a{job.attempt_id}"  # §5.3: ids only
+        )
+        out, err = stdio.paths(files)
+        held = Held(job=job.id, attempt_id=job.attempt_id, lease=job.lease or "")
+        return Attempt(given, held, out, err, files, stdio.delete_on_success)
+
+    def task(self, attempt: Attempt, slot: Slot) -> Task:
+        """What the executor has to start."""
+        job = attempt.given.job
+        mark = f"{self.mark}.{job.id}.{job.run_id}.{job.attempt_id}"
+        seen = environment.devices(slot, counted=self.counted, hidden=self.hidden, amd=self.amd)
+        return Task(
+            job=job.id,
+            attempt_id=job.attempt_id,
+            command=job.command,
+            script=job.invocation_script,
+            base=self.base,
+            env=environment.own(attempt.given, mark, seen, self.base),
+            cwd=self.cwd,
+            stdout=attempt.stdout,
+            stderr=attempt.stderr,
+            files=attempt.files,
+            mark=mark,
+            daemons=self.execution.allow_daemons,
+        )

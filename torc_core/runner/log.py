@@ -1,0 +1,36 @@
+"""The log file of a runner: opened when the first line is written, 0600, bounded."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+BYTES, KEPT = 50 * 1024**2, 3
+"""Size at which a new file is begun, and how many old ones are kept (`runner.md` §13)."""
+LINE = "%(asctime)s %(levelname)s %(message)s"
+
+log = logging.getLogger("torc_core.runner")
+
+
+@contextmanager
+def log_to(path: str) -> Iterator[None]:
+    """Write what is logged in this process to a file too: INFO and above of the runner, warnings of all others."""
+    from logging.handlers import RotatingFileHandler
+
+    handler = RotatingFileHandler(
+        path, maxBytes=BYTES, backupCount=KEPT - 1, delay=True, encoding="utf-8", errors="backslashreplace"
+    )
+    handler.setFormatter(logging.Formatter(LINE))
+    os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    level = log.level
+    if not log.isEnabledFor(logging.INFO):
+        log.setLevel(logging.INFO)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        log.setLevel(level)
+        handler.close()

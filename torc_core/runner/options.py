@@ -1,0 +1,100 @@
+"""How one runner works: what its starter decides, and what the workflow's `execution_config` says."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torc_core.model import Json, SchedulerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the one who starts a runner decides.
+
+    Parameters
+    ----------
+    output_dir
+        Made absolute and created when the runner starts.
+    max_parallel_jobs
+        More than 0: queue-depth mode (`runner.md` §4).
+    persistent
+        Do not leave for idleness while the workflow is unfinished.
+    api_url
+        What jobs get as `TORC_API_URL`; None: it is unset.
+    grace
+        Seconds that jobs have to end after SIGTERM when the time left is unknown (`runner.md` §7.2).
+    """
+
+    output_dir: str = "torc_output"
+    max_parallel_jobs: int = 0
+    label: str | None = None
+    scheduler_id: SchedulerId | None = None
+    strict_scheduler_match: bool = False
+    persistent: bool = False
+    api_url: str | None = None
+    grace: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stdio:
+    """Where standard output and error go (`runner.md` §5.3)."""
+
+    mode: str = "separate"
+    delete_on_success: bool = False
+
+    @classmethod
+    def of(cls, config: Json, default: Stdio) -> Stdio:
+        """Read a `stdio` map; what it does not say is taken from `default`."""
+        if not isinstance(config, Mapping):
+            return default
+        return cls(
+            mode=str(config.get("mode", default.mode)),
+            delete_on_success=bool(config.get("delete_on_success", default.delete_on_success)),
+        )
+
+    def paths(self, base: str) -> tuple[str | None, str | None]:
+        """The files for standard output and standard error of an attempt."""
+        match self.mode:
+            case "combined":
+                return f"{base}.log", f"{base}.log"
+            case "no_stdout":
+                return None, f"{base}.e"
+            case "no_stderr":
+                return f"{base}.o", None
+            case "none":
+                return None, None
+            case _:
+                return f"{base}.o", f"{base}.e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The part of `execution_config` (`workflow-spec.md` §8) that a runner on this machine obeys; times in seconds."""
+
+    stdio: Stdio = Stdio()
+    overrides: Mapping[str, Stdio] = field(default_factory=dict)
+    termination_signal: int = signal.SIGTERM
+    lead: float = 30.0
+    allow_daemons: bool = False
+    limit_resources: bool = True
+
+    @classmethod
+    def of(cls, config: Mapping[str, Json] | None) -> Execution:
+        """Read a validated `execution_config`."""
+        known = config or {}
+        stdio = Stdio.of(known.get("stdio"), Stdio())
+        overrides = known.get("job_stdio_overrides")
+        lead = known.get("sigterm_lead_seconds")
+        name = str(known.get("termination_signal") or "SIGTERM").upper().removeprefix("SIG")
+        return cls(
+            stdio=stdio,
+            overrides={job: Stdio.of(one, stdio) for job, one in overrides.items()}
+            if isinstance(overrides, Mapping)
+            else {},
+            termination_signal=signal.Signals[f"SIG{name}"],
+            lead=float(lead) if isinstance(lead, int | float) else 30.0,
+            allow_daemons=bool(known.get("allow_daemons", False)),
+            limit_resources=bool(known.get("limit_resources", True)),
+        )

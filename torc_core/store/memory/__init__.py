@@ -1,0 +1,7 @@
+"""A store in memory: for tests, and as the readable specification of every other one."""
+
+from __future__ import annotations
+
+from torc_core.store.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]

@@ -1,0 +1,110 @@
+"""One transaction on one workflow: moves, what follows from them, and the events that tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torc_core.engine import telling
+from torc_core.engine.completion import CASCADE
+from torc_core.engine.moves import legal
+from torc_core.engine.release import settle
+from torc_core.errors import Invalid
+from torc_core.model import Ending, Job, JobId, JobStatus, Node, NodeId, Result, ResultId
+from torc_core.store.memory.flow import Flow
+
+FREED: dict[str, Any] = {"node_id": None, "lease": None, "prefetched": False, "stop": 0}
+"""What a job loses when no node has it any more."""
+
+
+class Change:
+    """Moves jobs of one workflow; `settle` carries the moves on to those who wait."""
+
+    def __init__(self, flow: Flow, now: int, number: Callable[[str], int]) -> None:
+        self.flow = flow
+        self.now = now
+        self.number = number
+        self.told: list[telling.Told] = []
+        self.moved: dict[str, int] = {}
+        self._was_complete = flow.complete
+        self._moves: dict[JobId, tuple[JobStatus, JobStatus]] = {}
+
+    def move(self, job: Job, status: JobStatus, **fields: Any) -> Job:
+        """Move a job to another status, and set further fields of it.
+
+        Raises
+        ------
+        Invalid
+            If the move is not legal.
+        """
+        if not legal(job.status, status):
+            raise Invalid(f"job {job.id} cannot go from {job.status.label} to {status.label}")
+        self._moves[job.id] = (self._moves.get(job.id, (job.status,))[0], status)
+        return self.set(job, status=status, **fields)
+
+    def set(self, job: Job, **fields: Any) -> Job:
+        """Change fields of a job without consequences for others."""
+        if fields.get("status", job.status) is not job.status:
+            label = fields["status"].label
+            self.moved[label] = self.moved.get(label, 0) + 1
+        changed = replace(job, **fields)
+        self.flow.put(changed)
+        return changed
+
+    def settle(self) -> None:
+        """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7)."""
+        moves, self._moves = self._moves, {}
+        if not moves:
+            return
+        flow = self.flow
+        settled = settle(moves, flow)
+        flow.links.counts.update(settled.counts)
+        for id, unmet in settled.unmet.items():
+            self.set(flow.jobs[id], unmet=unmet)
+        for id, blocker in settled.canceled.items():
+            job, reason = flow.jobs[id], f"{CASCADE}{blocker}"
+            if job.status is not JobStatus.CANCELED:
+                self.tell(telling.job_ended(id, job.name, JobStatus.CANCELED, None, reason, job.run_id, job.attempt_id))
+            self.set(job, status=JobStatus.CANCELED, reason=reason)
+        for id, status in settled.restored.items():
+            since = self.now if status is JobStatus.READY else None
+            self.set(flow.jobs[id], status=status, reason=None, ready_since=since)
+        for id in settled.released:
+            self.set(flow.jobs[id], status=JobStatus.READY, ready_since=self.now)
+
+    def again(self, job: Job, **fields: Any) -> Job:
+        """Make a job ready again that a node held or ran: nobody has it any more."""
+        return self.move(
+            job, JobStatus.READY, ready_since=self.now, claimed_at=None, start_time=None, reason=None, **FREED, **fields
+        )  # fmt: skip
+
+    def end(self, job: Job, ending: Ending, status: JobStatus, run: int, attempt: int) -> Job:
+        """Store the result of an attempt and make it the job's current one; the job itself does not move."""
+        result = Result(
+            id=ResultId(self.number("result")), workflow_id=job.workflow_id, job_id=job.id, job_name=job.name,
+            run_id=run, attempt_id=attempt, node_id=ending.node or job.node_id, status=status,
+            return_code=ending.return_code, reason=ending.reason, exec_minutes=ending.exec_minutes,
+            completed_at=ending.completed_at or self.now, usage=ending.usage,
+        )  # fmt: skip
+        self.flow.keep(result)
+        return self.set(job, result_id=result.id)
+
+    def gone(self, node: NodeId, **usage: Any) -> None:
+        """A node has left, or is known to be dead."""
+        nodes = self.flow.tables[Node]
+        if nodes[node].is_active:
+            nodes[node] = replace(nodes[node], is_active=False, end_time=self.now)
+            self.tell(telling.node_stopped(nodes[node], usage))
+
+    def tell(self, told: telling.Told) -> None:
+        """Write an event."""
+        self.told.append(told)
+
+    def close(self) -> list[telling.Told]:
+        """Settle what is left; all that has to be told."""
+        self.settle()
+        workflow = self.flow.workflow
+        if self.flow.complete and not self._was_complete and not workflow.is_canceled:
+            self.tell(telling.of_workflow("workflow_completed", workflow.id, workflow.name, workflow.run_id))
+        return telling.bundled(self.told)
