@@ -90,6 +90,10 @@ class Unavailable(TorcError):
     code = "unavailable"
 
 
+class Unreached(Unavailable):
+    """nobody answered, so nothing was done: the call may be made again elsewhere"""
+
+
 class Fenced(TorcError):
     """another runner has taken the place of this one"""
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from torc_core.config import Config, Problem
 from torc_core.errors import Owned, Unavailable, did_you_mean
@@ -140,21 +140,30 @@ class Host:
             If the store cannot be opened, or its owner does not answer within five seconds.
         """
         # PERF: only a command that opens a store pays for the protocols and the model (50 ms).
+        from torc_core.store.following import Following
+
+        store, elsewhere = self._reach(url, clock)
+        if elsewhere:
+            return cast("Store", Following(store, lambda: self._reach(url, clock)[0]))
+        return store
+
+    def _reach(self, url: str, clock: Clock) -> tuple[Store, bool]:
+        """The store, and whether another process has it."""
         from torc_core.store.observed import observed
 
         deadline = clock.monotonic() + OWNER_PATIENCE
         while True:
             try:
-                return observed(self._open(url, clock), self.manager.hook.torc_events)
+                return observed(self._open(url, clock), self.manager.hook.torc_events), False
             except Owned as owned:
                 socket = owned.address.get("socket")
                 if not socket:
                     raise
                 try:
-                    return self._open(f"unix://{socket}", clock)
+                    return self._open(f"unix://{socket}", clock), True
                 except Unavailable as error:
                     if clock.monotonic() >= deadline:
-                        raise Unavailable(f"{owned}, which does not answer: {error}") from error
+                        raise Unavailable(f"{owned} but does not answer; end it and try again") from error
             # An owner that is about to leave closes its socket first and lets go of the database next.
             threading.Event().wait(0.05)
 
@@ -166,19 +175,28 @@ class Host:
     def own(self, store: Store) -> Iterator[None]:
         """Serve a store of this process to other processes of this host, as long as the block lasts.
 
-        A store that lives elsewhere, or that others can open as well, is left alone.
+        A store that another process serves is served here from the moment when this one takes it over; one that
+        others can open as well is left alone.
         """
         from torc_core.protocols import Shared
+        from torc_core.store.following import Following
 
         with ExitStack() as stack:
-            if isinstance(store, Shared):
+
+            def serve(store: Store) -> None:
                 address: dict[str, str] = {}
                 for provider in self.servers.values():
                     if provider.owner:
                         server = provider.open(store, self.settings("servers", provider))
                         stack.callback(server.close)
                         address.update(server.start())
-                store.publish(address)
+                cast("Shared", store).publish(address)
+
+            if isinstance(store, Following):
+                store.taken = serve
+                stack.callback(setattr, store, "taken", None)
+            elif isinstance(store, Shared):
+                serve(store)
             yield
 
     def _check_tables(self) -> None:

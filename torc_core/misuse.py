@@ -36,9 +36,10 @@ def sentence(error: CycloptsError, app: App) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"{error.unused_tokens[0]!r} is one argument too many for '{command}' ({read_on})"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
-        name = error.keyword or error.argument.name
-        if name.startswith("-"):
-            return f"option '{name}' of '{command}' needs a value ({read_on})"
+        if error.keyword:
+            return f"option '{error.keyword}' of '{command}' needs a value ({read_on})"
+        place = error.argument.field_info
+        name = place.name.upper() if place.is_positional else error.argument.name
         return f"'{command}' needs {name} ({read_on})"
     error.verbose = False
     text = " ".join(str(error).split()).rstrip(".")

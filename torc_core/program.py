@@ -218,11 +218,14 @@ class _Stderr(logging.Handler):
 def _set_up_logging(level: LogLevel) -> None:
     logging.addLevelName(TRACE, "TRACE")
     root = logging.getLogger()
-    root.setLevel(LEVELS[level])
-    if not any(isinstance(handler, _Stderr) for handler in root.handlers):
+    handler = next((one for one in root.handlers if isinstance(one, _Stderr)), None)
+    if handler is None:
         handler = _Stderr()
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
         root.addHandler(handler)
+    root.setLevel(LEVELS[level])
+    # NOTE: on the handler too: a log file of its own may want more than stderr does.
+    handler.setLevel(LEVELS[level])
 
 
 def _config_file(words: Sequence[str]) -> Path | None:

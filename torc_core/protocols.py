@@ -236,6 +236,8 @@ class Task:
         The value of `TORC_MARK`, by which its processes are found wherever they hide.
     daemons
         Leave alone what the job leaves running.
+    line
+        Tasks of one line are of one shape and may take each other's place; 0: none may.
     """
 
     job: JobId
@@ -250,6 +252,7 @@ class Task:
     files: str
     mark: str
     daemons: bool = False
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +271,10 @@ class Exit:
         Why it could not be started: `spawn_failed: E2BIG`, `output_unwritable: EACCES`; None: it was.
     lost
         Nobody saw the end: what watched the process died, and the process was killed.
+    successor
+        The queued task that has taken its place (`Queueing`).
+    recalled
+        It was queued, and will not be started: no process of it ever was.
     """
 
     job: JobId
@@ -277,6 +284,8 @@ class Exit:
     leftovers: int = 0
     error: str | None = None
     lost: bool = False
+    successor: JobId | None = None
+    recalled: bool = False
 
 
 class Executor(Protocol):
@@ -317,6 +326,29 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Kill what still runs, and let go of processes and descriptors."""
+        ...
+
+
+@runtime_checkable
+class Queueing(Protocol):
+    """An executor that can keep tasks at hand, so that the next of them starts where one of its line has ended,
+    without asking anybody.
+    """
+
+    def queue(self, line: int, busy: int, tasks: Sequence[Task]) -> None:
+        """Keep tasks in a line, first in, first out; tasks that were given to `start` name their line.
+
+        Parameters
+        ----------
+        busy
+            How many tasks of the line the caller believes to run. Where fewer do, because ends are on their way,
+            so many tasks are started at once: the caller will find the first of its queue in the place of every
+            end that names no successor.
+        """
+        ...
+
+    def recall(self, jobs: Sequence[JobId]) -> None:
+        """Take tasks out of the lines; those that were not started yet are told by `wait` as recalled."""
         ...
 
 

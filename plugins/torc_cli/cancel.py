@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from torc_cli.execute.processes import alive_nodes
+from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Outcome, refuse_csv
 from torc_cli.selector import confirm, workflows
 from torc_cli.standing import state
@@ -22,9 +20,9 @@ LOOK_SECONDS = 0.1
 
 def cancel(
     *workflow: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], alias="--no-prompts", negative="")] = False,
+    yes: Yes = False,
     reason: str | None = None,
-    wait: Annotated[bool, Parameter(negative="")] = False,
+    wait: Flag = False,
     session: Given,
 ) -> Outcome:
     """Cancel workflows: their running jobs are stopped, and no further job starts.
@@ -55,7 +53,8 @@ def cancel(
         raise Conflict("all of these workflows are complete; there is nothing to cancel")
     if session.interactive:
         confirm(session, f"Cancel {named(open_ones)}?", yes)
-    canceled, errors = 0, []
+    canceled = 0
+    errors: list[Json] = []
     for number in open_ones:
         try:
             canceled += store.cancel(number, reason).moved.get(JobStatus.CANCELED.label, 0)

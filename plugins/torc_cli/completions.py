@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from torc_cli.options import Flag
 from torc_core.given import Answer, Given
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]
@@ -23,9 +24,7 @@ NEXT = {
 def completions_of(app: App) -> Callable[..., Answer]:
     """The command for this program: the script is made from its commands, those of plugins included."""
 
-    def completions(
-        shell: Shell, /, *, install: Annotated[bool, Parameter(negative="")] = False, session: Given
-    ) -> Answer:
+    def completions(shell: Shell, /, *, install: Flag = False, session: Given) -> Answer:
         """Print or install the completion script of a shell.
 
         Parameters

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from torc_cli.cancel import named
+from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Outcome, refuse_csv
 from torc_cli.output.cells import plain
 from torc_cli.selector import confirm, workflows
@@ -22,9 +23,9 @@ FOLDERS = ("job_stdio", "actions")
 
 def delete(
     *workflow: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], alias="--no-prompts", negative="")] = False,
-    force: Annotated[bool, Parameter(negative="")] = False,
-    with_logs: Annotated[bool, Parameter(negative="")] = False,
+    yes: Yes = False,
+    force: Flag = False,
+    with_logs: Flag = False,
     output_dir: Annotated[str | None, Parameter(name=["--output-dir", "-o"])] = None,
     session: Given,
 ) -> Outcome:

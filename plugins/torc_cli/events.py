@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from torc_cli.following import follow
 from torc_cli.given_text import json_value, moment
 from torc_cli.noun import Noun
+from torc_cli.options import Texts, Yes
 from torc_cli.output.answer import Listing, Outcome, Record, Stream, refuse_csv
 from torc_cli.output.cells import Column, shortened
 from torc_cli.output.records import event_item
@@ -72,7 +73,7 @@ def list_(
     workflow: str | None = None,
     /,
     *,
-    type: Annotated[tuple[str, ...], Parameter(name=["--type", "-t", "--category", "-c"], negative="")] = (),
+    type: Annotated[Texts, Parameter(name=["--type", "-t", "--category", "-c"])] = (),
     after: int = 0,
     since: str | None = None,
     severity: Level | None = None,
@@ -107,7 +108,7 @@ def monitor(
     *,
     duration: Annotated[float | None, Parameter(name=["--duration", "-d"])] = None,
     level: Level = "info",
-    type: Annotated[tuple[str, ...], Parameter(name=["--type", "-t"], negative="")] = (),
+    type: Annotated[Texts, Parameter(name=["--type", "-t"])] = (),
     filename: str | None = None,
     after: int | None = None,
     poll_interval: Annotated[float, Parameter(name=["--poll-interval", "-p"])] = 1.0,
@@ -183,7 +184,7 @@ def get(*ids: str, session: Given) -> Record | Listing:
 @app.command
 def delete(
     *ids: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")] = False,
+    yes: Yes = False,
     session: Given,
 ) -> Outcome:
     """Delete events that users wrote; those of the store stay.

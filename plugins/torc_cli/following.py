@@ -29,7 +29,7 @@ def follow(
 ) -> Iterator[Item]:
     """Yield events with a higher sequence number than `after`, old ones first, then new ones as they come.
 
-    Ends when the time is over or the workflow is deleted. Each event is yielded exactly once, in commit order.
+    Ends when the time is over or the workflow is deleted. Each event comes exactly once, in commit order.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Values that users type: JSON, environment variables, statuses, sizes and moments; each is read once, here."""
+"""Values that users type: JSON, environment variables, statuses and moments; each is read once, here."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def truth(word: Truth) -> bool:
 
 
 def moment(text: str, now: int) -> int:
-    """A moment as milliseconds since 1970: RFC 3339, a local date and time, or how long ago (`10m`, `2h`, `3d`).
+    """A moment in milliseconds since 1970: RFC 3339, local date and time, or how long ago (`10m`, `3d`).
 
     Raises
     ------

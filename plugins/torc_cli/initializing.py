@@ -1,4 +1,4 @@
-"""Looks at the file system before a workflow is initialised: what is missing, and what would be overwritten."""
+"""Looks at files before a workflow is initialised: what is missing, and what would be overwritten."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Check:
     def outputs_sentence(self) -> str:
         """The outputs that exist, counted, with an example."""
         count = len(self.existing_outputs)
-        return f"{count} output file{' exists' if count == 1 else 's exist'} already, e.g. '{self.existing_outputs[0].path}'"
+        verb = "file exists" if count == 1 else "files exist"
+        return f"{count} output {verb} already, e.g. '{self.existing_outputs[0].path}'"
 
     def refuse_missing(self) -> None:
         """Object if something is missing.

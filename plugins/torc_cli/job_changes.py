@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from torc_cli.execute.commands import parse_list, read_list
 from torc_cli.given_text import environment
 from torc_cli.jobviews import NOUN
+from torc_cli.options import Flag, Texts, Yes
 from torc_cli.output.answer import Outcome, Record, refuse_csv
 from torc_cli.relations import with_relations
 from torc_cli.resource_requirements import changed, checked
@@ -33,9 +34,6 @@ from torc_core.model import (
 from torc_core.protocols import Store
 from torc_core.session import Session
 
-Yes = Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")]
-"""The user has confirmed already (C21)."""
-
 
 def create(
     workflow: str | None = None,
@@ -46,18 +44,14 @@ def create(
     resource_requirements_id: Annotated[
         int | None, Parameter(name=["--resource-requirements-id", "-r"])
     ] = None,
-    blocking_job_ids: Annotated[
-        tuple[str, ...], Parameter(name=["--blocking-job-ids", "-b"], negative="")
-    ] = (),
-    input_file_ids: Annotated[tuple[str, ...], Parameter(name=["--input-file-ids", "-i"], negative="")] = (),
-    output_file_ids: Annotated[
-        tuple[str, ...], Parameter(name=["--output-file-ids", "-o"], negative="")
-    ] = (),
+    blocking_job_ids: Annotated[Texts, Parameter(name=["--blocking-job-ids", "-b"])] = (),
+    input_file_ids: Annotated[Texts, Parameter(name=["--input-file-ids", "-i"])] = (),
+    output_file_ids: Annotated[Texts, Parameter(name=["--output-file-ids", "-o"])] = (),
     priority: int = 0,
     label: str | None = None,
-    env: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    env: Texts = (),
     cancel_on_blocking_job_failure: bool = True,
-    supports_termination: Annotated[bool, Parameter(negative="")] = False,
+    supports_termination: Flag = False,
     session: Given,
 ) -> Record:
     """Add a job to a workflow; `torc workflows initialize` or `torc run` makes it ready.
@@ -183,9 +177,10 @@ def update(
     runtime: str | None = None,
     priority: int | None = None,
     label: str | None = None,
-    clear_label: Annotated[bool, Parameter(negative="")] = False,
-    env: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    disable: Annotated[bool, Parameter(negative="")] = False,
+    clear_label: Flag = False,
+    env: Texts = (),
+    disable: Flag = False,
+    enable: Flag = False,
     session: Given,
 ) -> Record:
     """Change a job; name, command and environment only while it is uninitialized.
@@ -222,10 +217,14 @@ def update(
         `NAME=VALUE` for its environment, instead of what it had; may be repeated.
     disable
         Leave it out: jobs that wait for it go on as if it had completed.
+    enable
+        Take part again: it is uninitialized then.
     """
     refuse_csv(session)
     if label is not None and clear_label:
         raise UsageError("--label and --clear-label exclude each other")
+    if disable and enable:
+        raise UsageError("--disable and --enable exclude each other")
     needs = checked(num_cpus=num_cpus, num_gpus=num_gpus, num_nodes=num_nodes, memory=memory, runtime=runtime)
     if needs and resource_requirements_id is not None:
         raise UsageError(
@@ -240,7 +239,7 @@ def update(
         "priority": priority,
         "label": "" if clear_label else label,
         "env": environment(env),
-        "status": JobStatus.DISABLED if disable else None,
+        "status": JobStatus.DISABLED if disable else JobStatus.UNINITIALIZED if enable else None,
     }
     fields = {field: value for field, value in given.items() if value is not None}
     if not fields and not needs:

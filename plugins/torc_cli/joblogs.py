@@ -159,7 +159,7 @@ def _copied(path: Path, start: int, write: Callable[[bytes], object]) -> int:
 
 
 def tail_start(path: Path, lines: int) -> int:
-    """Where the last lines of a file begin; reads from the end, so a huge file costs no more than its tail."""
+    """Where the last lines of a file begin; read from the end, so a huge file costs no more than its tail."""
     if lines == 0:
         return path.stat().st_size
     with path.open("rb") as source:

@@ -19,6 +19,7 @@ from torc_cli.jobviews import (
     described,
     files_of_attempt,
 )
+from torc_cli.options import Flag, Texts
 from torc_cli.output.answer import Listing, Record, refuse_csv
 from torc_cli.output.cells import Column
 from torc_cli.output.records import handler_item, requirement_item
@@ -48,11 +49,11 @@ def list_(
     workflow: str | None = None,
     /,
     *,
-    status: Annotated[tuple[str, ...], Parameter(name=["--status", "-s"], negative="")] = (),
+    status: Annotated[Texts, Parameter(name=["--status", "-s"])] = (),
     upstream_job_id: int | None = None,
     name: str | None = None,
     label: str | None = None,
-    include_relationships: Annotated[bool, Parameter(negative="")] = False,
+    include_relationships: Flag = False,
     paging: Paging = WHOLE,
     session: Given,
 ) -> Listing:
@@ -113,10 +114,10 @@ def logs(
     *,
     stream: Literal["stdout", "stderr", "both"] = "both",
     tail: Annotated[int | None, Parameter(name=["--tail", "-n"])] = None,
-    follow: Annotated[bool, Parameter(name=["--follow", "-F"], negative="")] = False,
+    follow: Annotated[Flag, Parameter(name=["--follow", "-F"])] = False,
     attempt: int | None = None,
     run: int | None = None,
-    path: Annotated[bool, Parameter(negative="")] = False,
+    path: Flag = False,
     session: Given,
 ) -> JobLog:
     """Print what a job wrote.

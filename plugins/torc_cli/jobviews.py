@@ -1,4 +1,4 @@
-"""What is shown of jobs: columns, what they need, what they wait for, how they ended last and where their output is."""
+"""What is shown of jobs: what they need, what they wait for, how they ended and where their output is."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def described(session: Session, job: Job) -> Item:
 
 
 def attempt_files(session: Session, job: Job, result: Result | None) -> Sequence[LogFile]:
-    """The log files of the attempt that runs now, else of the one that a result tells of; none if there is none."""
+    """The log files of the attempt that runs now, else of the one that the result tells of."""
     if job.status is JobStatus.RUNNING and (result is None or not _same_attempt(job, result)):
         run_id, attempt_id, node = job.run_id, job.attempt_id, job.node_id
     elif result is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from torc_cli.options import Flag
 from torc_core.errors import UsageError
 from torc_core.model import Query, Value, WorkflowId
 
@@ -35,7 +36,7 @@ class Paging:
     limit: Annotated[int, Parameter(name=["--limit", "-l"])] = MOST
     offset: int = 0
     sort_by: str = "id"
-    reverse_sort: Annotated[bool, Parameter(negative="")] = False
+    reverse_sort: Flag = False
 
     def query(
         self,
@@ -84,7 +85,7 @@ class ShortPaging(Paging):
 
     offset: Annotated[int, Parameter(name=["--offset", "-o"])] = 0
     sort_by: Annotated[str, Parameter(name=["--sort-by", "-s"])] = "id"
-    reverse_sort: Annotated[bool, Parameter(name=["--reverse-sort", "-r"], negative="")] = False
+    reverse_sort: Annotated[Flag, Parameter(name=["--reverse-sort", "-r"])] = False
 
 
 WHOLE = Paging()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import termios
 import tty
@@ -20,6 +21,7 @@ KEYS = {
     "\x1b[A": "up", "\x1bOA": "up", "\x10": "up", "\x1b[B": "down", "\x1bOB": "down", "\x0e": "down",
     "\r": "enter", "\n": "enter", "\x1b": "leave", "\x03": "leave", "\x04": "leave", "\x7f": "rub", "\b": "rub",
 }  # fmt: skip
+KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 SHOWN = 10
 
 
@@ -80,12 +82,13 @@ def pick(session: Session, offered: Sequence[Workflow]) -> Workflow:
     """
     totals = session.store().totals([workflow.id for workflow in offered])
     choice = Choice(rows=rows(totals, session.clock.now()))
-    drawn = 0
-    with raw(sys.stdin.fileno()):
+    terminal, drawn = sys.stdin.fileno(), 0
+    with raw(terminal):
+        keys = keys_of(terminal)
         try:
             while True:
                 drawn = draw(choice.lines(os.get_terminal_size(sys.stderr.fileno()).columns), drawn)
-                key = read_key(sys.stdin.fileno())
+                key = next(keys)
                 if key == "leave":
                     raise KeyboardInterrupt
                 if key == "enter":
@@ -115,21 +118,23 @@ def draw(lines: Sequence[str], before: int) -> int:
     return len(lines)
 
 
-def read_key(terminal: int) -> str:
-    """The next key: a name of `KEYS`, or the text that was typed."""
-    data = os.read(terminal, 64)
-    if not data:
-        return "leave"
-    while unfinished(data) and select([terminal], [], [], 0.05)[0]:
-        data += os.read(terminal, 64)
-    text = data.decode("utf-8", "replace")
-    return KEYS.get(text, "" if text.startswith("\x1b") else text)
+def keys_of(terminal: int) -> Iterator[str]:
+    """The keys as they are pressed, for ever: names of `KEYS`, or characters that were typed."""
+    while True:
+        data = os.read(terminal, 1024)
+        # An escape sequence may come in parts; a lone Esc has nothing behind it.
+        while data and unfinished(data) and select([terminal], [], [], 0.05)[0]:
+            data += os.read(terminal, 1024)
+        if not data:
+            yield "leave"
+        for key in KEY.findall(data.decode("utf-8", "replace")):
+            yield KEYS.get(key, "" if key.startswith("\x1b") else key)
 
 
 def unfinished(data: bytes) -> bool:
-    """Whether a character or an escape sequence may still go on."""
+    """Whether a character or an escape sequence at the end may still go on."""
     try:
-        return data.decode() in ("\x1b", "\x1b[", "\x1bO")
+        return data.decode().endswith(("\x1b", "\x1b[", "\x1bO"))
     except UnicodeDecodeError as error:
         return error.reason == "unexpected end of data"
 

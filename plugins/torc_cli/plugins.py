@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from torc_cli.options import Flag
 from torc_cli.output.answer import Listing, Report, refuse_csv
 from torc_cli.output.cells import Column
 from torc_cli.output.records import Item
@@ -51,7 +52,7 @@ COLUMNS = (
 @app.command(name="list")
 def list_(
     *,
-    why_not_loaded: Annotated[bool, Parameter(name="--why-not-loaded", negative="")] = False,
+    why_not_loaded: Annotated[Flag, Parameter(name="--why-not-loaded")] = False,
     session: Given,
 ) -> Listing:
     """List the installed plugins.
@@ -163,13 +164,13 @@ def _provider(session: Session, kind: str, provider: Provider | SpecFormat) -> d
         table = f"{kind}.{provider.name.replace('-', '_')}"
         for name, key in keys_of(provider.settings).items():
             value = _inner(values, name)
-            source = session.config.source(f"{table}.{name}")
+            given = session.config.given(f"{table}.{name}")
             settings.append(
                 {
                     "key": f"{table}.{name}",
                     "value": "***" if key.secret and value is not None else value,
                     "default": "***" if key.secret and key.default is not None else key.default,
-                    "source": str(source),
+                    "source": str(given.source) if given else "default",
                     "help": key.help,
                 }
             )

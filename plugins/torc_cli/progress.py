@@ -7,9 +7,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TextIO
+from typing import Self, TextIO
 
 from torc_core.model import JobStatus, Totals
 from torc_core.protocols import Clock
@@ -73,7 +73,7 @@ def eta(now: datetime, seconds: float) -> str:
     """When something ends that takes so many more seconds; with the date if that is not today."""
     if seconds > 86_400 * 365:
         return "unknown"
-    end = now + timedelta(seconds=seconds)
+    end = now + timedelta(seconds=round(seconds))
     if seconds < 600:
         return f"{end:%H:%M:%S}"
     return f"{end:%H:%M}" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M}"
@@ -117,7 +117,7 @@ class ProgressView:
         self._shown = ""
         self._thread = threading.Thread(target=self._run, name="torc-progress", daemon=True)
 
-    def __enter__(self) -> ProgressView:
+    def __enter__(self) -> Self:
         if self._live or self._plain:
             self._thread.start()
         return self
@@ -168,7 +168,7 @@ class ProgressView:
     def _line(self, moment: float) -> str:
         totals = self._totals()
         rate = self._rate.seen(moment, totals.done)
-        return line(totals, rate, datetime.fromtimestamp(self._clock.now() / 1000))
+        return line(totals, rate, datetime.fromtimestamp(self._clock.now() / 1000, UTC).astimezone())
 
     def _clear(self) -> None:
         if self._live and self._shown:

@@ -33,7 +33,7 @@ RELATIONS: Sequence[tuple[str, type[Any], str, str]] = (
     ("input_user_data_ids", JobUserData, "consumer_job_id", "user_data_id"),
     ("output_user_data_ids", JobUserData, "producer_job_id", "user_data_id"),
 )
-"""The five lists of ids of `JobModel`: the kind of pair, the field that is the job, the field that is listed."""
+"""The five lists of ids of `JobModel`: name, kind of pair, the field of the job, the field that is listed."""
 
 
 def with_relations(store: Store, workflow: WorkflowId, jobs: Sequence[Job]) -> list[Item]:

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from torc_cli.noun import Noun
+from torc_cli.options import Yes
 from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
 from torc_cli.output.cells import Column
 from torc_cli.output.records import requirement_item
@@ -154,10 +155,10 @@ def update(
 @app.command
 def delete(
     *ids: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")] = False,
+    yes: Yes = False,
     session: Given,
 ) -> Outcome:
-    """Delete resource requirements; jobs that named them fall back to `default`.
+    """Delete resource requirements.
 
     Parameters
     ----------

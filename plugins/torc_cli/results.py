@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from torc_cli.given_text import statuses
 from torc_cli.noun import Noun
+from torc_cli.options import Flag, Texts, Yes
 from torc_cli.output.answer import Listing, Outcome, Record
 from torc_cli.output.cells import Column
 from torc_cli.output.records import Item, result_item
@@ -74,10 +75,10 @@ def list_(
     job_id: Annotated[int | None, Parameter(name=["--job-id", "-j"])] = None,
     run_id: Annotated[int | None, Parameter(name=["--run-id", "-r"])] = None,
     return_code: Annotated[int | None, Parameter(allow_leading_hyphen=True)] = None,
-    failed: Annotated[bool, Parameter(negative="")] = False,
-    status: Annotated[tuple[str, ...], Parameter(name=["--status", "-s"], negative="")] = (),
-    all_runs: Annotated[bool, Parameter(negative="")] = False,
-    all_attempts: Annotated[bool, Parameter(negative="")] = False,
+    failed: Flag = False,
+    status: Annotated[Texts, Parameter(name=["--status", "-s"])] = (),
+    all_runs: Flag = False,
+    all_attempts: Flag = False,
     compute_node: int | None = None,
     paging: Paging = WHOLE,
     session: Given,
@@ -138,7 +139,7 @@ def get(*ids: str, session: Given) -> Record | Listing:
 @app.command
 def delete(
     *ids: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")] = False,
+    yes: Yes = False,
     session: Given,
 ) -> Outcome:
     """Delete results; the status of their jobs stays.

@@ -135,3 +135,8 @@ def next_step(totals: Totals) -> str | None:
     if totals.counts.get(JobStatus.FAILED) or totals.counts.get(JobStatus.TERMINATED):
         return f"what failed: torc results list {number} --failed"
     return None
+
+
+def amount(number: object, one: str, many: str | None = None) -> str:
+    """`1 job`, `3 jobs`."""
+    return f"{number or 0} {one if number == 1 else many or one + 's'}"

@@ -8,14 +8,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from torc_cli.options import Flag
 from torc_cli.output.answer import Report
 from torc_cli.output.cells import Column
 from torc_cli.selector import found
-from torc_cli.stages import stages
 from torc_cli.standing import counted, failures, heading, next_step, outcome_code, status_json, times
 from torc_core.errors import UsageError
 from torc_core.given import Given
-from torc_core.model import Totals, WorkflowId
+from torc_core.model import Json, Totals, WorkflowId
 from torc_core.session import Session
 
 WATCH_SECONDS = 2.0
@@ -36,9 +36,9 @@ def status(
     workflow: str | None = None,
     /,
     *,
-    by_stage: Annotated[bool, Parameter(negative="")] = False,
+    by_stage: Flag = False,
     watch: Annotated[list[float] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
-    exit_code: Annotated[bool, Parameter(negative="")] = False,
+    exit_code: Flag = False,
     session: Given,
 ) -> Report:
     """Show how far a workflow is.
@@ -87,8 +87,11 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
     (totals,) = store.totals([workflow])
     now = session.clock.now()
     data = status_json(totals, now)
-    rows = [stage.item for stage in stages(store, workflow)] if by_stage else []
+    rows: list[dict[str, Json]] = []
     if by_stage:
+        from torc_cli.stages import stages
+
+        rows = [stage.item for stage in stages(store, workflow)]
         data["stages"] = rows
     return Report(
         schema="torc.status/1",

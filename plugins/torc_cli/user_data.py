@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from torc_cli.given_text import Truth, json_value, truth
 from torc_cli.noun import Noun
+from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
 from torc_cli.output.cells import Column, cell, shortened
 from torc_cli.output.records import user_data_item
@@ -43,7 +44,7 @@ def create(
     *,
     name: Annotated[str, Parameter(name=["--name", "-n"])],
     data: Annotated[str | None, Parameter(name=["--data", "-d"], allow_leading_hyphen=True)] = None,
-    ephemeral: Annotated[bool, Parameter(negative="")] = False,
+    ephemeral: Flag = False,
     consumer_job_id: int | None = None,
     producer_job_id: int | None = None,
     session: Given,
@@ -178,7 +179,7 @@ def update(
 @app.command
 def delete(
     *ids: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")] = False,
+    yes: Yes = False,
     session: Given,
 ) -> Outcome:
     """Delete values.
@@ -198,7 +199,7 @@ def delete_all(
     workflow: str | None = None,
     /,
     *,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")] = False,
+    yes: Yes = False,
     session: Given,
 ) -> Outcome:
     """Delete all values of a workflow.

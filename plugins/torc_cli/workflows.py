@@ -11,16 +11,18 @@ from cyclopts import App, Parameter
 from torc_cli.given_text import json_object
 from torc_cli.initializing import Check, check
 from torc_cli.noun import Noun
+from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Listing, Outcome, Record, Report, refuse_csv
-from torc_cli.output.cells import Column, age, cell, shortened
+from torc_cli.output.cells import Column, age, shortened
 from torc_cli.output.records import Item, action_item, workflow_item
 from torc_cli.paging import WHOLE, Paging
 from torc_cli.selector import confirm, found
 from torc_cli.selector import workflow as selected
 from torc_cli.standing import by_status, state
-from torc_core.errors import UsageError
+from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.model import (
+    LIVE,
     Action,
     Initialize,
     JobStatus,
@@ -37,8 +39,6 @@ from torc_core.model import (
 app = App(name="workflows", help="The workflows of a store.")
 for verb in ("create", "run", "status", "cancel", "delete"):
     app.command(f"torc_cli.{verb}:{verb}", name=verb, show=False)
-
-Yes = Annotated[bool, Parameter(name=["--yes", "-y", "--no-prompts"], negative="")]
 
 SORTS = {"timestamp": "created_at"}
 
@@ -57,7 +57,9 @@ COLUMNS = (
     Column(title="Failed", key="jobs_failed", right=True),
     Column(title="Age", key="age", right=True, show=lambda item: str(item["age"])),
     Column(
-        title="Description", key="description", show=lambda item: shortened(cell(item["description"]), 40)
+        title="Description",
+        key="description",
+        show=lambda item: shortened(str(item["description"] or ""), 40),
     ),
 )
 
@@ -116,9 +118,9 @@ def new(
 def list_(
     *,
     user: Annotated[str | None, Parameter(name=["--user", "-u"])] = None,
-    all_users: Annotated[bool, Parameter(negative="")] = False,
-    archived_only: Annotated[bool, Parameter(negative="")] = False,
-    include_archived: Annotated[bool, Parameter(negative="")] = False,
+    all_users: Flag = False,
+    archived_only: Flag = False,
+    include_archived: Flag = False,
     name: str | None = None,
     project: str | None = None,
     paging: Paging = WHOLE,
@@ -236,9 +238,9 @@ def initialize(
     workflow: str | None = None,
     /,
     *,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
     yes: Yes = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     session: Given,
 ) -> Outcome | Report:
     """Start a new run of a workflow: its jobs become ready, or blocked until others have ended.
@@ -262,6 +264,7 @@ def initialize(
     checked = check(store, chosen.id)
     if dry_run:
         return _dry_run(chosen, checked)
+    _refuse_state(store.totals([chosen.id])[0], force=force)
     if not force:
         checked.refuse_missing()
     results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
@@ -271,9 +274,9 @@ def initialize(
         session.warn(f"{checked.outputs_sentence}; jobs that run will overwrite them")
     progress = store.initialize(chosen.id, Initialize(force=force, fingerprints=checked.fingerprints))
     counts = store.totals([chosen.id])[0]
-    ready = counts.counts.get(JobStatus.READY, 0)
+    ready = f"{counts.counts.get(JobStatus.READY, 0)} jobs ready"
     return Outcome(
-        message=f"Initialized workflow {chosen.id} '{chosen.name}': run {progress.run_id}, {ready} jobs ready",
+        message=f"Initialized workflow {chosen.id} '{chosen.name}': run {progress.run_id}, {ready}",
         workflow_id=chosen.id,
         extra={
             "run_id": progress.run_id,
@@ -315,7 +318,7 @@ def is_complete(
     workflow: str | None = None,
     /,
     *,
-    check: Annotated[bool, Parameter(name="--check", negative="")] = False,
+    check: Annotated[Flag, Parameter(name="--check")] = False,
     session: Given,
 ) -> Record:
     """Say whether a workflow is complete: canceled, or nothing left to do.
@@ -353,17 +356,35 @@ def _with_state(totals: Totals) -> Item:
     }
 
 
+def _refuse_state(totals: Totals, *, force: bool) -> None:
+    """Object if a workflow is archived, or, without force, if jobs are held by runners.
+
+    Raises
+    ------
+    Conflict
+        If so.
+    """
+    workflow = totals.workflow
+    if workflow.is_archived:
+        raise Conflict(f"workflow {workflow.id} '{workflow.name}' is archived; it cannot be initialized")
+    live = sum(totals.counts.get(status, 0) for status in LIVE)
+    if live and not force:
+        held = "1 job is" if live == 1 else f"{live} jobs are"
+        raise Conflict(f"{held} pending or running in workflow {workflow.id}; cancel it first")
+
+
 def _number_of_jobs(item: Mapping[str, Json]) -> str:
     jobs = item["job_ids"]
     return str(len(jobs)) if isinstance(jobs, list) and jobs else ""
 
 
 def _dry_run(workflow: Workflow, checked: Check) -> Report:
+    verb = "can" if checked.safe else "cannot safely"
     lines = [
         *(f"missing input file '{file.name}': {file.path}" for file in checked.missing_files),
         *(f"missing user data '{datum.name}'" for datum in checked.missing_data),
         *(f"existing output file '{file.name}': {file.path}" for file in checked.existing_outputs),
-        f"Workflow {workflow.id} '{workflow.name}' {'can' if checked.safe else 'cannot safely'} be initialized",
+        f"Workflow {workflow.id} '{workflow.name}' {verb} be initialized",
     ]
     return Report(
         schema="torc.workflows.initialize-check/1",

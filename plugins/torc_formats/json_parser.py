@@ -41,21 +41,30 @@ LONGEST = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notation:
-    """What is allowed where; `number` and `text` have one group each, and all patterns are free of backtracking."""
+    """What is allowed where; no pattern goes back over what it has matched.
+
+    `text` has one group for each quote, `begun` is a text without the closing one.
+    """
 
     name: str
     space: re.Pattern[str]
     text: re.Pattern[str]
+    begun: Mapping[str, re.Pattern[str]]
     number: re.Pattern[str]
     key: re.Pattern[str] | None
     letters: Mapping[str, str]
     trailing: bool
 
 
+STRICT = r'"([^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+)'
+LENIENT = r"Q([^Q\\\n\r]*+(?:\\(?:\r\n|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|0(?![0-9])|[^ux0-9])[^Q\\\n\r]*+)*+)"
+DOUBLE, SINGLE = LENIENT.replace("Q", '"'), LENIENT.replace("Q", "'")
+
 JSON = Notation(
     name="JSON",
     space=re.compile(r"[ \t\n\r]*+"),
-    text=re.compile(r'"([^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+)"'),
+    text=re.compile(f'{STRICT}"'),
+    begun={'"': re.compile(STRICT)},
     number=re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![\w.+-])"),
     key=None,
     letters=LETTERS,
@@ -64,10 +73,8 @@ JSON = Notation(
 JSON5 = Notation(
     name="JSON5",
     space=re.compile(rf"(?:{SPACE}++|{COMMENT})*+"),
-    text=re.compile(
-        r'"([^"\\\n\r]*+(?:\\(?:\r\n|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|0(?![0-9])|[^ux0-9])[^"\\\n\r]*+)*+)"'
-        r"|'([^'\\\n\r]*+(?:\\(?:\r\n|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|0(?![0-9])|[^ux0-9])[^'\\\n\r]*+)*+)'"
-    ),
+    text=re.compile(f"{DOUBLE}\"|{SINGLE}'"),
+    begun={'"': re.compile(DOUBLE), "'": re.compile(SINGLE)},
     number=re.compile(
         r"[+-]?(?:0[xX][0-9a-fA-F]++|(?:(?:0|[1-9][0-9]*+)(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)(?![\w.+-])"
     ),
@@ -261,29 +268,19 @@ class _Parser:
         return self._notation.letters.get(match["other"], match["other"])
 
     def _bad_text(self, at: int) -> NoReturn:
-        """Say why what begins at `at` is not a text: find the first thing that its pattern does not take."""
-        quote = self._text[at]
-        for match in re.compile(r"\\(.?)|[\x00-\x1f]|" + quote, re.DOTALL).finditer(self._text, at + 1):
-            found = match[0]
-            if found == quote:
-                break
-            if found in "\n\r":
-                self._refuse("syntax", "the text that begins here has no closing quote on its line", at)
-            if found[0] != "\\":
-                if self._notation.key is None:
-                    self._refuse(
-                        "syntax",
-                        f"the character {found!a} has to be written as an escape",
-                        match.start(),
-                    )
-                continue
-            piece = self._text[match.start() : match.start() + 7]
-            if not self._notation.text.match(f"{quote}{piece[:2]}{quote}") and not self._notation.text.match(
-                f"{quote}{piece[: 6 if piece[1:2] == 'u' else 4]}{quote}"
-            ):
-                name = found if found.isprintable() else "\\"
-                self._refuse("syntax", f"{name!s} is not an escape of {self._notation.name}", match.start())
-        self._refuse("syntax", "the text that begins here has no closing quote", at)
+        """Say why what begins at `at` is not a text: its pattern without the closing quote ends where it goes wrong."""
+        text, quote = self._text, self._text[at]
+        begun = self._notation.begun[quote].match(text, at)
+        assert begun is not None
+        end = begun.end()
+        found = text[end : end + 1]
+        if found == "\\" and end + 1 < len(text):
+            name = text[end : end + 2] if text[end + 1].isprintable() else "\\"
+            self._refuse("syntax", f"{name} is not an escape of {self._notation.name}", end)
+        if found and found not in "\n\r\\":
+            self._refuse("syntax", f"the character {found!a} has to be written as an escape", end)
+        where = " on its line" if found and found in "\n\r" else ""
+        self._refuse("syntax", f"the text that begins here has no closing quote{where}", at)
 
     def _unexpected(self, wanted: str, at: int) -> NoReturn:
         if at >= len(self._text) and self._frames:

@@ -42,9 +42,13 @@ def load_json5(text: str) -> Document:
     return Document(tree=_root(tree, outline.find(())), locate=outline.find, format="json5")
 
 
-def json_value(text: str) -> Any:
-    """Read any JSON value, as KDL holds one in a string. Raises `Complaints` with lines of `text` itself."""
-    return parse(clean(text), JSON)[0]
+def json_value(text: str) -> tuple[Any, int]:
+    """Any JSON value, as KDL holds one in a string, and how many values are in it.
+
+    Raises `Complaints`, whose lines count from the start of `text`.
+    """
+    value, outline = parse(text, JSON)
+    return value, len(outline)
 
 
 class _Places:

@@ -24,6 +24,10 @@ class Outline:
         self._ends = array("Q")
         self._children: dict[int, dict[str | int, int]] = {}
 
+    def __len__(self) -> int:
+        """Values so far, lists and maps included."""
+        return len(self._keys)
+
     def open(self, key: str | int, offset: int) -> int:
         """Add a value that begins at this offset (an entry of a map: its key) and return its number."""
         entry = len(self._keys)

@@ -177,7 +177,8 @@ class _Composer:
                             if len(meanings) < REMEMBERED:
                                 meanings[value] = meaning
                         value = meaning
-                    self._check_text(event)
+                    if len(event.value) > SHORT or "\0" in event.value:
+                        self._check_text(event)
                     if event.anchor is not None:
                         anchored = self._anchors[event.anchor] = _Anchored()
                         anchored.value, anchored.ended = value, True
@@ -317,9 +318,9 @@ class _Composer:
 
     def _check_text(self, event: Any) -> None:
         text = event.value
-        if len(text) > SHORT and (message := too_long(text)):
+        if message := too_long(text):
             self._refuse("too-large", message, event)
-        if event.style == '"' and "\0" in text:
+        if "\0" in text:
             self._refuse("encoding", "a NUL character cannot stand in a text", event)
 
     def _refuse_tag(self, event: Any, kind: str) -> NoReturn:

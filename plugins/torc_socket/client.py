@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from torc_core import __version__
-from torc_core.errors import Unavailable
+from torc_core.errors import Unavailable, Unreached
 from torc_core.model import (
     Assignment,
     Ending,
@@ -164,21 +164,24 @@ class SocketStore:
 
     def _call(self, name: str, *args: object, **named: object) -> Any:
         request = {"call": name, "args": list(args), "named": named}
-        for last in (name not in REPEATABLE, True):
+        for last in (False, True):
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
                 connection = self._connect()
+            sent = False
             try:
                 send(connection, request)
+                sent = True
                 answer = receive(connection)
             except (Closed, OSError, ValueError) as error:
                 connection.close()
-                if last:
+                # NOTE: a request that was not sent whole is not executed, so that any may be sent again.
+                if last or (sent and name not in REPEATABLE):
                     raise Unavailable(self._gone(error)) from error
                 continue
             except BaseException:
-                connection.close()  # interrupted: what the next answer on it would belong to, nobody knows
+                connection.close()  # interrupted: to whom the next answer on it belongs, nobody knows
                 raise
             with self._lock:
                 self._idle.append(connection)
@@ -207,7 +210,7 @@ class SocketStore:
             raise
         except (Closed, OSError, ValueError, KeyError, TypeError) as error:
             connection.close()
-            raise Unavailable(self._gone(error)) from error
+            raise Unreached(self._gone(error)) from error
         return connection
 
     def _gone(self, error: Exception) -> str:

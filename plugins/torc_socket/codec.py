@@ -60,7 +60,7 @@ def loads(text: bytes) -> Any:
 
 
 def _plain(value: Any) -> Plain:
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind in SCALARS:
         return value
     if kind in FIELDS:
@@ -80,7 +80,7 @@ def _plain(value: Any) -> Plain:
             return {key: _plain(item) for key, item in value.items()}
         return {PAIRS: [[_plain(key), _plain(item)] for key, item in value.items()]}
     elif isinstance(value, type):
-        if RECORDS.get(value.__name__) is value:
+        if value in FIELDS:
             return {KIND: value.__name__}
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_plain(item) for item in value]

@@ -29,7 +29,8 @@ def compiled(database: str) -> dict[str, str]:
     dialect = registry.load(database)
     named, ordered = dialect(paramstyle="named"), dialect(paramstyle="qmark")
     texts = {
-        f"INSERT_{table.name.upper()}": _text(insert(table), ordered) for table in tables.METADATA.sorted_tables
+        f"INSERT_{table.name.upper()}": _text(insert(table), ordered)
+        for table in tables.METADATA.sorted_tables
     }
     for table in tables.METADATA.sorted_tables:
         if "wf" in table.c:

@@ -3,41 +3,161 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from torc_core.engine import completion as rules
 from torc_core.engine import telling
-from torc_core.engine.completion import Judgement
-from torc_core.errors import NotFound, TorcError
-from torc_core.model import BAD, OPEN, Ending, Held, JobId, JobStatus, NodeId, Verdict, WorkflowId
-from torc_sql.release import follow
+from torc_core.engine.claim import room, taken
+from torc_core.engine.completion import Judgement, given_back, holds, judge, meant, started, started_by_hand
+from torc_core.errors import NotFound
+from torc_core.model import (
+    Ending,
+    Fingerprint,
+    Held,
+    JobId,
+    JobStatus,
+    Node,
+    NodeId,
+    Offer,
+    Verdict,
+)
+from torc_sql import rows
+from torc_sql.change import Change
 from torc_sql.rows import STATUSES
-from torc_sql.state import JobState, WorkflowState, job_state
+from torc_sql.shapes import shape_of, used
+from torc_sql.state import JobState, job_state
 from torc_sql.transaction import Transaction
 
 
-class Endings:
-    """A batch of ends, and what becomes of each.
+def finish(change: Change, endings: Sequence[Ending]) -> list[Judgement]:
+    """Record endings; what waited for them follows when the change settles. A refused one harms no other."""
+    if endings:
+        change.reserve(len(endings))
+    if len({ending.job for ending in endings}) == len(endings):
+        return [_finish(change, ending) for ending in endings]
+    judgements = []
+    for ending in endings:
+        judgements.append(_finish(change, ending))
+        # A second ending of the same job is judged by the first one's result.
+        change.write_results()
+    return judgements
 
-    Parameters
-    ----------
-    refusals
-        Why entries were refused, for calls that stand alone.
+
+def start(change: Change, held: Held, node: Node) -> Verdict:
+    """Record a start (`engine.md` §8.1)."""
+    job = job_state(change.tx, held.job, change.wf)
+    if job is None:
+        return Verdict.STALE
+    verdict = started(job, held)
+    if verdict is Verdict.DONE:
+        _run(change, job, node)
+    return verdict
+
+
+def start_by_hand(change: Change, job: JobId, run_id: int, node: NodeId | None) -> Verdict:
+    """Record an unfenced start.
+
+    Raises
+    ------
+    NotFound
+        If the workflow has no such job, or no such node.
     """
+    state = job_state(change.tx, job, change.wf)
+    if state is None:
+        raise NotFound(f"no job {job}")
+    verdict = started_by_hand(state, run_id, change.run_id)
+    if verdict is Verdict.DONE:
+        row = None if node is None else change.tx.row("NODE", node_=node)
+        if node is not None and (row is None or row[1] != change.wf):
+            raise NotFound(f"workflow {change.wf} has no node {node}")
+        _run(change, state, None if row is None else rows.node(row))
+    return verdict
 
-    def __init__(self, tx: Transaction, state: WorkflowState) -> None:
-        self._tx = tx
-        self._state = state
-        self._moved: dict[JobId, tuple[JobStatus, JobStatus]] = {}
-        self._results: list[tuple[Any, ...]] = []
-        self.refusals: list[TorcError] = []
 
-    def record(self, endings: Sequence[Ending]) -> list[Verdict]:
-        """Record them, release and cancel what waited; a refused one harms no other."""
-        self._next = self._tx.ids("result", len(endings))
-        verdicts = [self._one(ending) for ending in endings]
-        if self._results:
-            self._tx.many("INSERT_RESULT", self._results)
-        if self._moved:
-            follow(self._tx, self._state.id, self._moved)
-        return verdicts
+def give_back(change: Change, held: Held) -> None:
+    """Take back what a node will not run (`engine.md` §7.7, §7.10)."""
+    job = job_state(change.tx, held.job, change.wf)
+    judgement = None if job is None else given_back(job, held, job.forked == 1)
+    if job is None or judgement is None:
+        return
+    if judgement.status is not None:
+        change.again(job)
+    else:
+        change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
+    _fill_place(change, job)
+
+
+def fingerprint(tx: Transaction, wf: int, seen: Sequence[Fingerprint]) -> None:
+    """Keep what files were last seen to be."""
+    tx.many(
+        "FINGERPRINT",
+        [{"file_": one.file, "wf_": wf, "mtime_": one.st_mtime, "size_": one.size} for one in seen],
+    )
+
+
+def _finish(change: Change, ending: Ending) -> Judgement:
+    job = job_state(change.tx, ending.job, change.wf)
+    if job is None:
+        missing = NotFound(f"no job {ending.job} in workflow {change.wf}")
+        return Judgement(verdict=Verdict.STALE, refusal=missing)
+    run = change.run_id
+    stored = None if holds(job, ending, run) else standing(change.tx, job.id, *meant(job, ending, run))
+    judgement = judge(job, ending, run, stored)
+    if judgement.verdict is Verdict.DIFFERENT:
+        change.tell(
+            telling.different_result(
+                job.id, judgement.run_id, judgement.attempt_id, ending.status, ending.return_code
+            )
+        )
+    if judgement.verdict is Verdict.DONE:
+        _end(change, job, ending, judgement)
+    return judgement
+
+
+def standing(tx: Transaction, job: JobId, run: int, attempt: int) -> tuple[JobStatus, int] | None:
+    """Status and return code of the result of an attempt."""
+    row = tx.row("STANDING", job_=job, run_=run, attempt_=attempt)
+    return None if row is None else (STATUSES[row[0]], row[1])
+
+
+def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) -> None:
+    run, attempt = judgement.run_id, judgement.attempt_id
+    result = job.result_id
+    if judgement.result is not None:
+        result = change.result(job, ending, judgement.result, run, attempt)
+    if judgement.status is not None:
+        change.move(job, judgement.status, "END", reason_=ending.reason, result_=result)
+        change.tell(
+            telling.job_ended(
+                job.id, job.name, judgement.status, ending.return_code, ending.reason, run, attempt
+            )
+        )
+        if judgement.override:
+            change.tell(telling.override(job.id, job.status, judgement.status))
+    else:
+        change.tx.run("CONFIRM" if judgement.settled else "POINT", job_=job.id, result_=result)
+    if ending.leftovers:
+        change.tell(telling.leftovers(job.id, attempt, ending.leftovers))
+    if ending.status is JobStatus.COMPLETED and ending.outputs:
+        fingerprint(change.tx, change.wf, ending.outputs)
+    if judgement.settled:
+        _fill_place(change, job)
+
+
+def _fill_place(change: Change, job: JobState) -> None:
+    """A place on a node is free: the job of this class that was started ahead for it has it from now on (§7.7)."""
+    if job.node_id is None or job.prefetched or not change.holds_ahead(job.node_id):
+        return
+    row = change.tx.row("STARTED_AHEAD", node_=job.node_id, class_=job.class_id)
+    if row is not None:
+        change.tx.run("PLACE", job_=row[0])
+
+
+def _run(change: Change, job: JobState, node: Node | None) -> None:
+    # What was held ahead takes a place if there is one; if not, it is started ahead and takes the next.
+    waits = job.prefetched == 1
+    if waits and node is not None:
+        need = shape_of(change.tx, change.shapes, job.class_id)
+        left = room(Offer(claim_id="", free=()), node, used(change.tx, node, change.shapes)).left
+        waits = left is not None and not left.covers(taken(need, node.capacity))
+    id = None if node is None else node.id
+    change.move(job, JobStatus.RUNNING, "START", now_=change.tx.now, node_=id, prefetched_=waits)
+    change.tell(telling.job_started(job.id, job.name, id, job.run_id, job.attempt_id))

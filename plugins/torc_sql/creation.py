@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from torc_core.engine import telling
 from torc_core.engine.runs import digest
 from torc_core.errors import TorcError
-from torc_core.model import InputKind, JobStatus, Plan, PlannedJob, SchedulerId, Shape, WorkflowId
+from torc_core.model import (
+    InputKind,
+    JobStatus,
+    Plan,
+    PlannedJob,
+    SchedulerId,
+    Shape,
+    WorkflowId,
+    with_user_data_ids,
+)
 from torc_sql import deletion, rows
-from torc_sql.dialect import Database
+from torc_sql.dialect import Write
 from torc_sql.rows import shape_key, text
 from torc_sql.transaction import Transaction
 
@@ -24,17 +33,14 @@ AT_ONCE = 25_000
 
 Step = tuple[str, Iterable[Any]]
 
-# run, attempt, node, lease, prefetched, forked, missed, claimed, start, ready since, stop, reason, result
-_NEW_JOB = (0, 1, None, None, 0, 0, 0, None, None, None, 0, None, None)
 
-
-def create(database: Database, plan: Plan, user: str) -> WorkflowId:
+def create(write: Write, plan: Plan, user: str) -> WorkflowId:
     """Create all of a plan, or nothing.
 
     A large plan is written in many transactions under a workflow that is marked as being deleted, so a crash leaves
     only what the next opening removes, and other writers get their turns between the chunks.
     """
-    with database.write() as tx:
+    with write() as tx:
         made = _Rows(plan, tx, user)
         if _size(plan) <= AT_ONCE:
             for statement, chunk in _chunks(made.steps()):
@@ -44,24 +50,30 @@ def create(database: Database, plan: Plan, user: str) -> WorkflowId:
         steps = _chunks(made.steps())
         _some(tx, steps)
     try:
-        _rest(database.write, steps)
-        with database.write() as tx:
+        _rest(write, steps)
+        with write() as tx:
             made.reveal(tx)
     except BaseException:
         with suppress(TorcError):
-            deletion.purge(database, made.wf)
+            deletion.purge(write, made.wf)
         raise
     return made.wf
 
 
 def _size(plan: Plan) -> int:
     """About how many rows a plan makes; only whether they are many matters."""
-    return 3 * len(plan.jobs) + 2 * len(plan.groups) + len(plan.files) + len(plan.user_data) + 2 * len(plan.inputs)
+    return (
+        3 * len(plan.jobs)
+        + 2 * len(plan.groups)
+        + len(plan.files)
+        + len(plan.user_data)
+        + 2 * len(plan.inputs)
+    )
 
 
 def _chunks(steps: Iterable[Step]) -> Iterator[tuple[str, list[Any]]]:
-    for statement, rows in steps:
-        flow = iter(rows)
+    for statement, all_rows in steps:
+        flow = iter(all_rows)
         while chunk := list(islice(flow, CHUNK)):
             yield statement, chunk
 
@@ -77,7 +89,7 @@ def _some(tx: Transaction, chunks: Iterator[tuple[str, list[Any]]]) -> bool:
     return False
 
 
-def _rest(write: Callable[[], AbstractContextManager[Transaction]], chunks: Iterator[tuple[str, list[Any]]]) -> None:
+def _rest(write: Write, chunks: Iterator[tuple[str, list[Any]]]) -> None:
     more = True
     while more:
         with write() as tx:
@@ -117,32 +129,49 @@ class _Rows:
              r.memory_bytes, r.runtime_s)
             for i, r in enumerate(plan.requirements)
         )  # fmt: skip
-        yield "INSERT_FAILURE_HANDLER", (
-            (self.handlers + i, wf, handler.name, text(handler.rules)) for i, handler in enumerate(plan.handlers)
+        yield (
+            "INSERT_FAILURE_HANDLER",
+            (
+                (self.handlers + i, wf, handler.name, text(handler.rules))
+                for i, handler in enumerate(plan.handlers)
+            ),
         )
-        yield "INSERT_SLURM_SCHEDULER", (
-            (self.schedulers + i, wf, scheduler.name, text(scheduler.fields))
-            for i, scheduler in enumerate(plan.schedulers)
+        yield (
+            "INSERT_SLURM_SCHEDULER",
+            (
+                (self.schedulers + i, wf, scheduler.name, text(scheduler.fields))
+                for i, scheduler in enumerate(plan.schedulers)
+            ),
         )
         yield "INSERT_JOB_CLASS", [(id, wf, *shape_key(shape), 0) for shape, id in self.classes.items()]
-        yield "INSERT_FILE", (
-            (self.files + i, wf, file.name, file.path, file.identifier, None, None)
-            for i, file in enumerate(plan.files)
+        yield (
+            "INSERT_FILE",
+            (
+                (self.files + i, wf, file.name, file.path, file.identifier, None, None)
+                for i, file in enumerate(plan.files)
+            ),
         )
-        yield "INSERT_USER_DATA", (
-            (self.user_data + i, wf, record.name, data, data, record.is_ephemeral)
-            for i, record in enumerate(plan.user_data)
-            for data in [json.dumps(record.data, ensure_ascii=False) if record.has_data else None]
+        yield (
+            "INSERT_USER_DATA",
+            (
+                (self.user_data + i, wf, record.name, data, data, record.is_ephemeral)
+                for i, record in enumerate(plan.user_data)
+                for data in [json.dumps(record.data, ensure_ascii=False) if record.has_data else None]
+            ),
         )
         yield "INSERT_JOB", (self._job(i, job) for i, job in enumerate(plan.jobs))
         yield "INSERT_DEP_SET", (self._group(i, group) for i, group in enumerate(plan.groups))
-        yield "INSERT_DEP_MEMBER", (
-            (self.groups + i, self.jobs + job, wf) for i, group in enumerate(plan.groups) for job in group
+        yield (
+            "INSERT_DEP_MEMBER",
+            ((self.groups + i, self.jobs + job, wf) for i, group in enumerate(plan.groups) for job in group),
         )
-        yield "INSERT_DEP_USE", (
-            (self.jobs + i, self.groups + group, wf, int(source))
-            for i, job in enumerate(plan.jobs)
-            for group, source in job.groups
+        yield (
+            "INSERT_DEP_USE",
+            (
+                (self.jobs + i, self.groups + group, wf, int(source))
+                for i, job in enumerate(plan.jobs)
+                for group, source in job.groups
+            ),
         )
         yield from self._relations()
 
@@ -155,14 +184,19 @@ class _Rows:
 
     def _job(self, position: int, job: PlannedJob) -> tuple[Any, ...]:
         return (
-            self.jobs + position, self.wf, job.name, job.command, job.invocation_script, text(job.env), 0,
+            self.jobs + position, self.wf, job.name, self._text(job.command),
+            None if job.invocation_script is None else self._text(job.invocation_script), text(job.env), 0,
             job.priority, job.cancel_on_blocking_job_failure, job.supports_termination,
             self.requirements + job.requirement,
             self.classes[self.shapes[job.requirement, job.scheduler, job.label]],
             None if job.scheduler is None else self.schedulers + job.scheduler,
             None if job.handler is None else self.handlers + job.handler,
-            job.label, len(job.groups), job.num_blockers, *_NEW_JOB,
+            job.label, len(job.groups), job.num_blockers, *rows.NEW_JOB,
         )  # fmt: skip
+
+    def _text(self, written: str) -> str:
+        """A command or script with the ids of the user data that it refers to."""
+        return with_user_data_ids(written, range(self.user_data, self.user_data + len(self.plan.user_data)))
 
     def _group(self, position: int, group: Sequence[int]) -> tuple[Any, ...]:
         key = digest(self.jobs + job for job in group)
@@ -176,29 +210,50 @@ class _Rows:
              len(entry.items), None if entry.group is None else self.groups + entry.group)
             for i, entry in enumerate(plan.inputs)
         )  # fmt: skip
-        yield "INSERT_INPUT_MEMBER", (
-            (self.inputs + i, first_item[entry.kind] + item, wf)
-            for i, entry in enumerate(plan.inputs)
-            for item in entry.items
+        yield (
+            "INSERT_INPUT_MEMBER",
+            (
+                (self.inputs + i, first_item[entry.kind] + item, wf)
+                for i, entry in enumerate(plan.inputs)
+                for item in entry.items
+            ),
         )
-        yield "INSERT_INPUT_USE", (
-            (self.jobs + i, self.inputs + entry, wf) for i, job in enumerate(plan.jobs) for entry in job.inputs
+        yield (
+            "INSERT_INPUT_USE",
+            (
+                (self.jobs + i, self.inputs + entry, wf)
+                for i, job in enumerate(plan.jobs)
+                for entry in job.inputs
+            ),
         )
-        yield "INSERT_JOB_OUTPUT_FILE", (
-            (self.jobs + i, self.files + item, wf) for i, job in enumerate(plan.jobs) for item in job.output_files
+        yield (
+            "INSERT_JOB_OUTPUT_FILE",
+            (
+                (self.jobs + i, self.files + item, wf)
+                for i, job in enumerate(plan.jobs)
+                for item in job.output_files
+            ),
         )
-        yield "INSERT_JOB_OUTPUT_USER_DATA", (
-            (self.jobs + i, self.user_data + item, wf)
-            for i, job in enumerate(plan.jobs)
-            for item in job.output_user_data
+        yield (
+            "INSERT_JOB_OUTPUT_USER_DATA",
+            (
+                (self.jobs + i, self.user_data + item, wf)
+                for i, job in enumerate(plan.jobs)
+                for item in job.output_user_data
+            ),
         )
         yield "INSERT_WORKFLOW_ACTION", (
             (self.actions + i, wf, action.trigger_type, action.trigger_mode, action.action_type,
              text(action.config), action.persistent)
             for i, action in enumerate(plan.actions)
         )  # fmt: skip
-        yield "INSERT_ACTION_JOB", (
-            (self.actions + i, self.jobs + job, wf) for i, action in enumerate(plan.actions) for job in action.jobs
+        yield (
+            "INSERT_ACTION_JOB",
+            (
+                (self.actions + i, self.jobs + job, wf)
+                for i, action in enumerate(plan.actions)
+                for job in action.jobs
+            ),
         )
 
     def _shape(self, requirement: int, scheduler: int | None, label: str | None) -> Shape:

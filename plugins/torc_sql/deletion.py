@@ -5,7 +5,7 @@ from __future__ import annotations
 from torc_core.engine import telling
 from torc_core.errors import Conflict
 from torc_core.model import LIVE, WorkflowId
-from torc_sql.dialect import Database
+from torc_sql.dialect import Database, Write
 from torc_sql.state import workflow_state
 from torc_sql.transaction import Transaction
 
@@ -31,22 +31,20 @@ def hide(tx: Transaction, wf: WorkflowId, force: bool) -> None:
     state = workflow_state(tx, wf)
     live = sum(count for status, count in tx.rows("COUNTS", wf_=wf) if status in LIVE)
     if live and not force:
-        raise Conflict(
-            f"workflow {wf} has {live} pending or running jobs; cancel it first, or delete it with --force"
-        )
+        raise Conflict(f"workflow {wf} has {live} pending or running jobs; cancel it first, or use force")
     tx.run("HIDE", wf_=wf)
     tx.tell(wf, *telling.of_workflow("workflow_deleted", wf, state.name, state.run_id))
     tx.wake(wf)
 
 
-def purge(database: Database, wf: WorkflowId) -> None:
+def purge(write: Write, wf: WorkflowId) -> None:
     """Remove what a hidden workflow consists of; other writers get their turns between the batches."""
     for statement in [f"PURGE_{table}" for table in ORDER] + ["DROP_EVENTS"]:
         removed = BATCH
         while removed >= BATCH:
-            with database.write() as tx:
+            with write() as tx:
                 removed = tx.run(statement, wf_=wf, limit_=BATCH)
-    with database.write() as tx:
+    with write() as tx:
         tx.run("DROP_COUNTS", wf_=wf)
         tx.run("DROP", wf_=wf)
 
@@ -56,4 +54,4 @@ def purge_rest(database: Database) -> None:
     with database.read() as tx:
         hidden = tx.rows("HIDDEN")
     for (wf,) in hidden:
-        purge(database, wf)
+        purge(database.write, wf)

@@ -36,11 +36,17 @@ class Dialect:
     translate: Callable[[Exception], TorcError | None]
 
 
+Write = Callable[[], AbstractContextManager[Transaction]]
+"""Begins a transaction that may write."""
+
+
 class Database(Protocol):
     """The connections of one database."""
 
     @property
-    def dialect(self) -> Dialect: ...
+    def dialect(self) -> Dialect:
+        """What kind of database it is."""
+        ...
 
     @property
     def server_id(self) -> str:

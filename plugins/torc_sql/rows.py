@@ -44,6 +44,11 @@ STATUSES = tuple(JobStatus(code) for code in range(len(JobStatus)))
 """PERF: indexing is four times as fast as calling the enumeration, and this happens for every job read."""
 
 
+# run, attempt, node, lease, prefetched, forked, missed, recalled, claimed, start, ready since, stop, reason, result
+NEW_JOB = (0, 1, None, None, 0, 0, 0, 0, None, None, None, 0, None, None)
+"""The columns of a job that has done nothing yet, from `run_id` to the last of its table."""
+
+
 def text(value: Json) -> str | None:
     """A value as it is stored: JSON, or NULL for what was not given."""
     return None if value is None else json.dumps(value, ensure_ascii=False)
@@ -52,6 +57,11 @@ def text(value: Json) -> str | None:
 def value(text: str | None) -> Any:
     """The value that was stored as JSON."""
     return None if text is None else json.loads(text)
+
+
+def data(record: UserData) -> str | None:
+    """The value of a record as it is stored: a null that was given is not nothing."""
+    return json.dumps(record.data, ensure_ascii=False) if record.has_data else None
 
 
 def job(row: Row) -> Job:
@@ -73,14 +83,14 @@ def workflow_row(wf: WorkflowId, plan: Plan, user: str, now: int) -> tuple[Any, 
     """A new workflow in the order of its table, marked as being deleted until all of it is there."""
     new = plan.workflow
     return (
-        wf, new.name, user, new.description, new.project, text(new.metadata), now, 0, 0, 0, 0, 1, 1,
+        wf, new.name, new.user or user, new.description, new.project, text(new.metadata), now, 0, 0, 0, 0, 1, 1,
         text(new.env), text(new.execution_config), text(new.resource_monitor_config), text(new.slurm_defaults),
         text(new.dynamic_jobs), text(new.notify), new.report, new.api_access, new.use_pending_failed,
         new.enable_ro_crate, new.retry_on_node_loss, new.compute_node_wait_for_new_jobs_seconds,
         new.compute_node_ignore_workflow_completion, new.compute_node_wait_for_healthy_database_minutes,
         new.compute_node_min_time_for_new_jobs_seconds, new.compute_node_expiration_buffer_seconds,
         new.submission_directory, new.source_path, new.source_digest,
-        any(requirement.num_gpus for requirement in plan.requirements),
+        any(plan.requirements[job.requirement].num_gpus for job in plan.jobs),
     )  # fmt: skip
 
 
@@ -140,7 +150,13 @@ def file(row: Row) -> File:
     """A row of the table."""
     id, wf, name, path, identifier, st_mtime, size = row
     return File(
-        id=FileId(id), workflow_id=wf, name=name, path=path, identifier=identifier, st_mtime=st_mtime, size=size
+        id=FileId(id),
+        workflow_id=wf,
+        name=name,
+        path=path,
+        identifier=identifier,
+        st_mtime=st_mtime,
+        size=size,
     )
 
 

@@ -60,8 +60,13 @@ def workflow_state(tx: Transaction, wf: WorkflowId) -> WorkflowState:
     """
     row = tx.row("WORKFLOW_STATE", wf_=wf)
     if row is None:
-        raise NotFound(f"there is no workflow {wf}")
+        raise NotFound(f"no workflow {wf}")
     return WorkflowState(*row)
+
+
+def known_job(tx: Transaction, job: JobId) -> JobState:
+    """A job that is known to be there."""
+    return JobState(*tx.row("JOB_STATE", job_=job))
 
 
 def job_state(tx: Transaction, job: JobId, wf: WorkflowId | None = None) -> JobState | None:

@@ -121,7 +121,7 @@ job = _table(
     _refers("failure_handler_id", "failure_handler", nullable=True), _maybe("label", Text), _int("unmet", 0),
     _int("num_blockers", 0), _int("run_id", 0), _int("attempt_id", 1),
     _refers("node_id", "compute_node", nullable=True), _maybe("lease", Text), _int("prefetched", 0),
-    _int("forked", 0), _int("missed", 0), _maybe("claimed_at"), _maybe("start_time"), _maybe("ready_since"),
+    _int("forked", 0), _int("missed", 0), _int("recalled", 0), _maybe("claimed_at"), _maybe("start_time"), _maybe("ready_since"),
     _int("stop", 0), _maybe("reason", Text), _maybe("result_id"),
 )  # fmt: skip
 
@@ -129,7 +129,11 @@ dep_set = _table(
     "dep_set", _id(), _wf(), _maybe("digest", LargeBinary), _int("size"), _int("remaining"), _int("bad", 0)
 )
 dep_member = _table(
-    "dep_member", _refers("set_id", "dep_set", key=True), _refers("job_id", "job", key=True), _wf(), keyed=True
+    "dep_member",
+    _refers("set_id", "dep_set", key=True),
+    _refers("job_id", "job", key=True),
+    _wf(),
+    keyed=True,
 )
 dep_use = _table(
     "dep_use", _refers("job_id", "job", key=True), _refers("set_id", "dep_set", key=True), _wf(), _int("sources"),
@@ -144,7 +148,11 @@ input_member = _table(
     Column("item_id", BigInteger, primary_key=True, autoincrement=False), _wf(), keyed=True,
 )  # fmt: skip
 input_use = _table(
-    "input_use", _refers("job_id", "job", key=True), _refers("set_id", "input_set", key=True), _wf(), keyed=True
+    "input_use",
+    _refers("job_id", "job", key=True),
+    _refers("set_id", "input_set", key=True),
+    _wf(),
+    keyed=True,
 )
 file = _table(
     "file", _id(), _wf(), _text("name"), _text("path"), _maybe("identifier", Text), _maybe("st_mtime", Double),
@@ -155,7 +163,11 @@ user_data = _table(
     _int("is_ephemeral", 0),
 )  # fmt: skip
 output_file = _table(
-    "job_output_file", _refers("job_id", "job", key=True), _refers("item_id", "file", key=True), _wf(), keyed=True
+    "job_output_file",
+    _refers("job_id", "job", key=True),
+    _refers("item_id", "file", key=True),
+    _wf(),
+    keyed=True,
 )
 output_user_data = _table(
     "job_output_user_data", _refers("job_id", "job", key=True), _refers("item_id", "user_data", key=True), _wf(),
@@ -163,7 +175,7 @@ output_user_data = _table(
 )  # fmt: skip
 claim = _table(
     "claim", _text("claim_id", key=True), _wf(), _refers("node_id", "compute_node", nullable=True),
-    _int("created_at"),
+    _text("job_ids"), _int("created_at"),
 )  # fmt: skip
 result = _table(
     "result", _id(), _wf(), _refers("job_id", "job"), _int("run_id"), _int("attempt_id"), _maybe("node_id"),
@@ -194,8 +206,7 @@ _index("job_class_shape", job_class, "wf", "num_cpus", "memory_bytes", "num_gpus
 _index("job_class_ready", job_class, "wf", where=text("num_ready > 0"))
 _index("job_class_scheduler", job_class, "scheduler_id", where=text("scheduler_id IS NOT NULL"))
 _index("job_claim", job, "wf", "class_id", job.c.priority.desc(), "id", where=_READY)
-_index("job_count", job, "wf", job.c.priority.desc(), "id", where=_READY)
-_index("job_node", job, "node_id", "class_id", "prefetched", where=text("node_id IS NOT NULL"))
+_index("job_node", job, "node_id", "class_id", "prefetched", "stop", where=text("node_id IS NOT NULL"))
 _index("job_status", job, "wf", "status")
 _index("job_name", job, "wf", "name")
 _index("job_requirement", job, "requirement_id")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torc_core.engine import telling
@@ -17,11 +17,25 @@ class Cursor(Protocol):
     """What a database driver's cursor has (PEP 249)."""
 
     @property
-    def rowcount(self) -> int: ...
-    def execute(self, sql: str, parameters: Any = (), /) -> object: ...
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> object: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> list[Any]: ...
+    def rowcount(self) -> int:
+        """Rows that the last statement changed."""
+        ...
+
+    def execute(self, sql: str, parameters: Any = (), /) -> object:
+        """Execute a statement."""
+        ...
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> object:
+        """Execute a statement once for each row."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row, None after the last."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """The rest of the rows."""
+        ...
 
 
 class Transaction:
@@ -31,19 +45,36 @@ class Transaction:
     ----------
     now
         Milliseconds since 1970: the instant of everything that this transaction writes.
+    marker
+        How the driver wants a positional parameter to be written.
+
+    `committed` is called with the transaction after the commit, while nobody else can write.
     """
 
-    __slots__ = ("_cursor", "_jobs", "_ready", "_texts", "_told", "events", "now", "woken")
+    __slots__ = (
+        "_cursor",
+        "_jobs",
+        "_marker",
+        "_ready",
+        "_texts",
+        "_told",
+        "committed",
+        "events",
+        "now",
+        "woken",
+    )
 
-    def __init__(self, cursor: Cursor, texts: Mapping[str, str], now: int) -> None:
+    def __init__(self, cursor: Cursor, texts: Mapping[str, str], now: int, marker: str = "?") -> None:
         self._cursor = cursor
         self._texts = texts
+        self._marker = marker
         self.now = now
+        self.committed: Callable[[Transaction], None] = _nothing
         self._jobs: Counter[tuple[int, int]] = Counter()
         self._ready: Counter[int] = Counter()
         self._told: dict[WorkflowId, list[telling.Told]] = {}
         self.events: list[Event] = []
-        self.woken: set[int] = set()
+        self.woken: set[WorkflowId] = set()
 
     def rows(self, statement: str, **values: object) -> list[Any]:
         """All rows of a statement."""
@@ -65,8 +96,8 @@ class Transaction:
         self._cursor.executemany(self._texts[statement], rows)
 
     def free(self, sql: str, values: Sequence[object]) -> list[Any]:
-        """Rows of a statement that the caller put together from names of the allow-list."""
-        self._cursor.execute(sql, values)
+        """Rows of a statement that the caller put together from names of the allow-list; `?` marks a value."""
+        self._cursor.execute(sql if self._marker == "?" else sql.replace("?", self._marker), values)
         return self._cursor.fetchall()
 
     def text(self, statement: str) -> str:
@@ -100,17 +131,28 @@ class Transaction:
         """Write an event with this commit; its severity is that of its name."""
         self._told.setdefault(workflow, []).append((category, data))
 
+    def post(self, event: Event) -> None:
+        """Write an event that somebody else made and that has its id already."""
+        self.many("INSERT_EVENT", [(event.id, event.workflow_id, event.timestamp, event.category, event.severity.value,
+                                    json.dumps(event.data))])  # fmt: skip
+        self.events.append(event)
+
     def settle(self) -> None:
         """Write the counts and the events; the last thing before the commit."""
         jobs = [{"wf_": wf, "status_": s, "delta": n} for (wf, s), n in self._jobs.items() if n]
         if jobs:
             self.many("COUNT_JOBS", jobs)
-        ready = [{"class_": key, "delta": n} for key, n in self._ready.items() if n]
-        if ready:
-            self.many("COUNT_READY", ready)
+        self.write_ready()
         told = [(wf, *event) for wf, events in self._told.items() for event in telling.bundled(events)]
         if told:
             self._write(told)
+
+    def write_ready(self) -> None:
+        """Write the counts of the classes, so that they can be read."""
+        ready = [{"class_": key, "delta": n} for key, n in self._ready.items() if n]
+        self._ready.clear()
+        if ready:
+            self.many("COUNT_READY", ready)
 
     def _write(self, told: Sequence[tuple[WorkflowId, str, Mapping[str, Json]]]) -> None:
         first = self.ids("event", len(told))
@@ -121,8 +163,12 @@ class Transaction:
                 for i, (wf, category, data) in enumerate(told)
             ],
         )
-        self.events = [
+        self.events += [
             Event(id=EventId(first + i), workflow_id=wf, timestamp=self.now, category=category,
                   severity=EVENTS[category], data=data)
             for i, (wf, category, data) in enumerate(told)
         ]  # fmt: skip
+
+
+def _nothing(tx: Transaction) -> None:
+    """What follows a commit that nobody waits for."""

@@ -103,6 +103,7 @@ class SqliteDatabase:
                 self._lease.check(tx)
                 yield tx
                 tx.settle()
+            tx.committed(tx)
             self._checkpoint(connection)
         finally:
             self._lock.release()
@@ -151,11 +152,10 @@ class SqliteDatabase:
         """The writer's connection, with the lease; the file is made when there is none."""
         if self._closed.is_set():
             raise Unavailable(f"database '{self._path}' was closed")
-        if self._writer is None:
-            self._make()
-            self._open()
         connection = self._writer
-        assert connection is not None
+        if connection is None:
+            self._make()
+            connection = self._open()
         if not self._lease.taken:
             with self._plainly():
                 self._take(connection)
@@ -163,7 +163,9 @@ class SqliteDatabase:
 
     def _make(self) -> None:
         """Create directory and file so that nobody else can read them."""
-        missing = [folder for folder in (self._path.parent, *self._path.parent.parents) if not folder.exists()]
+        missing = [
+            folder for folder in (self._path.parent, *self._path.parent.parents) if not folder.exists()
+        ]
         try:
             for folder in reversed(missing):
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -174,7 +176,7 @@ class SqliteDatabase:
                 f"database '{self._path}' cannot be created: {error.strerror}; choose another file with --db"
             ) from error
 
-    def _open(self) -> None:
+    def _open(self) -> sqlite3.Connection:
         """Take the lock and open a file that is there; what is missing in its schema is added."""
         self._owner.take()
         try:
@@ -194,6 +196,7 @@ class SqliteDatabase:
                 "database %s is on a %s file system: written in %s mode, which is slower; a local disk is better",
                 self._path, self._network, self._mode.name.lower(),
             )  # fmt: skip
+        return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         fresh = version(connection) == 0

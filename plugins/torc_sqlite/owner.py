@@ -134,7 +134,9 @@ class Owner:
                 return
             owner = self._owner()
             if owner is not None:
-                raise Owned(_sentence(self._path, owner), {k: v for k, v in owner.items() if isinstance(v, str)})
+                raise Owned(
+                    _sentence(self._path, owner), {k: v for k, v in owner.items() if isinstance(v, str)}
+                )
             if time.monotonic() >= end:
                 raise Owned(
                     f"database '{self._path}' is in use by another command for more than {self._patience:.0f} s;"
@@ -173,7 +175,9 @@ def _lives(owner: Mapping[str, Any]) -> bool:
         return True
     pid = owner.get("pid")
     return (
-        isinstance(pid, int) and owner.get("boot_id") == boot_id() and owner.get("process_start") == process_start(pid)
+        isinstance(pid, int)
+        and owner.get("boot_id") == boot_id()
+        and owner.get("process_start") == process_start(pid)
     )
 
 

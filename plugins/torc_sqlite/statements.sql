@@ -59,7 +59,7 @@ INSERT INTO job_class (id, wf, num_cpus, memory_bytes, num_gpus, num_nodes, runt
 num_ready) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- INSERT_CLAIM
-INSERT INTO claim (claim_id, wf, node_id, created_at) VALUES (?, ?, ?, ?)
+INSERT INTO claim (claim_id, wf, node_id, job_ids, created_at) VALUES (?, ?, ?, ?, ?)
 
 -- INSERT_INPUT_MEMBER
 INSERT INTO input_member (set_id, item_id, wf) VALUES (?, ?, ?)
@@ -68,8 +68,8 @@ INSERT INTO input_member (set_id, item_id, wf) VALUES (?, ?, ?)
 INSERT INTO job (id, wf, name, command, invocation_script, env, status, priority,
 cancel_on_blocking_job_failure, supports_termination, requirement_id, class_id, scheduler_id,
 failure_handler_id, label, unmet, num_blockers, run_id, attempt_id, node_id, lease, prefetched, forked,
-missed, claimed_at, start_time, ready_since, stop, reason, result_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+missed, recalled, claimed_at, start_time, ready_since, stop, reason, result_id) VALUES (?, ?, ?, ?, ?, ?, ?,
+?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- INSERT_ACTION_JOB
 INSERT INTO action_job (action_id, job_id, wf) VALUES (?, ?, ?)
@@ -244,16 +244,38 @@ SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, j
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
 job.result_id FROM job WHERE job.id = :job_
 
--- MOVE
-UPDATE job SET status=:status_, reason=:reason_, result_id=:result_ WHERE job.id = :job_ AND job.status =
-:was_
-
--- SETTLE
-UPDATE job SET node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, stop=0 WHERE job.id = :job_
-
 -- END
-UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, stop=0,
-reason=:reason_, result_id=:result_ WHERE job.id = :job_ AND job.status = :was_
+UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
+stop=0, reason=:reason_, result_id=:result_ WHERE job.id = :job_ AND job.status = :was_
+
+-- CONFIRM
+UPDATE job SET node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, stop=0,
+result_id=:result_ WHERE job.id = :job_
+
+-- POINT
+UPDATE job SET result_id=:result_ WHERE job.id = :job_
+
+-- AGAIN
+UPDATE job SET status=:status_, attempt_id=:attempt_, node_id=NULL, lease=NULL, prefetched=0, forked=0,
+missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:now_, stop=0, reason=NULL WHERE job.id =
+:job_ AND job.status = :was_
+
+-- EXPIRE
+UPDATE job SET status=:status_, ready_since=:now_ WHERE job.id = :job_ AND job.status = :was_
+
+-- START
+UPDATE job SET status=:status_, node_id=:node_, prefetched=:prefetched_, start_time=:now_ WHERE job.id = :job_
+AND job.status = :was_
+
+-- HALT
+UPDATE job SET status=:status_, stop=:stop_, reason=:reason_ WHERE job.id = :job_ AND job.status = :was_
+
+-- CALL_OFF
+UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
+stop=0, reason=:reason_ WHERE job.id = :job_ AND job.status = :was_
+
+-- ORDER
+UPDATE job SET stop=:stop_ WHERE job.id = :job_
 
 -- STANDING
 SELECT result.status, result.return_code FROM result WHERE result.job_id = :job_ AND result.run_id = :run_ AND
@@ -283,7 +305,7 @@ UPDATE dep_set SET remaining=:remaining_, bad=:bad_ WHERE dep_set.id = :set_
 UPDATE job SET unmet=:unmet_ WHERE job.id = :job_
 
 -- CANCEL_WAITER
-UPDATE job SET status=7, unmet=:unmet_, reason=:reason_, result_id=NULL WHERE job.id = :job_
+UPDATE job SET status=7, unmet=:unmet_, reason=:reason_ WHERE job.id = :job_
 
 -- FREE_WAITER
 UPDATE job SET status=:status_, unmet=:unmet_, ready_since=:since_, reason=NULL WHERE job.id = :job_
@@ -310,30 +332,490 @@ SELECT job.id, job.priority, job.ready_since FROM job WHERE job.wf = :wf_ AND jo
 job.status = 2 AND job.node_id IS NULL ORDER BY job.priority DESC, job.id LIMIT :limit_ OFFSET 0
 
 -- TAKE
-UPDATE job SET status=:status_, node_id=:node_, lease=:lease_, prefetched=:prefetched_, forked=0, missed=0,
-claimed_at=:now_, start_time=:start_, reason=NULL WHERE job.id = :job_ AND job.status = 2 AND job.node_id IS
-NULL RETURNING id, wf, name, command, invocation_script, env, status, priority,
-cancel_on_blocking_job_failure, supports_termination, requirement_id, scheduler_id, failure_handler_id, label,
-unmet, num_blockers, run_id, attempt_id, node_id, lease, prefetched, claimed_at, start_time, ready_since,
-stop, reason, result_id, class_id
+UPDATE job SET status=:status_, node_id=:node_, lease=:lease_, prefetched=:prefetched_, claimed_at=:now_,
+start_time=:start_ WHERE job.id = :job_ AND job.status = 2 AND job.node_id IS NULL RETURNING id, wf, name,
+command, invocation_script, env, status, priority, cancel_on_blocking_job_failure, supports_termination,
+requirement_id, scheduler_id, failure_handler_id, label, unmet, num_blockers, run_id, attempt_id, node_id,
+lease, prefetched, claimed_at, start_time, ready_since, stop, reason, result_id, class_id
 
 -- LIVE_CLASSES
 SELECT job.class_id, job.prefetched, count(*) AS count_1 FROM job WHERE job.node_id = :node_ GROUP BY
 job.class_id, job.prefetched
+
+-- ANY_OUTPUT
+SELECT job_output_file.item_id FROM job_output_file WHERE job_output_file.wf = :wf_ LIMIT 1 OFFSET 0
+
+-- ANY_AHEAD
+SELECT job.id FROM job WHERE job.node_id = :node_ AND job.prefetched = 1 LIMIT 1 OFFSET 0
 
 -- OUTPUTS
 SELECT file.id, file.name, file.path FROM file JOIN job_output_file ON job_output_file.item_id = file.id WHERE
 job_output_file.job_id = :job_ ORDER BY file.id
 
 -- CLAIM
-SELECT claim.created_at FROM claim WHERE claim.claim_id = :claim_
+SELECT claim.node_id, claim.job_ids FROM claim WHERE claim.claim_id = :claim_
 
--- CLAIMED
+-- JOB
 SELECT job.id, job.wf, job.name, job.command, job.invocation_script, job.env, job.status, job.priority,
 job.cancel_on_blocking_job_failure, job.supports_termination, job.requirement_id, job.scheduler_id,
 job.failure_handler_id, job.label, job.unmet, job.num_blockers, job.run_id, job.attempt_id, job.node_id,
 job.lease, job.prefetched, job.claimed_at, job.start_time, job.ready_since, job.stop, job.reason,
-job.result_id, job.class_id FROM job WHERE job.node_id = :node_ AND job.lease = :lease_ ORDER BY job.id
+job.result_id, job.class_id FROM job WHERE job.id = :job_
+
+-- STARTED_AHEAD
+SELECT job.id FROM job WHERE job.node_id = :node_ AND job.class_id = :class_ AND job.prefetched = 1 AND
+job.status = 4 ORDER BY job.start_time, job.id LIMIT 1 OFFSET 0
+
+-- PLACE
+UPDATE job SET prefetched=0 WHERE job.id = :job_
 
 -- FORGET_CLAIMS
 DELETE FROM claim WHERE claim.node_id = :node_ AND claim.created_at < :before_
+
+-- BY_HAND
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ AND job.status = 3 AND job.node_id IS NULL AND job.claimed_at <=
+:before_
+
+-- HELD_AHEAD
+SELECT job.id, job.priority, job.class_id FROM job WHERE job.wf = :wf_ AND job.status = 3 AND job.prefetched =
+1 AND job.recalled = 0 AND job.node_id != :node_ ORDER BY job.priority, job.id DESC
+
+-- RECALL
+UPDATE job SET recalled=1 WHERE job.id = :job_
+
+-- LISTED
+UPDATE job SET missed=0 WHERE job.id = :job_
+
+-- NODE
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node WHERE compute_node.id
+= :node_
+
+-- ACTIVE_NODES
+SELECT count(*) AS count_1 FROM compute_node WHERE compute_node.wf = :wf_ AND compute_node.is_active = 1
+
+-- END_NODE
+UPDATE compute_node SET is_active=0, end_time=:now_ WHERE compute_node.id = :node_ AND compute_node.is_active
+= 1 RETURNING id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes, num_gpus, gpu_ids,
+num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time, last_beat, end_time
+
+-- OF_JOB
+SELECT job.wf FROM job WHERE job.id = :id_
+
+-- OF_FILE
+SELECT file.wf FROM file WHERE file.id = :id_
+
+-- OF_USER_DATA
+SELECT user_data.wf FROM user_data WHERE user_data.id = :id_
+
+-- OF_REQUIREMENT
+SELECT resource_requirements.wf FROM resource_requirements WHERE resource_requirements.id = :id_
+
+-- OF_SCHEDULER
+SELECT slurm_scheduler.wf FROM slurm_scheduler WHERE slurm_scheduler.id = :id_
+
+-- OF_HANDLER
+SELECT failure_handler.wf FROM failure_handler WHERE failure_handler.id = :id_
+
+-- STATUS_OF
+SELECT job.status FROM job WHERE job.id = :job_
+
+-- NAME_OF
+SELECT job.name FROM job WHERE job.id = :job_
+
+-- DEP_SET_OF
+SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND dep_set.digest = :digest_
+
+-- MEMBERS
+SELECT dep_member.job_id FROM dep_member WHERE dep_member.set_id = :set_ ORDER BY dep_member.job_id
+
+-- WRITE_COUNTERS
+UPDATE job SET unmet=:unmet_, num_blockers=:blockers_ WHERE job.id = :job_
+
+-- CLEAR_COUNTERS
+UPDATE job SET unmet=0, num_blockers=0 WHERE job.wf = :wf_
+
+-- ALL_MEMBERS
+SELECT dep_member.set_id, dep_member.job_id FROM dep_member WHERE dep_member.wf = :wf_ ORDER BY
+dep_member.set_id, dep_member.job_id
+
+-- ALL_USES
+SELECT dep_use.job_id, dep_use.set_id FROM dep_use WHERE dep_use.wf = :wf_ ORDER BY dep_use.job_id,
+dep_use.set_id
+
+-- OPEN_SETS
+SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND dep_set.remaining > 0
+
+-- ADD_USE
+INSERT INTO dep_use (job_id, set_id, wf, sources) VALUES (?, ?, ?, ?) ON CONFLICT (job_id, set_id) DO UPDATE
+SET sources = dep_use.sources | excluded.sources
+
+-- STRIP_USES
+UPDATE dep_use SET sources=(dep_use.sources & :kept_) WHERE dep_use.wf = :wf_
+
+-- STRIP_JOB_USES
+UPDATE dep_use SET sources=(dep_use.sources & :kept_) WHERE dep_use.job_id = :job_
+
+-- DROP_EMPTY_USES
+DELETE FROM dep_use WHERE dep_use.wf = :wf_ AND dep_use.sources = 0
+
+-- UNDERIVE
+UPDATE workflow SET derived=0 WHERE workflow.id = :wf_
+
+-- DERIVED
+UPDATE workflow SET derived=1 WHERE workflow.id = :wf_
+
+-- INPUT_SET_OF
+SELECT input_set.id FROM input_set WHERE input_set.wf = :wf_ AND input_set.kind = :kind_ AND input_set.digest
+= :digest_
+
+-- FORGET_SETS
+UPDATE input_set SET dep_set_id=NULL WHERE input_set.wf = :wf_
+
+-- REMEMBER_SET
+UPDATE input_set SET dep_set_id=:set_ WHERE input_set.id = :input_
+
+-- INPUT_USERS
+SELECT input_use.job_id FROM input_use WHERE input_use.set_id = :set_
+
+-- PRODUCERS_FILE
+SELECT DISTINCT input_set.id, job_output_file.job_id FROM input_set JOIN input_member ON input_member.set_id =
+input_set.id JOIN job_output_file ON job_output_file.item_id = input_member.item_id WHERE input_set.wf = :wf_
+AND input_set.kind = 'file' ORDER BY input_set.id, job_output_file.job_id
+
+-- PRODUCERS_USER_DATA
+SELECT DISTINCT input_set.id, job_output_user_data.job_id FROM input_set JOIN input_member ON
+input_member.set_id = input_set.id JOIN job_output_user_data ON job_output_user_data.item_id =
+input_member.item_id WHERE input_set.wf = :wf_ AND input_set.kind = 'user_data' ORDER BY input_set.id,
+job_output_user_data.job_id
+
+-- DROP_UNUSED_MEMBERS
+DELETE FROM dep_member WHERE dep_member.set_id IN (SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND
+NOT (EXISTS (SELECT * FROM dep_use WHERE dep_use.set_id = dep_set.id)))
+
+-- DROP_UNUSED_SETS
+DELETE FROM dep_set WHERE dep_set.id IN (SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND NOT
+(EXISTS (SELECT * FROM dep_use WHERE dep_use.set_id = dep_set.id)))
+
+-- UNSHARE
+UPDATE dep_set SET digest=NULL, size=(dep_set.size - 1) WHERE dep_set.id = :set_
+
+-- DROP_MEMBERSHIPS
+DELETE FROM dep_member WHERE dep_member.job_id = :job_
+
+-- DROP_USES
+DELETE FROM dep_use WHERE dep_use.job_id = :job_
+
+-- DROP_INPUT_USES
+DELETE FROM input_use WHERE input_use.job_id = :job_
+
+-- DROP_INPUTS
+DELETE FROM input_use WHERE input_use.job_id = :job_ AND input_use.set_id IN (SELECT input_set.id FROM
+input_set WHERE input_set.id = input_use.set_id AND input_set.kind = :kind_)
+
+-- DROP_JOB_OUTPUT_FILE
+DELETE FROM job_output_file WHERE job_output_file.job_id = :job_
+
+-- DROP_JOB_OUTPUT_USER_DATA
+DELETE FROM job_output_user_data WHERE job_output_user_data.job_id = :job_
+
+-- DROP_RESULTS
+DELETE FROM result WHERE result.job_id = :job_
+
+-- DROP_WATCHES
+DELETE FROM action_job WHERE action_job.job_id = :job_
+
+-- CLASS_OF
+SELECT job_class.id FROM job_class WHERE job_class.wf = :wf_ AND job_class.num_cpus = :cpus_ AND
+job_class.memory_bytes = :memory_ AND job_class.num_gpus = :gpus_ AND job_class.num_nodes = :nodes_ AND
+job_class.runtime_s = :runtime_ AND coalesce(job_class.scheduler_id, 0) = coalesce(:scheduler_, 0) AND
+coalesce(job_class.label, '') = coalesce(:label_, '')
+
+-- NODE_OF_EPOCH
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node WHERE
+compute_node.epoch = :epoch_ AND compute_node.wf = :wf_
+
+-- BEAT
+UPDATE compute_node SET last_beat=:now_ WHERE compute_node.id = :node_
+
+-- MINE
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.node_id = :node_ ORDER BY job.id
+
+-- FORKED
+UPDATE job SET forked=1 WHERE job.id = :job_
+
+-- MISSED
+UPDATE job SET missed=(job.missed + 1) WHERE job.id = :job_
+
+-- ORDERS
+SELECT job.id, job.status, job.priority, job.stop, job.prefetched, job.recalled FROM job WHERE job.node_id =
+:node_ AND (job.stop != 0 OR job.prefetched = 1) ORDER BY job.id
+
+-- FRESH
+SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.status IN
+(0, 1, 2, 10) GROUP BY job.status, job.unmet = 0
+
+-- BEGIN_RUN
+UPDATE workflow SET run_id=:run_, initialized_run=:run_ WHERE workflow.id = :wf_
+
+-- SET_ALL_ANEW
+UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
+lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=CASE
+WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL WHERE job.wf = :wf_ AND
+job.status IN (0, 1, 2, 10)
+
+-- SET_ANEW
+UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, node_id=NULL, lease=NULL,
+prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:since_, stop=0,
+reason=:reason_, result_id=NULL WHERE job.id = :job_
+
+-- NEXT_RUN
+UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2 AND job.run_id != :run_
+
+-- COUNT_ALL_READY
+UPDATE job_class SET num_ready=(SELECT count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.class_id =
+job_class.id AND job.status = 2 AND job.node_id IS NULL) WHERE job_class.wf = :wf_
+
+-- ALL_JOBS
+SELECT job.id, job.status, job.cancel_on_blocking_job_failure, job.name, job.unmet FROM job WHERE job.wf =
+:wf_ ORDER BY job.id
+
+-- OF_STATUS
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ AND job.status = :code_ ORDER BY job.id
+
+-- FIRST_DATA
+UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1
+
+-- REQUIRED_FILES
+SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size FROM file WHERE
+file.wf = :wf_ AND ((EXISTS (SELECT * FROM input_member, input_set, input_use WHERE input_member.item_id =
+file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND input_use.set_id =
+input_set.id)) AND NOT (EXISTS (SELECT * FROM job_output_file WHERE job_output_file.item_id = file.id)) OR
+(EXISTS (SELECT * FROM job_output_file, job WHERE job_output_file.item_id = file.id AND job.id =
+job_output_file.job_id AND job.status = 5))) ORDER BY file.id
+
+-- MISSING_USER_DATA
+SELECT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM user_data WHERE
+user_data.wf = :wf_ AND user_data.data IS NULL AND NOT (EXISTS (SELECT * FROM job_output_user_data WHERE
+job_output_user_data.item_id = user_data.id)) AND (EXISTS (SELECT * FROM input_member, input_set, input_use
+WHERE input_member.item_id = user_data.id AND input_member.set_id = input_set.id AND input_set.kind =
+'user_data' AND input_use.set_id = input_set.id)) ORDER BY user_data.id
+
+-- OF_NODE_JOBS
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.node_id = :node_ AND job.wf = :wf_ ORDER BY job.id
+
+-- INTERRUPTED
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ AND job.status IN (6, 8) AND job.reason IS NOT NULL ORDER BY job.id
+
+-- CALL_OFF_ALL
+UPDATE workflow SET is_canceled=1 WHERE workflow.id = :wf_
+
+-- WORKFLOW
+SELECT workflow.id, workflow.name, workflow.user, workflow.description, workflow.project, workflow.metadata,
+workflow.created_at, workflow.run_id, workflow.is_canceled, workflow.is_archived, workflow.env,
+workflow.execution_config, workflow.resource_monitor_config, workflow.slurm_defaults, workflow.dynamic_jobs,
+workflow.notify, workflow.report, workflow.api_access, workflow.use_pending_failed, workflow.enable_ro_crate,
+workflow.retry_on_node_loss, workflow.compute_node_wait_for_new_jobs_seconds,
+workflow.compute_node_ignore_workflow_completion, workflow.compute_node_wait_for_healthy_database_minutes,
+workflow.compute_node_min_time_for_new_jobs_seconds, workflow.compute_node_expiration_buffer_seconds,
+workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus FROM workflow
+WHERE workflow.id = :wf_ AND workflow.deleting = 0
+
+-- CURRENT_RESULTS
+SELECT coalesce(sum(result.exec_minutes), 0.0) AS coalesce_1, max(CASE WHEN (result.run_id = :run_) THEN
+result.completed_at END) AS max_1 FROM result JOIN job ON job.id = result.job_id AND job.result_id = result.id
+WHERE result.wf = :wf_
+
+-- FIRST_START
+SELECT min(job.start_time) AS min_1 FROM job WHERE job.wf = :wf_ AND job.run_id = :run_
+
+-- FAILURES
+SELECT coalesce(job.reason, 'exit_code') AS coalesce_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND
+job.status = 6 GROUP BY coalesce(job.reason, 'exit_code')
+
+-- ALL_WORKFLOW
+SELECT workflow.id, workflow.name, workflow.user, workflow.description, workflow.project, workflow.metadata,
+workflow.created_at, workflow.run_id, workflow.is_canceled, workflow.is_archived, workflow.env,
+workflow.execution_config, workflow.resource_monitor_config, workflow.slurm_defaults, workflow.dynamic_jobs,
+workflow.notify, workflow.report, workflow.api_access, workflow.use_pending_failed, workflow.enable_ro_crate,
+workflow.retry_on_node_loss, workflow.compute_node_wait_for_new_jobs_seconds,
+workflow.compute_node_ignore_workflow_completion, workflow.compute_node_wait_for_healthy_database_minutes,
+workflow.compute_node_min_time_for_new_jobs_seconds, workflow.compute_node_expiration_buffer_seconds,
+workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus FROM workflow
+
+-- ALL_JOB
+SELECT job.id, job.wf, job.name, job.command, job.invocation_script, job.env, job.status, job.priority,
+job.cancel_on_blocking_job_failure, job.supports_termination, job.requirement_id, job.scheduler_id,
+job.failure_handler_id, job.label, job.unmet, job.num_blockers, job.run_id, job.attempt_id, job.node_id,
+job.lease, job.prefetched, job.claimed_at, job.start_time, job.ready_since, job.stop, job.reason,
+job.result_id FROM job
+
+-- ALL_FILE
+SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size FROM file
+
+-- ALL_USER_DATA
+SELECT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM user_data
+
+-- ALL_RESOURCE_REQUIREMENTS
+SELECT resource_requirements.id, resource_requirements.wf, resource_requirements.name,
+resource_requirements.num_cpus, resource_requirements.num_gpus, resource_requirements.num_nodes,
+resource_requirements.memory, resource_requirements.runtime, resource_requirements.memory_bytes,
+resource_requirements.runtime_s FROM resource_requirements
+
+-- ALL_FAILURE_HANDLER
+SELECT failure_handler.id, failure_handler.wf, failure_handler.name, failure_handler.rules FROM
+failure_handler
+
+-- ALL_SLURM_SCHEDULER
+SELECT slurm_scheduler.id, slurm_scheduler.wf, slurm_scheduler.name, slurm_scheduler.fields FROM
+slurm_scheduler
+
+-- ALL_WORKFLOW_ACTION
+SELECT workflow_action.id, workflow_action.wf, workflow_action.trigger_type, workflow_action.trigger_mode,
+workflow_action.action_type, workflow_action.action_config, workflow_action.persistent FROM workflow_action
+
+-- ALL_RESULT
+SELECT result.id, result.wf, result.job_id, result.run_id, result.attempt_id, result.node_id, result.status,
+result.return_code, result.reason, result.exec_minutes, result.completed_at, result.peak_memory_bytes,
+result.avg_memory_bytes, result.peak_cpu_percent, result.avg_cpu_percent, result.provisional, job.name,
+coalesce(job.result_id = result.id, 0) AS coalesce_1 FROM result JOIN job ON job.id = result.job_id
+
+-- ALL_EVENT
+SELECT event.id, event.wf, event.timestamp, event.category, event.severity, event.data FROM event
+
+-- ALL_COMPUTE_NODE
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node
+
+-- ACTION_JOBS
+SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ ORDER BY action_job.job_id
+
+-- WAITERS
+SELECT job.id, job.name, job.num_blockers FROM job WHERE job.wf = :wf_ AND job.num_blockers > 0 ORDER BY
+job.id
+
+-- WAITING_FOR
+SELECT dep_use.job_id FROM dep_use JOIN dep_member ON dep_member.set_id = dep_use.set_id WHERE
+dep_member.job_id = :job_
+
+-- BLOCKERS
+SELECT DISTINCT dep_member.job_id, blocker.name FROM dep_member JOIN dep_use ON dep_use.set_id =
+dep_member.set_id JOIN job AS blocker ON blocker.id = dep_member.job_id WHERE dep_use.job_id = :job_ ORDER BY
+dep_member.job_id
+
+-- FILE_JOBS
+SELECT job.id, job.name FROM job WHERE job.wf = :wf_ AND ((EXISTS (SELECT * FROM job_output_file WHERE
+job_output_file.job_id = job.id)) OR (EXISTS (SELECT * FROM input_use, input_set WHERE input_use.job_id =
+job.id AND input_set.id = input_use.set_id AND input_set.kind = 'file')))
+
+-- FILE_NAMES
+SELECT file.id, file.name, file.path FROM file WHERE file.wf = :wf_
+
+-- FILE_SETS
+SELECT input_member.item_id, input_set.id FROM input_member JOIN input_set ON input_set.id =
+input_member.set_id WHERE input_set.wf = :wf_ AND input_set.kind = 'file' ORDER BY input_member.item_id,
+input_set.id
+
+-- FILE_WRITERS
+SELECT job_output_file.item_id, job_output_file.job_id FROM job_output_file WHERE job_output_file.wf = :wf_
+ORDER BY job_output_file.item_id, job_output_file.job_id
+
+-- USER_DATA_JOBS
+SELECT job.id, job.name FROM job WHERE job.wf = :wf_ AND ((EXISTS (SELECT * FROM job_output_user_data WHERE
+job_output_user_data.job_id = job.id)) OR (EXISTS (SELECT * FROM input_use, input_set WHERE input_use.job_id =
+job.id AND input_set.id = input_use.set_id AND input_set.kind = 'user_data')))
+
+-- USER_DATA_NAMES
+SELECT user_data.id, user_data.name FROM user_data WHERE user_data.wf = :wf_
+
+-- USER_DATA_SETS
+SELECT input_member.item_id, input_set.id FROM input_member JOIN input_set ON input_set.id =
+input_member.set_id WHERE input_set.wf = :wf_ AND input_set.kind = 'user_data' ORDER BY input_member.item_id,
+input_set.id
+
+-- USER_DATA_WRITERS
+SELECT job_output_user_data.item_id, job_output_user_data.job_id FROM job_output_user_data WHERE
+job_output_user_data.wf = :wf_ ORDER BY job_output_user_data.item_id, job_output_user_data.job_id
+
+-- REQUIREMENT
+SELECT resource_requirements.id, resource_requirements.wf, resource_requirements.name,
+resource_requirements.num_cpus, resource_requirements.num_gpus, resource_requirements.num_nodes,
+resource_requirements.memory, resource_requirements.runtime, resource_requirements.memory_bytes,
+resource_requirements.runtime_s FROM resource_requirements WHERE resource_requirements.id = :id_
+
+-- DEFAULT_REQUIREMENT
+SELECT resource_requirements.id FROM resource_requirements WHERE resource_requirements.wf = :wf_ AND
+resource_requirements.name = 'default' ORDER BY resource_requirements.id LIMIT 1 OFFSET 0
+
+-- REQUIREMENT_USERS
+SELECT count(*) AS count_1 FROM job WHERE job.requirement_id = :id_
+
+-- SAME_NAME
+SELECT job.id FROM job WHERE job.wf = :wf_ AND job.name = :name_ ORDER BY job.id
+
+-- SWITCH
+UPDATE job SET status=:status_, ready_since=NULL WHERE job.id = :job_ AND job.status = :was_
+
+-- NEEDED
+SELECT resource_requirements.num_cpus, resource_requirements.memory_bytes, resource_requirements.num_gpus,
+resource_requirements.num_nodes, resource_requirements.runtime_s, job.scheduler_id, job.label FROM
+resource_requirements JOIN job ON job.requirement_id = resource_requirements.id WHERE job.id = :job_
+
+-- RECLASS
+UPDATE job SET class_id=:class_ WHERE job.id = :job_
+
+-- CLASSES_OF
+SELECT DISTINCT job.class_id FROM job WHERE job.requirement_id = :id_
+
+-- RECLASS_ALL
+UPDATE job SET class_id=:class_ WHERE job.requirement_id = :id_ AND job.class_id = :old_
+
+-- FORGET_RESULT
+UPDATE job SET result_id=NULL WHERE job.id = :job_ AND job.result_id = :result_
+
+-- FORGET_HANDLER
+UPDATE job SET failure_handler_id=NULL WHERE job.wf = :wf_ AND job.failure_handler_id = :id_
+
+-- OF_SCHEDULER_JOBS
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ AND job.scheduler_id = :id_
+
+-- FORGET_NODE_CLAIMS
+DELETE FROM claim WHERE claim.node_id = :node_
+
+-- SETS_OF_ITEM
+SELECT input_set.id FROM input_set JOIN input_member ON input_member.set_id = input_set.id WHERE
+input_member.item_id = :id_ AND input_set.kind = :kind_
+
+-- DROP_ITEM
+DELETE FROM input_member WHERE input_member.set_id = :set_ AND input_member.item_id = :id_
+
+-- UNSHARE_INPUT
+UPDATE input_set SET digest=:digest_, size=(input_set.size - 1) WHERE input_set.id = :set_
+
+-- CLASS_OF_JOB
+SELECT job.class_id FROM job WHERE job.id = :job_
+
+-- VISIBLE
+SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 ORDER BY workflow.id

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +24,17 @@ class Key:
     @property
     def is_table(self) -> bool:
         """Whether its value is a table of any keys."""
-        return get_origin(self.type) is not None and issubclass(get_origin(self.type) or object, Mapping)
+        return get_origin(self.type) is Mapping
+
+
+def keys_of(kind: type[Any]) -> Mapping[str, Key]:
+    """All keys of a settings class, those of its tables as `table.key`, in order."""
+    return _cached(cast("Hashable", kind))
 
 
 @cache
-def keys_of(kind: type[Any]) -> Mapping[str, Key]:
-    """All keys of a settings class, those of its tables as `table.key`, in order."""
-    return dict(_keys(kind))
+def _cached(kind: Hashable) -> Mapping[str, Key]:
+    return dict(_keys(cast("type[Any]", kind)))
 
 
 def _keys(kind: type[Any]) -> Iterator[tuple[str, Key]]:

@@ -12,9 +12,9 @@ _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _PART = re.compile(r'[ \t]*(?:([A-Za-z0-9_-]+)|"((?:[^"\\\n]|\\.)*)"|\'([^\'\n]*)\')[ \t]*')
 _VALUE = re.compile(
     r'"""(?:[^\\]|\\.)*?"{3,5}|'
-    + r"'''.*?'{3,5}"
-    + r'|"(?:[^"\\\n]|\\.)*"|'
-    + r"'[^'\n]*'|#[^\n]*|[\[{]|[\]}]|\n|[^\"'#\[\]{}\n]+",
+     r"'''.*?'{3,5}"
+     r'|"(?:[^"\\\n]|\\.)*"|'
+     r"'[^'\n]*'|#[^\n]*|[\[{]|[\]}]|\n|[^\"'#\[\]{}\n]+",
     re.DOTALL,
 )
 
@@ -38,7 +38,7 @@ def places(text: str) -> Mapping[str, Place]:
         else:
             path = table + names
             at = _after_value(text, at + 1)
-        for length in range(len(path) if header else len(table) + 1, len(path) + 1):
+        for length in range(1 if header else len(table) + 1, len(path) + 1):
             found.setdefault(".".join(path[:length]), _place(text, begin))
     return found
 

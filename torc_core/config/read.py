@@ -178,8 +178,8 @@ def read_environment(environ: Mapping[str, str]) -> Findings:
         if variable.startswith("TORC_") and "__" in variable and text:
             layer.nested(variable, text)
     for variable in VARIABLES:
-        if text := environ.get(variable):
-            layer.named(variable, text)
+        if environ.get(variable):
+            layer.named(variable, environ[variable])
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         layer.put("client.color", "never", "NO_COLOR" if environ.get("NO_COLOR") else "TERM")
     return layer.entries, layer.problems

@@ -1,0 +1,1 @@
+"""The rules of torc: pure functions from records to decisions."""

@@ -106,12 +106,12 @@ def room(offer: Offer, node: Node | None, used: Resources) -> Room:
 
 
 def wanted(shape: Shape, room: Room, limit: int) -> int:
-    """How many heads of a class `pick` may look at: 0, if none of them can ever run here."""
+    """How many heads of a class `pick` may look at: those that fit, and the one after; 0, if none can ever run here."""
     if limit < 1 or not could_run(shape, room):
         return 0
     if shape.nodes > 1:
-        return min(limit, max(1, len(room.free) // shape.nodes))
-    return min(limit, max(1, sum(_times_in(shape, free) for free in room.free)))
+        return min(limit, 1 + len(room.free) // shape.nodes)
+    return min(limit, 1 + sum(_times_in(shape, free) for free in room.free))
 
 
 def could_run(shape: Shape, room: Room) -> bool:

@@ -66,6 +66,11 @@ def different_result(job: int, run: int, attempt: int, status: JobStatus, code: 
     return "different_result", data
 
 
+def leftovers(job: int, attempt: int, count: int) -> Told:
+    """A job left processes behind, which its runner ended."""
+    return "leftover_processes", {"job_id": job, "attempt_id": attempt, "count": count}
+
+
 def node_started(node: Node) -> Told:
     """A runner has joined."""
     return "compute_node_started", _of_node(node)

@@ -33,6 +33,8 @@ from torc_core.model.plan import (
     PlannedUserData,
     PlannedWorkflow,
     Source,
+    user_data_mark,
+    with_user_data_ids,
 )
 from torc_core.model.query import Page, Query, Value
 from torc_core.model.resources import Resources
@@ -50,4 +52,5 @@ __all__ = [
     "PlannedScheduler", "PlannedUserData", "PlannedWorkflow", "Progress", "Query", "Requirement", "RequirementId",
     "Resources", "Result", "ResultId", "SchedulerId", "Severity", "Shape", "SlurmScheduler", "Source", "Totals",
     "Turn", "Usage", "UserData", "UserDataId", "Value", "Verdict", "Workflow", "WorkflowId",
+    "user_data_mark", "with_user_data_ids",
 ]  # fmt: skip

@@ -143,6 +143,8 @@ class PlannedJob:
 
     Parameters
     ----------
+    command, invocation_script
+        May refer to ids of user data, which are known at creation: stores pass them through `with_user_data_ids`.
     groups
         (position of the group, why) for each distinct group of blockers, ascending by position. The groups of
         the job's input sets are among them.
@@ -192,3 +194,17 @@ class Plan:
     actions: Sequence[PlannedAction] = ()
     groups: Sequence[Sequence[int]] = ()
     inputs: Sequence[PlannedInput] = ()
+
+
+def user_data_mark(position: int) -> str:
+    """What stands in a planned command where the id of a user data record will be; no document can hold it."""
+    return f"\x00{position}\x00"
+
+
+def with_user_data_ids(text: str, ids: Sequence[int]) -> str:
+    """Put ids where a planned command or script refers to user data records by position."""
+    if "\x00" not in text:
+        return text
+    parts = text.split("\x00")
+    parts[1::2] = [str(ids[int(part)]) for part in parts[1::2]]
+    return "".join(parts)

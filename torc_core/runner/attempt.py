@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torc_core.model import Assignment, Held, Shape
@@ -24,6 +24,8 @@ class Attempt:
         What it has reserved; None: it holds no capacity yet.
     forked
         Whether the executor was told to start it.
+    handed
+        Whether the executor has it in a line, to start it by itself.
     cause
         Why we signalled it; None: we did not.
     kill_at
@@ -38,6 +40,7 @@ class Attempt:
     delete_on_success: bool
     slot: Slot | None = None
     forked: bool = False
+    handed: bool = False
     cause: Cause | None = None
     kill_at: float | None = None
     exit: Exit | None = None
@@ -76,18 +79,17 @@ class Workplace:
         """Take what the store has given."""
         job, execution = given.job, self.execution
         stdio = execution.overrides.get(job.name, execution.stdio)
-        files = (
-            f"{self.stdio_dir}/job_wf{job.workflow_id}_j{job.id}_r{job.run_id}_a{job.attempt_id}"  # §5.3: ids only
-        )
+        files = f"{self.stdio_dir}/job_wf{job.workflow_id}_j{job.id}_r{job.run_id}_a{job.attempt_id}"  # §5.3: ids only
         out, err = stdio.paths(files)
         held = Held(job=job.id, attempt_id=job.attempt_id, lease=job.lease or "")
         return Attempt(given, held, out, err, files, stdio.delete_on_success)
 
-    def task(self, attempt: Attempt, slot: Slot) -> Task:
-        """What the executor has to start."""
+    def task(self, attempt: Attempt, gpus: Sequence[str], line: int) -> Task:
+        """What the executor has to start; `gpus` are the device ids that it gets."""
         job = attempt.given.job
         mark = f"{self.mark}.{job.id}.{job.run_id}.{job.attempt_id}"
-        seen = environment.devices(slot, counted=self.counted, hidden=self.hidden, amd=self.amd)
+        counted = self.counted and attempt.shape.nodes == 1
+        seen = environment.devices(gpus, counted=counted, hidden=self.hidden, amd=self.amd)
         return Task(
             job=job.id,
             attempt_id=job.attempt_id,
@@ -101,4 +103,5 @@ class Workplace:
             files=attempt.files,
             mark=mark,
             daemons=self.execution.allow_daemons,
+            line=line,
         )

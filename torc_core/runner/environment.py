@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from torc_core.model import Assignment, Workflow
-from torc_core.runner.ledger import Slot
 
 SECRET = ("TORC_PASSWORD", "TORC_TOKEN*", "TORC_COOKIE*", "TORC_*KEY*", "TORC_*SECRET*")
 OUTER_JOB = (
@@ -25,9 +24,7 @@ def base(
 ) -> dict[str, str]:
     """What all jobs of a runner have in common; `runner` is `pid.start` of this process."""
     drop = (*SECRET, *OUTER_JOB, *(OUTER_STEP if "SLURM_STEP_ID" in environ else ()))
-    kept = {
-        name: value for name, value in environ.items() if not any(fnmatchcase(name, one) for one in drop)
-    }
+    kept = {name: value for name, value in environ.items() if not any(fnmatchcase(name, one) for one in drop)}
     kept |= {"TORC_WORKFLOW_ID": str(workflow.id), "TORC_OUTPUT_DIR": output_dir, "TORC_RUNNER": runner}
     if api_url and workflow.api_access != "none":
         kept["TORC_API_URL"] = api_url
@@ -50,7 +47,9 @@ def own(given: Assignment, mark: str, devices: Mapping[str, str], base: Mapping[
     if not job.env:
         return told
     fixed = {name: base[name] for name in TOLD_TO_ALL if name in base}
-    return {name: value for name, value in job.env.items() if name not in UNSET or name in base} | fixed | told
+    return (
+        {name: value for name, value in job.env.items() if name not in UNSET or name in base} | fixed | told
+    )
 
 
 TOLD_TO_ALL = (
@@ -60,17 +59,21 @@ UNSET = frozenset({"TORC_API_URL", "TORC_WORKFLOW_SUBMISSION_DIR"})
 """Names that only torc may set: where it does not, a job's own `env` cannot invent them."""
 
 
-def devices(slot: Slot, *, counted: bool, hidden: bool, amd: bool) -> dict[str, str]:
+def devices(gpus: Sequence[str], *, counted: bool, hidden: bool, amd: bool) -> dict[str, str]:
     """The variables that show a job its devices, and no others (`runner.md` §4).
 
     Parameters
     ----------
+    gpus
+        The ids of its devices.
     counted
-        Devices are counted here, that is: not in queue-depth mode.
+        Devices are counted for this job: it runs on one node, and not in queue-depth mode.
     hidden
         A job that asks for none shall see none.
     """
-    if not counted or slot.shape.nodes > 1 or not (slot.gpus or hidden):
+    if not counted or not (gpus or hidden):
         return {}
-    ids = ",".join(slot.gpus)
-    return {"CUDA_VISIBLE_DEVICES": ids, "ROCR_VISIBLE_DEVICES": ids} if amd else {"CUDA_VISIBLE_DEVICES": ids}
+    ids = ",".join(gpus)
+    return (
+        {"CUDA_VISIBLE_DEVICES": ids, "ROCR_VISIBLE_DEVICES": ids} if amd else {"CUDA_VISIBLE_DEVICES": ids}
+    )

@@ -40,7 +40,9 @@ class Ledger:
         More than 0: queue-depth mode. Only jobs are counted, on the first node; resources and devices are ignored.
     """
 
-    def __init__(self, capacity: Resources, gpus: Sequence[str] = (), *, nodes: int = 1, limit: int = 0) -> None:
+    def __init__(
+        self, capacity: Resources, gpus: Sequence[str] = (), *, nodes: int = 1, limit: int = 0
+    ) -> None:
         self._capacity = capacity
         self._names = tuple(gpus)[: capacity.gpus] or tuple(map(str, range(capacity.gpus)))
         self._limit = limit

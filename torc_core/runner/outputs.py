@@ -66,7 +66,9 @@ class Search:
                 seen = os.stat(path)
             except (OSError, ValueError) as error:
                 number = getattr(error, "errno", None)
-                known = "" if number == errno.ENOENT else f": {errno.errorcode.get(number or 0, 'not a path')}"
+                known = (
+                    "" if number == errno.ENOENT else f": {errno.errorcode.get(number or 0, 'not a path')}"
+                )
                 self.errors[one.file] = known
             else:
                 self.found[one.file] = Fingerprint(file=one.file, st_mtime=seen.st_mtime, size=seen.st_size)

@@ -23,6 +23,7 @@ class Leaving(StrEnum):
     SIGNAL = "signal"
     AWAY = "away"
     FENCED = "fenced"
+    DRAINED = "drained"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from torc_core.errors import InvalidSpec
+from torc_core.errors import InvalidSpec, did_you_mean
 from torc_core.spec.document import Path, Position
+
+MOST_COMPLAINTS = 100_000
+MOST_GUESSES, MOST_COMPARED = 500, 400
 
 SHOWN = 100
 """At most so many complaints are printed; JSON has all."""
@@ -68,6 +72,7 @@ class Report:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, Path, str], Complaint] = {}
+        self._guesses = MOST_GUESSES
         self.failed = False
 
     def error(
@@ -80,6 +85,15 @@ class Report:
     def warning(self, code: str, path: Path, message: str, *, about: str | None = None) -> None:
         """Note something that the user should look at."""
         self._note("warning", code, path, message, about, None)
+
+    def guess(self) -> bool:
+        """Whether it is still worth while to look for what was meant: nobody reads more than some hundreds."""
+        self._guesses -= 1
+        return self._guesses >= 0
+
+    def meant(self, name: str, known: Iterable[str]) -> str:
+        """The end of a sentence about an unknown name: `; did you mean 'x'?`, or nothing."""
+        return did_you_mean(name, islice(known, MOST_COMPARED)) if len(name) < 256 and self.guess() else ""
 
     def sorted(self, file: str, locate: Callable[[Path], Position]) -> tuple[Complaint, ...]:
         """All of them with file, line and column, in the order of the document."""
@@ -94,7 +108,7 @@ class Report:
         self, severity: str, code: str, path: Path, message: str, about: str | None, hint: str | None
     ) -> None:
         key = (code, path, message)
-        if key not in self._found:
+        if key not in self._found and len(self._found) < MOST_COMPLAINTS:
             self._found[key] = Complaint(
                 severity=severity, code=code, message=message, path=path, about=about, hint=hint
             )

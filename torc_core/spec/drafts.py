@@ -40,32 +40,33 @@ class JobTemplate:
         Whether it has parameters, so that complaints name the copy.
     """
 
-    __slots__ = ("copied", "env", "kept", "lists", "path", "texts", "values")
+    __slots__ = ("_kept", "copied", "env", "lists", "path", "texts", "values")
 
     def __init__(self, values: Mapping[str, Any], path: Path, scope: Scope, report: Report) -> None:
         self.values = values
         self.path = path
         self.copied = bool(scope.parameters)
-        self.texts: list[Text | None] = [
-            None
-            if values[key] is None
-            else scope.template(values[key], (*path, key), report, strict=k not in (COMMAND, SCRIPT))
-            for k, key in enumerate(TEXTS)
-        ]
-        self.kept: list[list[int]] = []
-        self.lists: list[tuple[Text, ...]] = []
+        self.texts: list[Text | None] = [None] * len(TEXTS)
+        for k, key in enumerate(TEXTS):
+            if (text := values[key]) is not None:
+                loose = k in (COMMAND, SCRIPT)
+                take = scope.template if loose else scope.reference
+                self.texts[k] = take(text, (*path, key), report)
+        self.lists: list[tuple[Text, ...]] = [()] * len(LISTS)
+        self._kept: dict[int, list[int]] = {}
         for k, key in enumerate(LISTS):
-            items, regex = values[key] or (), bool(k % 2)
-            kept = [j for j, item in enumerate(items) if item is not None]
-            self.kept.append(kept)
-            self.lists.append(
-                tuple(
-                    [
-                        scope.template(items[j], (*path, key, j), report, strict=not regex, regex=regex)
-                        for j in kept
-                    ]
-                )
-            )
+            if items := values[key]:
+                taken: list[Text | None] = [
+                    None
+                    if item is None
+                    else scope.template(item, (*path, key, j), report, regex=True)
+                    if k % 2
+                    else scope.reference(item, (*path, key, j), report)
+                    for j, item in enumerate(items)
+                ]
+                self.lists[k] = tuple([item for item in taken if item is not None])
+                if len(self.lists[k]) < len(taken):
+                    self._kept[k] = [j for j, item in enumerate(taken) if item is not None]
         self.env: dict[str, Text] = {
             key: scope.template(text, (*path, "env", key), report)
             for key, text in (values["env"] or {}).items()
@@ -74,6 +75,8 @@ class JobTemplate:
     @property
     def moving_text(self) -> int:
         """Characters, about, that each further copy adds."""
+        if not self.copied:
+            return 0
         size = sum(text.size for text in (*self.texts, *self.env.values()) if isinstance(text, Template))
         for items in self.lists:
             if any(isinstance(item, Template) for item in items):
@@ -86,8 +89,9 @@ class JobTemplate:
 
     def item(self, which: int, k: int) -> Path:
         """Where the k-th entry of a list stands in the document."""
-        kept = self.kept[which]
-        return (*self.path, LISTS[which], kept[k]) if k < len(kept) else (*self.path, LISTS[which])
+        if k >= len(self.lists[which]):
+            return (*self.path, LISTS[which])
+        return (*self.path, LISTS[which], self._kept[which][k] if which in self._kept else k)
 
 
 class Draft:
@@ -125,7 +129,9 @@ class Draft:
 def copies(job: JobTemplate, scope: Scope, base_env: Mapping[str, str], report: Report) -> list[Draft]:
     """A draft for each combination of parameters; copies with one name become one."""
     moving = [(k, text) for k, text in enumerate(job.texts) if isinstance(text, Template)]
-    moving_lists = [(k, items) for k, items in enumerate(job.lists) if any(isinstance(i, Template) for i in items)]
+    moving_lists = [
+        (k, items) for k, items in enumerate(job.lists) if any(isinstance(i, Template) for i in items)
+    ]
     moving_env = any(isinstance(text, Template) for text in job.env.values())
     texts: list[Any] = list(job.texts)
     lists: list[Any] = list(job.lists)
@@ -195,7 +201,10 @@ def report_differing(report: Report, path: Path, number: int, name: str, key: st
 def _env(job: JobTemplate, row: Row, base: Mapping[str, str], report: Report) -> Mapping[str, str] | None:
     if not job.env:
         return base or None
-    merged = {**base, **{key: text if isinstance(text, str) else text.fill(row) for key, text in job.env.items()}}
+    merged = {
+        **base,
+        **{key: text if isinstance(text, str) else text.fill(row) for key, text in job.env.items()},
+    }
     fault = env_fault(merged)
     if fault:
         report.error("out-of-range", (*job.path, "env"), fault)

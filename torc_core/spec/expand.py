@@ -10,14 +10,13 @@ from typing import Any
 from torc_core.model import PlannedFile, PlannedUserData
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path
-from torc_core.spec.drafts import COMMAND, LABEL, Draft, JobTemplate, copies, report_differing
+from torc_core.spec.drafts import COMMAND, LABEL, NAME, Draft, JobTemplate, copies, report_differing
 from torc_core.spec.names import Names
 from torc_core.spec.parameters import Values, count, unknown_parameter
 from torc_core.spec.parse import Spec
 from torc_core.spec.shape import CONTROL, LARGEST, name_fault, quoted, shown, size_text
-from torc_core.spec.tokens import Row, Scope, Template, Text, Unfit
+from torc_core.spec.tokens import Row, Scope, Template, Unfit
 
-MOST_TEXT = 1024**2
 MOST_DATA = 2 * 1024**2
 
 AVERAGE_TEXT = 1024
@@ -52,6 +51,8 @@ class _Expander:
         self._used: set[str] = set()
         self._text = 0
         self._identifiers: dict[str, Path] = {}
+        # A pool that is no mapping has been complained about; then so is everything that names it.
+        self._pooled = isinstance(spec.tree.get("parameters", {}), Mapping)
         self._env: Mapping[str, str] = spec.values["env"] or {}
 
     def expand(self) -> Expansion:
@@ -62,6 +63,9 @@ class _Expander:
         ]
         scopes = [self._scope(values, path) for _, path, values in objects]
         self._count(scopes, [path for _, path, _ in objects])
+        for key, names in self._made.names.items():
+            if self._spec.values[key] is None or None in self._spec.values[key]:
+                names.excuse_all()
         makers = {"files": self._file, "user_data": self._user_data, "jobs": self._job}
         for (key, path, values), scope in zip(objects, scopes, strict=True):
             made = False
@@ -89,8 +93,9 @@ class _Expander:
                 active[name] = pool[name]
                 continue
             broken = True
-            if name is not None:
-                self._report.error("unknown-reference", (*path, "use_parameters", k), unknown_parameter(name, pool))
+            if name is not None and self._pooled:
+                message = unknown_parameter(name, pool, self._report)
+                self._report.error("unknown-reference", (*path, "use_parameters", k), message)
         active.update(values["parameters"] or {})
         known = {name: found for name, found in active.items() if found is not None}
         if broken or len(known) < len(active):
@@ -98,7 +103,8 @@ class _Expander:
         together = values["parameter_mode"] == "zip"
         sizes = {name: count(found) for name, found in known.items()}
         if together and len(set(sizes.values())) > 1:
-            told = ", ".join(f"{name} has {_many(size)} values" for name, size in sizes.items())
+            told = ", ".join(f"{name} has {_many(size)}" for name, size in sizes.items())
+            told = told.replace(",", " values,", 1)
             self._report.error("unequal-zip", path, f"parameter_mode zip needs equal lengths: {told}")
             return None
         return Scope(known, together=together, known=self._spec.reading.variables, pool=pool)
@@ -131,7 +137,7 @@ class _Expander:
 
     def _job(self, values: Mapping[str, Any], path: Path, scope: Scope) -> bool:
         job = JobTemplate(values, path, scope, self._report)
-        if not self._fits(job.moving_text, scope, path):
+        if job.texts[NAME] is None or not self._fits(job.moving_text, scope, path):
             return False
         made, names = self._made, self._made.names["jobs"].positions
         for draft in copies(job, scope, self._env, self._report):
@@ -148,19 +154,17 @@ class _Expander:
                 made.drafts.append(draft)
             else:
                 first = made.drafts[names[name]].template.path
-                self._duplicate("job name", name, path, first)
+                self._duplicate("job name", name, (*path, "name"), first)
         return True
 
     def _file(self, values: Mapping[str, Any], path: Path, scope: Scope) -> bool:
         keys = ("name", "path", "identifier")
         texts = [
-            None
-            if values[key] is None
-            else scope.template(values[key], (*path, key), self._report, strict=True)
+            None if values[key] is None else scope.reference(values[key], (*path, key), self._report)
             for key in keys
         ]
         moving = sum(text.size for text in texts if isinstance(text, Template))
-        if not self._fits(moving, scope, path):
+        if texts[0] is None or not self._fits(moving, scope, path):
             return False
         copied: dict[str, PlannedFile] = {}
         number = 0
@@ -171,21 +175,22 @@ class _Expander:
                 number += 1
                 if number == 1:
                     key = "path" if copied[file.name].path != file.path else "identifier"
-                    missing = next((text.columns[0][0] for text in texts[1:] if isinstance(text, Template)), "")
+                    missing = next(
+                        (text.columns[0][0] for text in texts[1:] if isinstance(text, Template)), ""
+                    )
                     report_differing(self._report, path, scope.copies, file.name, key, missing)
         for file in copied.values():
             if file.identifier is not None:
                 self._identifier(file.identifier, path)
-            if "\x00" in file.path or not file.path:
-                if values["path"] is not None:
-                    self._report.error("bad-value", (*path, "path"), "the path is empty; write where the file is")
+            if not file.path and texts[1] is not None:
+                self._report.error("bad-value", (*path, "path"), "the path is empty; write where the file is")
             if self._named("files", file.name, path):
                 self._made.files.append(file)
                 self._made.places["files"].append(path)
         return True
 
     def _user_data(self, values: Mapping[str, Any], path: Path, scope: Scope) -> bool:
-        name = scope.template(values["name"], (*path, "name"), self._report, strict=True)
+        name = scope.reference(values["name"], (*path, "name"), self._report)
         data = self._data(values["data"], (*path, "data"), scope)
         size = _size(values["data"])
         moving = (size if _moves(data) else 0) + (name.size if isinstance(name, Template) else 0)
@@ -193,7 +198,7 @@ class _Expander:
             message = f"data is {size_text(size)} long; the limit is 2 MiB"
             self._report.error("too-large", (*path, "data"), message)
             return False
-        if not self._fits(moving, scope, path):
+        if name is None or not self._fits(moving, scope, path):
             return False
         copied: dict[str, PlannedUserData] = {}
         told = False
@@ -233,22 +238,23 @@ class _Expander:
             return False
         first = names.positions.setdefault(name, len(places))
         if first < len(places):
-            self._duplicate(f"{names.noun} name", name, path, places[first])
+            self._duplicate(f"{names.noun} name", name, (*path, "name"), places[first])
             return False
         return True
 
     def _duplicate(self, what: str, name: str, path: Path, first: Path) -> None:
         message = f"duplicate {what} {quoted(name)} (first at {first[0]}[{first[1]}])"
-        self._report.error("duplicate-name", (*path, "name"), message)
+        self._report.error("duplicate-name", path, message)
 
     def _identifier(self, identifier: str, path: Path) -> None:
         at = (*path, "identifier")
         if not identifier or re.search(r"\s", identifier) or CONTROL.search(identifier):
             message = f"identifier {shown(identifier)} is empty or holds blanks; write a URI or a relative id"
             self._report.error("bad-value", at, message)
-        elif (first := self._identifiers.setdefault(identifier, path)) is not path or False:
-            message = f"duplicate identifier {quoted(identifier)} (first at {first[0]}[{first[1]}])"
-            self._report.error("duplicate-name", at, message)
+        elif identifier in self._identifiers:
+            self._duplicate("identifier", identifier, at, self._identifiers[identifier])
+        else:
+            self._identifiers[identifier] = path
 
     def _unused(self, values: Mapping[str, Any], path: Path, scope: Scope) -> None:
         used = {column[0] for column in scope.places}
@@ -263,7 +269,9 @@ class _Expander:
 def _label_fault(label: str) -> str | None:
     if 1 <= len(label) <= 64 and label == label.strip() and not CONTROL.search(label):
         return None
-    return f"label {shown(label)} must have 1 to 64 characters, no blanks at its ends and no control characters"
+    return (
+        f"label {shown(label)} must have 1 to 64 characters, no blanks at its ends and no control characters"
+    )
 
 
 def _many(number: int) -> str:
@@ -291,6 +299,3 @@ def _filled(data: Any, row: Row) -> Any:
     if isinstance(data, list):
         return [_filled(item, row) for item in data]
     return data
-
-
-__all__ = ["MOST_TEXT", "Expansion", "Text", "expand"]

@@ -12,6 +12,8 @@ from torc_core.spec.tokens import TOKEN, distance
 MOST_COMPARED = 400
 """So many names are compared with an unknown one: all of them, or its neighbours in the alphabet."""
 
+MOST_EXCUSED = 1_000
+
 MOST_SUGGESTED = 100
 """So many unknown names get a suggestion; more complaints than that are never printed."""
 
@@ -24,21 +26,28 @@ class Names:
         self.positions: dict[str, int] = {}
         self._excused: list[tuple[str, str]] = []
         self._suggested = 0
+        self.whole = True
+        """Whether nothing of this kind has been complained about."""
+
+    def excuse_all(self) -> None:
+        """Take every name for known: all of them have been complained about."""
+        self.whole = False
+        self._excused.append(("", ""))
 
     def excuse(self, template: str | None) -> None:
         """Take names of this form for known: their object has been complained about."""
-        if template:
+        if template is None or len(self._excused) > MOST_EXCUSED:
+            self.whole = False
+        elif template not in self.positions:
+            self.whole = False
             tokens = [found.span() for found in TOKEN.finditer(template)] or [(len(template), len(template))]
             self._excused.append((template[: tokens[0][0]], template[tokens[-1][1] :]))
 
-    @property
-    def whole(self) -> bool:
-        """Whether nothing of this kind has been complained about."""
-        return not self._excused
-
     def unknown(self, name: str) -> str | None:
         """The sentence about a name that nothing has; None when it may belong to a broken object."""
-        if any(name.startswith(head) and name.endswith(tail) for head, tail in self._excused):
+        if len(self._excused) > MOST_EXCUSED or any(
+            name.startswith(head) and name.endswith(tail) for head, tail in self._excused
+        ):
             return None
         number = len(self.positions)
         defined = f" ({number} {self.noun}s defined)"

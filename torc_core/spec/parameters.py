@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from torc_core.errors import did_you_mean
+from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path, Plain
 from torc_core.spec.shape import IDENT, WRONG, Reading, absent, bare, quoted, shown
 
@@ -17,7 +17,9 @@ Scalar = int | float | str
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}|[0-9]{0,40}\.[0-9]{1,40}|[0-9]{1,40}\.)(?:[eE][+-]?[0-9]{1,3})?")
-_ITEM = re.compile(r"""[ \t\r\n]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,\]'"][^,\]]*))[ \t\r\n]*""", re.S)
+_ITEM = re.compile(
+    r"""[ \t\r\n]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,\]'"][^,\]]*))[ \t\r\n]*""", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ def parameters(reading: Reading, tree: Any, path: Path) -> dict[str, Values | No
     for name, value in tree.items():
         at = (*path, name)
         if not IDENT.fullmatch(name):
-            reading.wrong("bad-name", at, f"{quoted(name)} is no name of a parameter; use letters, digits and _")
+            reading.wrong(
+                "bad-name", at, f"{quoted(name)} is no name of a parameter; use letters, digits and _"
+            )
+            read[name] = None
             continue
         if absent(value):
             continue
@@ -162,8 +167,8 @@ def _range(reading: Reading, text: str, path: Path) -> Any:
     return Span(int(start * scale), int(step * scale), int(number), scale if floats else 0)
 
 
-def unknown_parameter(name: str, pool: Mapping[str, Any]) -> str:
+def unknown_parameter(name: str, pool: Mapping[str, Any], report: Report) -> str:
     """The sentence about a name in `use_parameters` that the workflow does not define."""
     defined = list(pool)
     known = f" (defined: {', '.join(defined[:10])})" if defined else " (it has none)"
-    return f"the workflow has no parameter {quoted(name)}{did_you_mean(name[:99], pool)}{known}"
+    return f"the workflow has no parameter {quoted(name)}{report.meant(name, pool)}{known}"

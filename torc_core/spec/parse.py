@@ -9,7 +9,7 @@ from typing import Any
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path
 from torc_core.spec.parameters import Values, parameters
-from torc_core.spec.shape import IDENT, Reading, absent, bare, quoted, shown
+from torc_core.spec.shape import IDENT, WRONG, Reading, absent, bare, quoted, shown
 from torc_core.spec.tables import WORKFLOW, variable_value
 
 MONITOR = {"enabled": True, "granularity": "summary", "sample_interval_seconds": 10}
@@ -118,20 +118,22 @@ def _overridden(tree: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
     return {**tree, **over} if over else tree
 
 
-def _variables(reading: Reading, tree: Any) -> dict[str, str]:
+def _variables(reading: Reading, tree: Any) -> dict[str, str | None]:
     if absent(tree):
         return {}
     if not isinstance(tree, Mapping):
         reading.wrong("wrong-type", ("variables",), f"expected a mapping, got {shown(tree)}")
         return {}
-    variables = {}
+    variables: dict[str, str | None] = {}
     for name, value in tree.items():
         at = ("variables", name)
         if not IDENT.fullmatch(name):
-            reading.wrong("bad-name", at, f"{quoted(name)} is no name of a variable; use letters, digits and _")
+            reading.wrong(
+                "bad-name", at, f"{quoted(name)} is no name of a variable; use letters, digits and _"
+            )
         elif not absent(value):
-            # A variable with a wrong value stays known, so that its uses are not complained about as well.
-            variables[name] = variable_value(reading, value, at) or ""
+            read = variable_value(reading, value, at)
+            variables[name] = None if read is WRONG else read
     return variables
 
 

@@ -7,12 +7,17 @@ import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from torc_core.errors import UnknownProvider, did_you_mean
-from torc_core.providers import SpecFormat
 from torc_core.spec.complaint import Complaint, Complaints
 from torc_core.spec.document import Document
+
+if TYPE_CHECKING:
+    from torc_core.providers import SpecFormat
+
+if TYPE_CHECKING:
+    from torc_core.providers import SpecFormat
 
 LARGEST = 32 * 1024 * 1024
 """Bytes in one document."""
@@ -57,16 +62,9 @@ def decode(data: bytes, name: str) -> str:
         bad = start + error.start if bad < 0 else min(bad, start + error.start)
     if bad < 0:
         return text
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or bad < 2
-    complaint = Complaint(
-        severity="error",
-        code="encoding",
-        message=f"not valid UTF-8 at byte {bad}",
-        hint="this looks like UTF-16; save the file as UTF-8" if wide else "save the file as UTF-8",
-        file=name,
-        line=data.count(b"\n", 0, bad) + 1,
-    )
-    raise Complaints([complaint])
+    refusal = _refusal("encoding", f"not valid UTF-8 at byte {bad}", name)
+    line = data.count(b"\n", 0, bad) + 1
+    raise Complaints([replace(refusal.complaints[0], line=line, hint="save the file as UTF-8")])
 
 
 def read_text(
@@ -86,8 +84,7 @@ def read_text(
     Raises `Complaints`, and `UnknownProvider` for a format that nobody offers.
     """
     if format is not None and format not in formats:
-        installed = ", ".join(sorted(formats))
-        close = did_you_mean(format, formats)
+        close, installed = did_you_mean(format, formats), ", ".join(sorted(formats))
         raise UnknownProvider(f"no format named {format!r}{close} (installed: {installed})")
     chosen = formats[format] if format is not None else _by_suffix(name, formats)
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torc_core.errors import BadValue, did_you_mean
+from torc_core.errors import BadValue
 from torc_core.model.resources import duration_seconds, memory_bytes
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path, Plain
@@ -21,6 +21,7 @@ LARGEST = 2**63 - 1
 IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DEEPEST = 64
+UNSTORABLE = "the text holds a NUL character or half of a character pair; take it out"
 
 _VARIABLE = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}|(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -51,7 +52,7 @@ class Table:
         for key, raw in value.items():
             field = self.fields.get(key)
             if field is None:
-                message = f"unknown key {quoted(key)}{did_you_mean(key[:99], self.fields)}"
+                message = f"unknown key {quoted(key)}{reading.report.meant(key, self.fields)}"
                 reading.wrong("unknown-key", (*path, key), message)
             elif not absent(raw):
                 got = field.kind(reading, raw, (*path, key))
@@ -67,12 +68,14 @@ class Reading:
 
     Parameters
     ----------
+    variables
+        None: the value has been complained about, its uses are left as they are.
     known
         Names of variables and shared parameters, for the warning about a token that resolves to nothing.
     """
 
     def __init__(
-        self, report: Report, variables: Mapping[str, str] | None = None, known: Iterable[str] = ()
+        self, report: Report, variables: Mapping[str, str | None] | None = None, known: Iterable[str] = ()
     ) -> None:
         self.report = report
         self.variables = variables or {}
@@ -96,7 +99,8 @@ class Reading:
             self.used.add(name)
             if found[1]:
                 return found[0] if template else "{" + name + "}"
-            return self.variables[name]
+            value = self.variables[name]
+            return found[0] if value is None else value
 
         return _VARIABLE.sub(value, text)
 
@@ -141,13 +145,21 @@ def size_text(size: int) -> str:
     return f"{size / 1024**2:,.1f} MiB" if size >= 1024**2 else f"{size / 1024:,.1f} KiB"
 
 
+def storable(text: str) -> bool:
+    """Whether a text can be stored and passed to a process: no NUL, no lone surrogates."""
+    if text.isascii():
+        return "\x00" not in text
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def plain_text(reading: Reading, value: Any, path: Path) -> Any:
     """The text of a scalar, without variables replaced: of a plain YAML scalar what was written."""
     text = value.text if type(value) is Plain else value
     if isinstance(text, str):
-        if "\x00" in text:
-            return reading.wrong("bad-value", path, "the text holds a NUL character; take it out")
-        return text
+        return text if storable(text) else reading.wrong("bad-value", path, UNSTORABLE)
     if isinstance(value, bool):
         return reading.wrong("wrong-type", path, f"expected text, got {shown(value)}; write it in quotes")
     if isinstance(value, int | float):
@@ -202,7 +214,8 @@ def warn_unresolved(reading: Reading, text: str, path: Path) -> None:
 
     if "{" in text and reading.known:
         for found in TOKEN.finditer(text):
-            if not found[2] and found[3] and (found[3] in reading.known or alike(found[3], reading.known)):
+            token = "" if found[2] else found[3]
+            if token and (token in reading.known or alike(token, reading.known, reading.report)):
                 message = f"{found[0]} is left as it is: there is no variable '{found[3]}' here"
                 reading.report.warning("unresolved-token", path, message)
 
@@ -258,7 +271,7 @@ def choice(*names: str, **aliases: str) -> Kind:
         got = aliases.get(got, got)
         if got not in names:
             message = f"{path[-1]} must be one of {', '.join(names)}, got {shown(got)}"
-            return reading.wrong("bad-value", path, message + did_you_mean(got[:99], names))
+            return reading.wrong("bad-value", path, message + reading.report.meant(got, names))
         return got
 
     return read
@@ -269,8 +282,7 @@ def list_of(kind: Kind, *, low: int = 0) -> Kind:
 
     def read(reading: Reading, value: Any, path: Path) -> Any:
         if not isinstance(value, list | tuple):
-            hint = " of mappings" if isinstance(value, Mapping) else "; write [ … ]"
-            return reading.wrong("wrong-type", path, f"expected a list{hint}")
+            return reading.wrong("wrong-type", path, "expected a list; write [ … ]")
         if len(value) < low:
             return reading.wrong("missing", path, f"{path[-1]} is an empty list; it needs an entry")
         items = (kind(reading, item, (*path, k)) for k, item in enumerate(value))
@@ -353,7 +365,10 @@ def _json(reading: Reading, value: Any, path: Path, *, template: bool) -> Any:
     if len(path) > DEEPEST + 2:
         return reading.wrong("too-deep", path[:3], f"nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
-        return reading.fill(value, template=template)
+        fine = storable(value)
+        return (
+            reading.fill(value, template=template) if fine else reading.wrong("bad-value", path, UNSTORABLE)
+        )
     if isinstance(value, float) and not math.isfinite(value):
         return reading.wrong("bad-value", path, f"{value} cannot be stored as JSON; write it in quotes")
     if isinstance(value, int) and abs(value) >= 10**300:

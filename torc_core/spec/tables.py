@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from torc_core.errors import did_you_mean
 from torc_core.model.event import EVENTS
 from torc_core.spec.document import Path
 from torc_core.spec.shape import (
@@ -115,7 +114,9 @@ def one_line(*, low: int = 1) -> Kind:
 def walltime(reading: Reading, value: Any, path: Path) -> Any:
     """A time in one of Slurm's forms; a whole number means minutes."""
     got = bare(value)
-    got = shown(got) if isinstance(got, int) and not isinstance(got, bool) else plain_text(reading, value, path)
+    got = (
+        shown(got) if isinstance(got, int) and not isinstance(got, bool) else plain_text(reading, value, path)
+    )
     if got is WRONG:
         return WRONG
     got = reading.fill(got)
@@ -142,7 +143,9 @@ def slurm_default(reading: Reading, value: Any, path: Path) -> Any:
         message = f"expected text, a whole number or true, got {shown(value)}"
         return reading.wrong("wrong-type", path, message)
     if CONTROL.search(key) or (isinstance(got, str) and CONTROL.search(got)):
-        return reading.wrong("control-character", path, "Slurm options hold no control characters; take it out")
+        return reading.wrong(
+            "control-character", path, "Slurm options hold no control characters; take it out"
+        )
     if not _OPTION.fullmatch(key):
         message = f"{quoted(key)} is no long option of sbatch; write it without leading dashes"
         return reading.wrong("bad-name", path, message)
@@ -180,7 +183,9 @@ def exit_code(reading: Reading, value: Any, path: Path) -> Any:
     """An exit code that a rule may name; -128: the node was lost."""
     got = whole(-128, 255)(reading, value, path)
     if got == 0 and got is not WRONG and not isinstance(got, bool):
-        return reading.wrong("out-of-range", path, "exit code 0 is success; name codes from 1 to 255 or -128 to -1")
+        return reading.wrong(
+            "out-of-range", path, "exit code 0 is success; name codes from 1 to 255 or -128 to -1"
+        )
     return got
 
 
@@ -188,7 +193,7 @@ def event(reading: Reading, value: Any, path: Path) -> Any:
     """The name of an event."""
     got = plain_text(reading, value, path)
     if got is not WRONG and (got := reading.fill(got)) not in EVENTS:
-        message = f"no event named {quoted(got)}{did_you_mean(got[:99], EVENTS)}"
+        message = f"no event named {quoted(got)}{reading.report.meant(got, EVENTS)}"
         return reading.wrong("notify-fields", path, message)
     return got
 
@@ -405,4 +410,3 @@ WORKFLOW = Table(
     api_access=Field(choice("none", "read", "edit"), default="edit"),
     jobs_sort_method=Field(_some),
 )
-

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
-from torc_core.errors import BadValue, did_you_mean
+from torc_core.errors import BadValue
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path
 from torc_core.spec.parameters import Scalar, Values, count
@@ -35,7 +35,7 @@ class Template:
 
     def fill(self, row: Row) -> str:
         """The text for one combination of values."""
-        return self.holes % self.pick(row)
+        return cast(str, self.holes % self.pick(row))
 
 
 Text = str | Template
@@ -64,6 +64,7 @@ class Scope:
         self.pool = pool
         self.places: dict[tuple[str, str, bool], Path] = {}
         self._templates: list[Template] = []
+        self._refused: set[Path] = set()
 
     @property
     def copies(self) -> int:
@@ -94,12 +95,13 @@ class Scope:
                 holes += "{" + escape + "}"
             elif escape or dollar or name not in self.parameters:
                 holes += found[0].replace("%", "%%")
-                if name and not dollar and not regex:
+                if name and not dollar and not regex and name not in self.known:
                     self._unresolved(found[0], name, path, report, strict=strict)
             else:
                 if form is not None and not _FORMAT.fullmatch(form):
                     message = f"unknown format '{form[:40]}'; use 03d, .2f, .2e or .3g"
                     report.error("bad-format", path, message)
+                    self._refused.add(path)
                     form = None
                 holes += "%s"
                 column = (name, form or "", regex)
@@ -111,6 +113,11 @@ class Scope:
         template = Template(holes, tuple(columns))
         self._templates.append(template)
         return template
+
+    def reference(self, text: str, path: Path, report: Report) -> Text | None:
+        """Take a name, reference or path apart; None if it was complained about."""
+        found = self.template(text, path, report, strict=True)
+        return None if path in self._refused else found
 
     def rows(self) -> Iterator[Row]:
         """A row of rendered values for each combination, the first parameter varying slowest.
@@ -147,16 +154,19 @@ class Scope:
                         render(value)
                     except BadValue as error:
                         text = f"'{value}'" if isinstance(value, str) else plain(value)
-                        raise Unfit(f"{error}, but {name} has the value {text}", self.places[column]) from error
+                        raise Unfit(
+                            f"{error}, but {name} has the value {text}", self.places[column]
+                        ) from error
 
     def _unresolved(self, token: str, name: str, path: Path, report: Report, *, strict: bool) -> None:
         active = [*self.parameters, *self.known]
         if strict:
-            remedy = did_you_mean(name[:99], [*active, *self.pool])
+            remedy = report.meant(name, [*active, *self.pool])
             if name in self.pool:
                 remedy = f'; add "use_parameters: [{name}]"'
+            self._refused.add(path)
             report.error("bad-token", path, f"no parameter or variable '{name}' here{remedy}")
-        elif name in self.pool or alike(name, [*active, *self.pool]):
+        elif name in self.pool or alike(name, [*active, *self.pool], report):
             message = f"{token} is left as it is: there is no parameter or variable '{name}' here"
             report.warning("unresolved-token", path, message)
 
@@ -172,12 +182,11 @@ class Unfit(BadValue):
 def rendering(form: str, *, escaped: bool = False) -> Rendering:
     """How values are written under a format; the function raises `BadValue` when the format does not fit."""
     if not form:
-        write: Rendering = plain
-    elif form.endswith("d"):
-        write = lambda value: format(_whole(value, form), form)  # noqa: E731 - one line each, side by side
-    else:
-        write = lambda value: format(_number(value, form), form)  # noqa: E731
-    return (lambda value: re.escape(write(value))) if escaped else write
+        return (lambda value: re.escape(plain(value))) if escaped else plain
+    number = _whole if form.endswith("d") else _number
+    if escaped:
+        return lambda value: re.escape(format(number(value, form), form))
+    return lambda value: format(number(value, form), form)
 
 
 def plain(value: Scalar) -> str:
@@ -190,9 +199,9 @@ def plain(value: Scalar) -> str:
     return text.removesuffix(".0")
 
 
-def alike(name: str, known: Iterable[str]) -> bool:
+def alike(name: str, known: Iterable[str], report: Report) -> bool:
     """Whether a name is one edit away from a known one."""
-    return any(
+    return report.guess() and any(
         abs(len(name) - len(other)) <= 1 and distance(name, other, 1) == 1
         for other in itertools.islice(known, 1000)
     )

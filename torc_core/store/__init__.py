@@ -1,0 +1,1 @@
+"""Stores about stores: one in memory, and what other stores are wrapped in."""

@@ -27,7 +27,7 @@ def observed(store: Store, hook: HookCaller) -> Store:
         def tell(events: Sequence[Event]) -> None:
             for listener in listeners:
                 try:
-                    listener.function(**{name: events for name in listener.argnames})
+                    listener.function(**dict.fromkeys(listener.argnames, events))
                 except Exception:  # an observer must not stop the work, whatever it does
                     log.exception("observer failed plugin=%s events=%d", listener.plugin_name, len(events))
 

@@ -49,7 +49,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def parse_list(text: str, name: str = "-") -> Sequence[str]:
-    """The commands of a list: blank lines and lines that start with `#` are skipped, a final `\\` continues a line.
+    """The commands of a list: blank lines and lines that start with `#` are skipped, a final backslash continues one.
 
     Raises
     ------

@@ -72,11 +72,10 @@ class Halter:
             self.halted = True
             self._act()
 
-    def tick(self, running: Mapping[JobId, Assignment]) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Nothing to do."""
+    @property
+    def exit_code(self) -> int:
+        """Of the command that was halted: by success 0, by failure 1, by number as the jobs were."""
+        return 0 if self._halt.what == "success" or (self._halt.what == "done" and not self._bad) else 1
 
 
 def size(path: str | None) -> int:

@@ -27,7 +27,13 @@ def seconds_of(text: str, option: str) -> int:
         except BadValue as error:
             raise UsageError(f"{option}: {error}") from error
     found = (_SHORT.fullmatch(text) or _CLOCK.fullmatch(text)) if text else None
-    seconds = sum(int(part) * unit for part, unit in zip(found.groups(), _SECONDS, strict=True) if part) if found else 0
+    seconds = (
+        sum(int(part) * unit for part, unit in zip(found.groups(), _SECONDS, strict=True) if part)
+        if found
+        else 0
+    )
     if not 0 < seconds <= LONGEST_RUNTIME:
-        raise UsageError(f"{option} '{text}' is not a duration above 0 s; write e.g. 30m, 1h30m, 01:30:00 or PT30M")
+        raise UsageError(
+            f"{option} '{text}' is not a duration above 0 s; write e.g. 30m, 1h30m, 01:30:00 or PT30M"
+        )
     return seconds

@@ -36,7 +36,9 @@ def read_parameters(texts: Sequence[str]) -> Mapping[str, Values]:
             raise UsageError(f"--param '{text}' has no value; write e.g. --param lr=0.1:0.5:0.1")
         if name in tree:
             raise UsageError(f"--param '{name}' is given twice")
-        tree[name] = [typed(line) for line in lines_of(read_list(value[1:])[0])] if value[:1] == "@" else value
+        tree[name] = (
+            [typed(line) for line in lines_of(read_list(value[1:])[0])] if value[:1] == "@" else value
+        )
     report = Report()
     read = parameters(Reading(report), tree, ())
     refuse(report)
@@ -61,7 +63,9 @@ def fill(commands: Sequence[str], values: Mapping[str, Values], link: str) -> It
     if link not in LINKS:
         raise UsageError(f"--link '{link}' is unknown; choose from {', '.join(LINKS)}")
     together = link == "zip"
-    lengths = {name: Scope({name: one}, together=False, known=(), pool=()).copies for name, one in values.items()}
+    lengths = {
+        name: Scope({name: one}, together=False, known=(), pool=()).copies for name, one in values.items()
+    }
     if together and len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} has {length} values" for name, length in lengths.items())
         raise UsageError(f"--link zip needs equal lengths: {told}")

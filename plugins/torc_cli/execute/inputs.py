@@ -145,12 +145,12 @@ def compiled(words: Sequence[str]) -> Sequence[Piece]:
             pieces.append(" ")
         at = 0
         for token in _TOKEN.finditer(word):
-            pieces.append(literal(word[at : token.start()], several))
+            pieces.append(literal(word[at : token.start()], quoted=several))
             pieces.append(replacement(token))
             found = True
             at = token.end()
         if word[at:] or not at:
-            pieces.append(literal(word[at:], several, whole=not at))
+            pieces.append(literal(word[at:], quoted=several, whole=not at))
     if not found:
         pieces += [" ", (None, "")]
     return [piece for piece in pieces if piece != ""]
@@ -168,7 +168,7 @@ def replacement(token: re.Match[str]) -> tuple[int | None, str]:
     return (int(number) if number else None), part
 
 
-def literal(text: str, quoted: bool, whole: bool = False) -> str:
+def literal(text: str, *, quoted: bool, whole: bool = False) -> str:
     """Text of the template as it goes into the command; doubled braces mean the replacement string itself."""
     text = _LITERAL.sub(r"\1", text)
     if not quoted:

@@ -54,7 +54,7 @@ def exit_and_signal(return_code: int) -> tuple[int, int]:
 
 
 def escaped(command: str) -> str:
-    """A command on one line: a line break becomes `\\n` in a `$'…'` word of the shell, so that it can be run again."""
+    """A command on one line: line breaks and tabs are escaped in a word of the shell, so that it can be run again."""
     if "\n" not in command and "\t" not in command:
         return command
     inner = command.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\t", "\\t")

@@ -100,7 +100,9 @@ def plan_of(
             source_path=source_path,
             source_digest=source_digest,
         ),
-        jobs=[PlannedJob(name=f"{PREFIX}{number}", command=made.command) for number, made in commands.items()],
+        jobs=[
+            PlannedJob(name=f"{PREFIX}{number}", command=made.command) for number, made in commands.items()
+        ],
         requirements=(((needs or Needs()).requirement()),),
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
+from torc_cli.initializing import check
 from torc_cli.output.cells import plain
 from torc_core.errors import Conflict
-from torc_core.model import Action, FailureHandler, File, Fingerprint, Initialize, Query, Totals, WorkflowId
+from torc_core.model import Action, FailureHandler, Initialize, Query, Totals, WorkflowId
 from torc_core.protocols import Store
 from torc_core.session import Session
 
@@ -28,43 +28,18 @@ def initialize(session: Session, store: Store, totals: Totals) -> None:
         raise Conflict(f"workflow {workflow.id} is archived; it cannot be run")
     if totals.initialized:
         return
-    fingerprints = look(store.required_files(workflow.id), workflow.id)
-    missing = store.missing_user_data(workflow.id)
+    seen = check(store, workflow.id)
+    missing = [f"file '{plain(file.path)}'" for file in seen.missing_files]
+    missing += [f"user data '{plain(record.name)}'" for record in seen.missing_data]
     if missing:
-        names = listed([plain(record.name) for record in missing])
-        raise Conflict(refusal("user data", len(missing), names, workflow.id))
+        raise Conflict(
+            f"workflow {workflow.id} needs what is missing: {listed(missing)}; provide it, or start without: "
+            f"torc workflows initialize {workflow.id} --force, then torc run {workflow.id}"
+        )
+    if seen.existing_outputs:
+        session.warn(seen.outputs_sentence)
     partial = workflow.run_id > 0
-    store.initialize(workflow.id, Initialize(only_uninitialized=partial, fingerprints=fingerprints))
-
-
-def look(files: Sequence[File], workflow: WorkflowId) -> Sequence[Fingerprint]:
-    """What files look like from here.
-
-    Raises
-    ------
-    Conflict
-        If some are missing.
-    """
-    fingerprints, missing = [], []
-    for file in files:
-        try:
-            seen = os.stat(file.path)
-        except (OSError, ValueError):
-            missing.append(file)
-            continue
-        fingerprints.append(Fingerprint(file=file.id, st_mtime=seen.st_mtime, size=seen.st_size))
-    if missing:
-        names = listed([f"{plain(file.name)} ({plain(file.path)})" for file in missing])
-        raise Conflict(refusal("input files", len(missing), names, workflow))
-    return fingerprints
-
-
-def refusal(what: str, count: int, names: str, workflow: WorkflowId) -> str:
-    """Why a workflow cannot start, and how it can nevertheless."""
-    return (
-        f"{count} required {what} of workflow {workflow} {'is' if count == 1 else 'are'} missing: {names}; provide "
-        f"them, or start without: torc workflows initialize {workflow} --force, then torc run {workflow}"
-    )
+    store.initialize(workflow.id, Initialize(only_uninitialized=partial, fingerprints=seen.fingerprints))
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from torc_core.errors import UsageError
 from torc_core.model import Assignment, Job, JobId
 from torc_core.runner.report import End
 
@@ -71,10 +71,14 @@ class Printer:
         self._show = show
         self._out, self._err = streams or (sys.stdout.buffer, sys.stderr.buffer)
         self._offsets: dict[tuple[JobId, int], int] = {}
+        self._ended: set[JobId] = set()
+        """Ended and printed, though the store may not know it yet."""
 
     def ended(self, end: End) -> None:
         """Print what the job wrote, now or when its turn comes."""
         job, files = end.given.job, (end.stdout, end.stderr)
+        if self._style.live:
+            self._ended.add(job.id)
         if self._order is None:
             self._print(job, files)
             return
@@ -87,7 +91,8 @@ class Printer:
         """Print what running jobs have written since the last time."""
         if not self._style.live:
             return
-        for number in sorted(running):
+        self._ended &= running.keys()
+        for number in sorted(running.keys() - self._ended):
             if self._order is None or number == self._next:
                 self._print(running[number].job, self._paths(running[number]), final=False)
 
@@ -153,19 +158,8 @@ class Keeper:
     """Puts the output of each job into a folder of its own: `DIR/<number>/stdout`, or `DIR/1/A/2/B/stdout`."""
 
     def __init__(self, folder: str, place: Callable[[Job], str]) -> None:
-        """Prepare the folder.
-
-        Raises
-        ------
-        UsageError
-            If it cannot be made.
-        """
         self._folder = folder
         self._place = place
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot write to '{folder}': {(error.strerror or 'error').lower()}") from error
 
     def ended(self, end: End) -> None:
         """Copy the job's output; a link where the file system can."""
@@ -184,10 +178,8 @@ class Keeper:
 
 def link(path: str, target: str) -> None:
     """Make `target` the same file, or a copy; a source that is gone is left out."""
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(target)
-    except FileNotFoundError:
-        pass
     try:
         os.link(path, target)
     except FileNotFoundError:

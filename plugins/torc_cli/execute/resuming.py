@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Sequence
 
 from torc_cli.execute.processes import alive_nodes, dead_nodes
-from torc_core.model import Progress, Query, Workflow, WorkflowId
+from torc_core.model import Progress, Query, Result, Workflow, WorkflowId
 from torc_core.model.status import JobStatus
 from torc_core.protocols import Store
 
@@ -14,11 +14,11 @@ AGAIN = ("interrupted", "runner_died", "node_lost")
 """Reasons of ends that were the runner's, not the job's."""
 
 
-def digest(*parts: bytes) -> str:
-    """The SHA-256 of a document, and of whatever else decides what is made of it, in hexadecimal."""
-    total = hashlib.sha256(parts[0])
-    for part in parts[1:]:
-        total.update(b"\0" + part)
+def digest(document: bytes, parameters: Sequence[str] | None = None) -> str:
+    """The SHA-256 of a list of commands, and of the parameters that decide what is made of it, in hexadecimal."""
+    total = hashlib.sha256(document)
+    for parameter in parameters or ():
+        total.update(b"\0" + parameter.encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 
@@ -28,7 +28,7 @@ def unfinished(store: Store, user: str, path: str, content: str) -> Workflow | N
     Parameters
     ----------
     path
-        Of the document, as given.
+        Real path of the document.
     content
         Its digest.
     """
@@ -36,13 +36,23 @@ def unfinished(store: Store, user: str, path: str, content: str) -> Workflow | N
     if not newest:
         return None
     workflow = newest[0]
-    if (workflow.source_path, workflow.source_digest) != (os.path.realpath(path), content) or workflow.is_archived:
+    if (workflow.source_path, workflow.source_digest) != (
+        path,
+        content,
+    ) or workflow.is_archived:
         return None
     (totals,) = store.totals([workflow.id])
-    left = any(totals.failures.get(reason) for reason in AGAIN)
-    if totals.workflow.is_canceled or (totals.complete and not left):
+    if totals.workflow.is_canceled or (totals.complete and not interrupted(store, workflow.id)):
         return None
     return None if alive_nodes(store, workflow.id) else workflow
+
+
+def interrupted(store: Store, workflow: WorkflowId) -> bool:
+    """Whether the last attempt of some job was ended by its runner's end, so that the job can go on."""
+    return (
+        store.find(Result, Query(workflow=workflow, where={"current": True, "reason": AGAIN}, limit=0)).total
+        > 0
+    )
 
 
 def resume(store: Store, workflow: WorkflowId) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torc_cli.output.answer import Report as Answer
 from torc_cli.output.cells import plain
-from torc_cli.standing import by_status, counted, failures, heading
+from torc_cli.standing import amount, by_status, counted, failures, heading
 from torc_core.model import JobId, JobStatus, Json, Query, Result, Totals, WorkflowId
 from torc_core.model.resources import duration_text
 from torc_core.protocols import Store
@@ -82,7 +82,7 @@ def leaving_line(report: RunnerReport, totals: Totals) -> str | None:
         Leaving.FENCED: "another runner has taken the place of this one",
     }
     reason = report.detail or reasons.get(report.leaving, report.leaving.value)
-    return f"left with {totals.total - totals.done} jobs unfinished: {reason}"
+    return f"left with {amount(totals.total - totals.done, 'job')} unfinished: {reason}"
 
 
 def exit_code(report: RunnerReport | None, totals: Totals) -> int:
@@ -106,7 +106,10 @@ def failed_jobs(
     paths
         Where the errors of a result of another runner should be.
     """
-    where: dict[str, tuple[int, ...] | bool] = {"status": tuple(int(status) for status in BAD), "current": True}
+    where: dict[str, tuple[int, ...] | bool] = {
+        "status": tuple(int(status) for status in BAD),
+        "current": True,
+    }
     results = store.find(Result, Query(workflow=workflow, where=where, limit=MOST_FAILURES)).items
     known: dict[tuple[JobId, int, int], str | None] = {
         (end.ending.job, end.ending.run_id, end.ending.attempt_id): end.stderr or end.stdout for end in ends

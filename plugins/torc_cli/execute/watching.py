@@ -158,8 +158,8 @@ class Overlooked:
         if self._halted and turn.offer is not None:
             turn = replace(turn, offer=replace(turn.offer, limit=0, ahead=0))
         orders = self._queue.turn(turn)
-        for back in (*turn.endings, *turn.give_back):
-            self._held.pop(back.job, None)
+        for job in (*(end.job for end in turn.endings), *(back.job for back in turn.give_back)):
+            self._held.pop(job, None)
         if self._halted:
             return self._none_more(turn, orders)
         for assignment in orders.jobs:

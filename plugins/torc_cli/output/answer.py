@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torc_cli.output import json_text
 from torc_cli.output.cells import Column, plain
+from torc_cli.output.stdout import write
 from torc_core.errors import UsageError
 from torc_core.model import Json
 
@@ -240,13 +241,6 @@ def refuse_csv(session: Session) -> None:
     """
     if session.format == "csv":
         raise UsageError("format 'csv' is for lists; use '-f json' here")
-
-
-def write(text: str) -> None:
-    """Write to standard output; what its encoding lacks is written as escapes."""
-    stream = sys.stdout
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _show_table(

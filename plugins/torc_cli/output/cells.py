@@ -57,7 +57,7 @@ def cell(value: Json) -> str:
 
 
 def plain(text: str, *, lines: bool = False) -> str:
-    """Text without characters that could steer a terminal; they are shown as escapes (`lines`: keeps line ends)."""
+    """Text without what could steer a terminal: it is shown as escapes (`lines`: line ends are kept)."""
     return (_CONTROL_IN_LINES if lines else _CONTROL).sub(_escape, text)
 
 

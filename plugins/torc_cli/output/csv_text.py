@@ -7,13 +7,12 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from torc_cli.output import stdout
 from torc_core.model import Json
 
 
 def write(items: Sequence[Mapping[str, Json]], schema: str, fields: Iterable[str] = ()) -> None:
-    """Write the items; without `fields` every field that an item has, or that the schema names when there is none."""
-    from torc_cli.output.answer import write as write_out
-
+    """Write the items; without `fields` every field that an item has, or the schema when there is none."""
     header = list(fields) or list(dict.fromkeys(key for item in items for key in item))
     if not header:
         from torc_cli.schemas import item_fields
@@ -24,7 +23,7 @@ def write(items: Sequence[Mapping[str, Json]], schema: str, fields: Iterable[str
     writer.writerow(header)
     for item in items:
         writer.writerow([_text(item.get(key)) for key in header])
-    write_out(buffer.getvalue())
+    stdout.write(buffer.getvalue())
 
 
 def _text(value: Json) -> str:

@@ -1,4 +1,4 @@
-"""Records as JSON has them: the field names of the REST models (`wire.md` §4, §7.7), for every command alike."""
+"""Records as JSON has them, with the field names of the REST models (`wire.md` §4, §7.7)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ from torc_core.model import (
 
 Item = dict[str, Json]
 """A record as JSON."""
+
+NODE_SETTINGS = (
+    "compute_node_wait_for_new_jobs_seconds",
+    "compute_node_ignore_workflow_completion",
+    "compute_node_wait_for_healthy_database_minutes",
+    "compute_node_min_time_for_new_jobs_seconds",
+    "compute_node_expiration_buffer_seconds",
+)
+"""Fields of a workflow that runners go by."""
 
 
 def workflow_item(workflow: Workflow) -> Item:
@@ -49,11 +58,7 @@ def workflow_item(workflow: Workflow) -> Item:
         "use_pending_failed": workflow.use_pending_failed,
         "enable_ro_crate": workflow.enable_ro_crate,
         "retry_on_node_loss": workflow.retry_on_node_loss,
-        "compute_node_wait_for_new_jobs_seconds": workflow.compute_node_wait_for_new_jobs_seconds,
-        "compute_node_ignore_workflow_completion": workflow.compute_node_ignore_workflow_completion,
-        "compute_node_wait_for_healthy_database_minutes": workflow.compute_node_wait_for_healthy_database_minutes,
-        "compute_node_min_time_for_new_jobs_seconds": workflow.compute_node_min_time_for_new_jobs_seconds,
-        "compute_node_expiration_buffer_seconds": workflow.compute_node_expiration_buffer_seconds,
+        **{name: getattr(workflow, name) for name in NODE_SETTINGS},
         "submission_directory": workflow.submission_directory,
         "source_path": workflow.source_path,
         "source_digest": workflow.source_digest,

@@ -67,9 +67,9 @@ CREATE INDEX job_class_ready ON job_class (wf) WHERE num_ready > 0;
 CREATE INDEX job_class_scheduler ON job_class (scheduler_id) WHERE scheduler_id IS NOT NULL;
 CREATE UNIQUE INDEX job_class_shape ON job_class (wf, num_cpus, memory_bytes, num_gpus, num_nodes, runtime_s,
 coalesce(scheduler_id, 0), coalesce(label, ''));
-CREATE TABLE claim ( claim_id TEXT NOT NULL, wf BIGINT NOT NULL, node_id BIGINT, created_at BIGINT NOT NULL,
-PRIMARY KEY (claim_id), FOREIGN KEY(wf) REFERENCES workflow (id), FOREIGN KEY(node_id) REFERENCES compute_node
-(id) );
+CREATE TABLE claim ( claim_id TEXT NOT NULL, wf BIGINT NOT NULL, node_id BIGINT, job_ids TEXT NOT NULL,
+created_at BIGINT NOT NULL, PRIMARY KEY (claim_id), FOREIGN KEY(wf) REFERENCES workflow (id), FOREIGN
+KEY(node_id) REFERENCES compute_node (id) );
 CREATE INDEX claim_node ON claim (node_id, created_at);
 CREATE INDEX claim_wf ON claim (wf);
 CREATE TABLE input_member ( set_id BIGINT NOT NULL, item_id BIGINT NOT NULL, wf BIGINT NOT NULL, PRIMARY KEY
@@ -83,17 +83,16 @@ cancel_on_blocking_job_failure BIGINT DEFAULT '1' NOT NULL, supports_termination
 requirement_id BIGINT NOT NULL, class_id BIGINT NOT NULL, scheduler_id BIGINT, failure_handler_id BIGINT,
 label TEXT, unmet BIGINT DEFAULT '0' NOT NULL, num_blockers BIGINT DEFAULT '0' NOT NULL, run_id BIGINT DEFAULT
 '0' NOT NULL, attempt_id BIGINT DEFAULT '1' NOT NULL, node_id BIGINT, lease TEXT, prefetched BIGINT DEFAULT
-'0' NOT NULL, forked BIGINT DEFAULT '0' NOT NULL, missed BIGINT DEFAULT '0' NOT NULL, claimed_at BIGINT,
-start_time BIGINT, ready_since BIGINT, stop BIGINT DEFAULT '0' NOT NULL, reason TEXT, result_id BIGINT,
-PRIMARY KEY (id), FOREIGN KEY(wf) REFERENCES workflow (id), FOREIGN KEY(requirement_id) REFERENCES
-resource_requirements (id), FOREIGN KEY(class_id) REFERENCES job_class (id), FOREIGN KEY(scheduler_id)
-REFERENCES slurm_scheduler (id), FOREIGN KEY(failure_handler_id) REFERENCES failure_handler (id), FOREIGN
-KEY(node_id) REFERENCES compute_node (id) );
+'0' NOT NULL, forked BIGINT DEFAULT '0' NOT NULL, missed BIGINT DEFAULT '0' NOT NULL, recalled BIGINT DEFAULT
+'0' NOT NULL, claimed_at BIGINT, start_time BIGINT, ready_since BIGINT, stop BIGINT DEFAULT '0' NOT NULL,
+reason TEXT, result_id BIGINT, PRIMARY KEY (id), FOREIGN KEY(wf) REFERENCES workflow (id), FOREIGN
+KEY(requirement_id) REFERENCES resource_requirements (id), FOREIGN KEY(class_id) REFERENCES job_class (id),
+FOREIGN KEY(scheduler_id) REFERENCES slurm_scheduler (id), FOREIGN KEY(failure_handler_id) REFERENCES
+failure_handler (id), FOREIGN KEY(node_id) REFERENCES compute_node (id) );
 CREATE INDEX job_claim ON job (wf, class_id, priority DESC, id) WHERE status = 2 AND node_id IS NULL;
-CREATE INDEX job_count ON job (wf, priority DESC, id) WHERE status = 2 AND node_id IS NULL;
 CREATE INDEX job_handler ON job (failure_handler_id) WHERE failure_handler_id IS NOT NULL;
 CREATE INDEX job_name ON job (wf, name);
-CREATE INDEX job_node ON job (node_id, class_id, prefetched) WHERE node_id IS NOT NULL;
+CREATE INDEX job_node ON job (node_id, class_id, prefetched, stop) WHERE node_id IS NOT NULL;
 CREATE INDEX job_of_class ON job (class_id);
 CREATE INDEX job_requirement ON job (requirement_id);
 CREATE INDEX job_scheduler ON job (scheduler_id) WHERE scheduler_id IS NOT NULL;

@@ -47,12 +47,12 @@ def test_a_list_that_is_not_text_is_refused_with_the_place(tmp_path: Path) -> No
 
     with pytest.raises(UsageError, match="not valid UTF-8 at byte 7"):
         read_list(str(path))
-    with pytest.raises(UsageError, match="l.txt:2: .*NUL"):
+    with pytest.raises(UsageError, match=r"l\.txt:2: .*NUL"):
         parse_list("a\nb\0\n", "l.txt")
 
 
 def test_a_list_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nope.txt': no such file"):
+    with pytest.raises(UsageError, match=r"nope\.txt': no such file"):
         read_list(str(tmp_path / "nope.txt"))
 
 

@@ -42,7 +42,8 @@ def test_a_halt_is_reached_by_count_or_by_part_of_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("3", 3), ("0", 0), ("50%", 4), ("1%", 1), ("+2", 10), ("-3", 5), ("-20", 1), ("200%", 16)]
+    ("text", "number"),
+    [("3", 3), ("0", 0), ("50%", 4), ("1%", 1), ("+2", 10), ("-3", 5), ("-20", 1), ("200%", 16)],
 )
 def test_numbers_of_jobs_are_relative_to_the_cpus(text: str, number: int) -> None:
     assert parse_jobs(text, 8) == number

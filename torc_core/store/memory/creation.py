@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import fields, replace
 
 from torc_core.engine import telling
 from torc_core.engine.release import recount
@@ -37,7 +37,13 @@ from torc_core.store.memory.flow import Flow, InputSet, Links
 
 SOURCES = {InputKind.FILE: Source.FILE, InputKind.USER_DATA: Source.USER_DATA}
 
-_SETTINGS = {field.name for field in fields(Workflow)} - {"id", "created_at", "run_id", "is_canceled", "is_archived"}
+_SETTINGS = {field.name for field in fields(Workflow)} - {
+    "id",
+    "created_at",
+    "run_id",
+    "is_canceled",
+    "is_archived",
+}
 
 
 def of_plan(plan: Plan, user: str, id: WorkflowId, now: int, number: Callable[[str], int]) -> Flow:
@@ -54,7 +60,9 @@ def of_plan(plan: Plan, user: str, id: WorkflowId, now: int, number: Callable[[s
     jobs = [JobId(number("job")) for _ in plan.jobs]
     tables = flow.tables
     for file, new in zip(files, plan.files, strict=True):
-        tables[File][file] = File(id=file, workflow_id=id, name=new.name, path=new.path, identifier=new.identifier)
+        tables[File][file] = File(
+            id=file, workflow_id=id, name=new.name, path=new.path, identifier=new.identifier
+        )
     for datum, value in zip(data, plan.user_data, strict=True):
         flow.first_data[datum] = tables[UserData][datum] = UserData(
             id=datum, workflow_id=id, name=value.name, data=value.data, has_data=value.has_data,
@@ -82,7 +90,7 @@ def of_plan(plan: Plan, user: str, id: WorkflowId, now: int, number: Callable[[s
     groups = [flow.links.group(tuple(jobs[at] for at in group)) for group in plan.groups]
     for group in groups:
         flow.links.counts[group] = (len(flow.links.members[group]), 0)
-    items = {InputKind.FILE: files, InputKind.USER_DATA: data}
+    items: dict[InputKind, Sequence[int]] = {InputKind.FILE: files, InputKind.USER_DATA: data}
     flow.input_sets = [
         InputSet(kind=one.kind, items=tuple(items[one.kind][at] for at in one.items)) for one in plan.inputs
     ]
@@ -135,7 +143,9 @@ def add(change: Change, jobs: Sequence[NewJob]) -> list[Job]:
     if workflow.is_archived:
         raise Invalid(f"workflow {workflow.id} is archived; it takes no new jobs")
     if live := sum(flow.tally[status] for status in flow.tally if status.live):
-        raise Conflict(f"jobs cannot be added to workflow {workflow.id} while {live} of its jobs are pending or running")
+        raise Conflict(
+            f"jobs cannot be added to workflow {workflow.id} while {live} of its jobs are pending or running"
+        )
     for job in jobs:
         check_relations(flow, {field.name: getattr(job, field.name) for field in fields(job)})
     names = {job.name for job in flow.jobs.values()}
@@ -180,7 +190,7 @@ def check_relations(flow: Flow, wanted: dict[str, object]) -> None:
     NotFound
         Naming the first of them.
     """
-    tables: dict[str, tuple[str, Iterable[int]]] = {
+    tables: dict[str, tuple[str, Container[object]]] = {
         "depends_on": ("job", flow.jobs),
         "input_files": ("file", flow.tables[File]),
         "output_files": ("file", flow.tables[File]),
@@ -192,7 +202,8 @@ def check_relations(flow: Flow, wanted: dict[str, object]) -> None:
     }
     for name, (noun, table) in tables.items():
         value = wanted.get(name)
-        for id in value if isinstance(value, Sequence) else () if value is None else (value,):
+        ids = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+        for id in ids:
             if id not in table:
                 raise NotFound(f"workflow {flow.workflow.id} has no {noun} {id}")
 
@@ -236,8 +247,6 @@ def recount_waiter(flow: Flow, job: JobId) -> None:
     row = flow.jobs[job]
     blockers = flow.links.blockers(job)
     if (row.unmet, row.num_blockers) != (unmet, blockers):
-        from dataclasses import replace
-
         flow.put(replace(row, unmet=unmet, num_blockers=blockers))
 
 
@@ -260,9 +269,8 @@ def derived(flow: Flow) -> Links:
             for one in flow.input_sets]  # fmt: skip
     for job, sets in flow.inputs.items():
         for index in sets:
-            group = made[index]
-            if group is not None:
-                links.use(job, group, SOURCES[flow.input_sets[index].kind])
+            if (made_of := made[index]) is not None:
+                links.use(job, made_of, SOURCES[flow.input_sets[index].kind])
     circle = cycle(links.members, {job: list(uses) for job, uses in links.uses.items()})
     if circle is not None:
         names = [flow.jobs[job].name for job in (*circle, circle[0])]

@@ -61,7 +61,7 @@ class Links:
         """The group with these members, ascending; made if there is none. Its counters have to be set."""
         group = self._shared.get(members)
         if group is None:
-            group = self._shared[members] = len(self._shared) + 1
+            group = self._shared[members] = len(self.members) + 1
             self.members[group], self.users[group] = members, {}
             for job in members:
                 self.memberships.setdefault(job, []).append(group)
@@ -72,6 +72,25 @@ class Links:
         uses = self.uses.setdefault(job, {})
         uses[group] = uses.get(group, Source(0)) | source
         self.users[group][job] = None
+
+    def unuse(self, job: JobId, group: int, source: Source) -> None:
+        """Let a job no longer wait for a group because of this source."""
+        left = self.uses[job][group] & ~source
+        if left:
+            self.uses[job][group] = left
+        else:
+            del self.uses[job][group], self.users[group][job]
+
+    def leave(self, job: JobId) -> list[int]:
+        """Take a job out of all groups, as member and as waiter; the groups that had it are shared no more."""
+        groups = self.memberships.pop(job, [])
+        for group in groups:
+            self._shared.pop(self.members[group], None)
+            self.members[group] = tuple(member for member in self.members[group] if member != job)
+        for group in self.uses.pop(job, {}):
+            del self.users[group][job]
+        self._sizes.clear()
+        return groups
 
     def blockers(self, job: JobId) -> int:
         """How many distinct jobs it waits for, counted once per combination of groups."""

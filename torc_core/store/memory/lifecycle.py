@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from torc_core.engine import telling
+from torc_core.engine.completion import CASCADE
 from torc_core.engine.runs import (
     LOST_CODE,
     RETRIED,
@@ -19,7 +20,6 @@ from torc_core.engine.runs import (
     starts_over,
     terminated,
 )
-from torc_core.engine.completion import CASCADE
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import (
     Ending,
@@ -33,6 +33,7 @@ from torc_core.model import (
     JobStatus,
     Node,
     NodeId,
+    Result,
     Totals,
     UserData,
 )
@@ -47,7 +48,9 @@ NAMED = 20
 def required_files(flow: Flow) -> list[File]:
     """Files that have to exist: read and produced by none, or outputs of completed jobs (`engine.md` §6.3)."""
     written = flow.writers(InputKind.FILE)
-    made = {file for file, jobs in written.items() for job in jobs if flow.jobs[job].status is JobStatus.COMPLETED}
+    made = {
+        file for file, jobs in written.items() for job in jobs if flow.jobs[job].status is JobStatus.COMPLETED
+    }
     read = flow.readers(InputKind.FILE).keys() - written.keys()
     return [flow.tables[File][id] for id in sorted(read | made)]
 
@@ -127,9 +130,13 @@ def _downstream(flow: Flow, fresh: set[JobId], force: bool) -> set[JobId]:
     live = [job for job in sorted(reached) if flow.jobs[job].status.live]
     if live and not force:
         job = flow.jobs[live[0]]
-        raise Invalid(f"job {job.id} ({job.name}) is {job.status.label}, and jobs before it start over; cancel it first")
+        raise Invalid(
+            f"job {job.id} ({job.name}) is {job.status.label}, and jobs before it start over; cancel it first"
+        )
     kept = {job for job in reached if flow.jobs[job].status is JobStatus.DISABLED}
-    return reached - set(live) - kept | {job.id for job in flow.jobs.values() if job.status is JobStatus.BLOCKED}
+    return reached - set(live) - kept | {
+        job.id for job in flow.jobs.values() if job.status is JobStatus.BLOCKED
+    }
 
 
 def _check_idle(flow: Flow) -> None:
@@ -147,7 +154,9 @@ def _check_inputs(flow: Flow, fingerprints: Sequence[Fingerprint]) -> None:
     for noun, missing in (("files", files), ("user data", data)):
         if missing:
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-            raise Invalid(f"required {noun} missing: {', '.join(missing[:NAMED])}{more}; provide them, or use force")
+            raise Invalid(
+                f"required {noun} missing: {', '.join(missing[:NAMED])}{more}; provide them, or use force"
+            )
 
 
 def fingerprint(flow: Flow, prints: Sequence[Fingerprint]) -> None:
@@ -173,7 +182,7 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
                 job=job.id, run_id=job.run_id, attempt_id=job.attempt_id, lease=None, status=JobStatus.FAILED,
                 return_code=LOST_CODE, reason=RETRIED,
             )  # fmt: skip
-            job = change.end(job, lost, JobStatus.FAILED, job.run_id, job.attempt_id)
+            job = change.set(job, result_id=change.keep(job, lost, lost.status, job.run_id, job.attempt_id))
         after = job.attempt_id + how.attempt
         if how.attempt:
             message = f"its runner is gone: {job.reason or job.status.label}"
@@ -219,11 +228,11 @@ def _stop(change: Change, job: Job, how: Stopping, reason: str | None) -> None:
 
 def totals(flow: Flow) -> Totals:
     """How far a workflow is, from all its jobs."""
-    from torc_core.model import Result
-
     current = [flow.tables[Result][job.result_id] for job in flow.jobs.values() if job.result_id is not None]
     run = flow.workflow.run_id
-    starts = [job.start_time for job in flow.jobs.values() if job.start_time is not None and job.run_id == run]
+    starts = [
+        job.start_time for job in flow.jobs.values() if job.start_time is not None and job.run_id == run
+    ]
     failures: dict[str, int] = {}
     for job in flow.jobs.values():
         if job.status is JobStatus.FAILED:
@@ -241,4 +250,6 @@ def totals(flow: Flow) -> Totals:
 def check_deletable(flow: Flow) -> None:
     """Refuse to delete a workflow with jobs that are pending or running."""
     if live := flow.tally[JobStatus.PENDING] + flow.tally[JobStatus.RUNNING]:
-        raise Conflict(f"workflow {flow.workflow.id} has {live} pending or running jobs; cancel it first, or use force")
+        raise Conflict(
+            f"workflow {flow.workflow.id} has {live} pending or running jobs; cancel it first, or use force"
+        )

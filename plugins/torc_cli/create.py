@@ -1,0 +1,64 @@
+"""`torc create`: from a specification to a workflow in the store."""
+
+from __future__ import annotations
+
+from torc_cli.execute.options import Stdin, named
+from torc_cli.execute.specs import Creating, accepted, dry_text, problems, read
+from torc_cli.options import Flag
+from torc_cli.output.answer import Outcome, Report, refuse_csv
+from torc_cli.output.cells import plain
+from torc_cli.standing import amount
+from torc_core.given import Given
+from torc_core.model import Json
+
+
+def create(
+    spec: str | None = None,
+    /,
+    *,
+    stdin: Stdin = False,
+    creating: Creating | None = None,
+    dry_run: Flag = False,
+    session: Given,
+) -> Outcome | Report:
+    """Create a workflow from a specification, and run nothing.
+
+    Parameters
+    ----------
+    spec
+        File with the specification; - is standard input.
+    stdin
+        Read the specification from standard input.
+    dry_run
+        Only say what is wrong with it and what it would make.
+    """
+    from torc_cli.execute.target import there
+
+    refuse_csv(session)
+    creating = creating or Creating()
+    file = named(spec, stdin, "create")
+    found = read(session, file if file == "-" else there(file), creating)
+    if dry_run:
+        return Report(
+            schema="torc.create.check/1",
+            data=problems(found),
+            text=dry_text(found),
+            exit_code=2 if found.errors else 0,
+        )
+    plan = accepted(session, found)
+    workflow = session.store().create(plan, session.user())
+    extra: dict[str, Json] = {
+        "workflow_name": workflow.name,
+        "job_count": len(plan.jobs),
+        "file_count": len(plan.files),
+        "user_data_count": len(plan.user_data),
+    }
+    return Outcome(
+        message=(
+            f"Created workflow {workflow.id} '{plain(workflow.name)}' "
+            f"({amount(len(plan.jobs), 'job')}, {amount(len(plan.files), 'file')})"
+        ),
+        workflow_id=workflow.id,
+        extra=extra,
+        hint=f"run it: torc run {workflow.id}",
+    )

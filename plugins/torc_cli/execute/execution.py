@@ -1,0 +1,326 @@
+"""Runs a prepared workflow on this machine, from the detection of resources to the final summary."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from torc_cli.execute.capacity import Asked, offered
+from torc_cli.execute.consumers import Halter, LogWriter
+from torc_cli.execute.halt import Halt
+from torc_cli.execute.joblog import Joblog
+from torc_cli.execute.preparing import initialize, later
+from torc_cli.execute.printing import Keeper, Printer, Style
+from torc_cli.execute.processes import living_here
+from torc_cli.execute.resuming import resume
+from torc_cli.execute.summary import (
+    FailureLines,
+    QuietAnswer,
+    exit_code,
+    failed_jobs,
+    leaving_line,
+    next_command,
+    run_answer,
+    shortest,
+)
+from torc_cli.execute.watching import Consumer, Overlooked, Reporter
+from torc_cli.output.answer import Report as Answer
+from torc_cli.progress import ProgressView
+from torc_cli.stages import every
+from torc_cli.standing import amount
+from torc_core.detection import Detected
+from torc_core.errors import Conflict
+from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
+from torc_core.protocols import Executor, Store
+from torc_core.runner.options import Execution, Options
+from torc_core.runner.report import Report as RunnerReport
+from torc_core.session import Session
+
+EXECUTOR = "subprocess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a workflow is to be run.
+
+    Parameters
+    ----------
+    slots
+        At most so many jobs at once, resources ignored, given the CPUs that are offered; 0: packed by resources.
+    slots_given
+        Whether the user said so, so that what other runners hold does not matter.
+    joblog
+        Path of the job log, and whether it is appended to.
+    style
+        How the output of jobs is printed; None: not at all.
+    results
+        Folder for the output of each job.
+    progress
+        `bar`, `lines` or `none`; None: what fits.
+    seq, tag, place
+        Of a job: its number in the job log, what its lines are tagged with, its folder below `results`.
+    """
+
+    asked: Asked = field(default_factory=Asked)
+    slots: Callable[[int], int] = lambda cpus: 0
+    slots_given: bool = False
+    output_dir: str = "torc_output"
+    label: str | None = None
+    persistent: bool = False
+    joblog: tuple[str, bool] | None = None
+    halt: Halt | None = None
+    style: Style | None = None
+    results: str | None = None
+    progress: str | None = None
+    exit_zero: bool = False
+    resume: bool = True
+    seq: Callable[[Job], int] = lambda job: job.id
+    tag: Callable[[Job], str] = lambda job: job.name
+    place: Callable[[Job], str] = lambda job: str(job.id)
+
+
+def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) -> Answer | QuietAnswer:
+    """Resume, initialise and run a workflow until its runner leaves; the summary.
+
+    Raises
+    ------
+    Conflict
+        If it is archived, inputs are missing, or nothing is free on this host.
+    """
+    if wish.resume and (resumed := resume(store, workflow)):
+        session.note(resumed)
+    (totals,) = store.totals([workflow])
+    initialize(session, store, totals)
+    (totals,) = store.totals([workflow])
+    if totals.complete:
+        return nothing_to_run(store, totals, wish)
+    if warning := later(store, workflow):
+        session.warn(warning)
+    detected = offered(detect(session), wish.asked, [] if wish.slots_given else living_here(store))
+    started = session.clock.monotonic()
+    with Following(session, store, totals, wish) as following:
+        report = following.run(detected)
+    (totals,) = store.totals([workflow])
+    wall = session.clock.monotonic() - started
+    return following.answer(report, totals, wall, detected)
+
+
+def nothing_to_run(store: Store, totals: Totals, wish: Wish) -> Answer | QuietAnswer:
+    """The summary of a complete workflow, and how to run it again (R4)."""
+    number = totals.workflow.id
+    return run_answer(
+        totals,
+        wall_seconds=0.0,
+        output_dir=os.path.abspath(wish.output_dir),
+        failed=failed_jobs(store, number, (), error_file(totals.workflow, wish.output_dir)),
+        code=zeroed(exit_code(None, totals), wish),
+        hint=f"nothing to run; to run all of it again in a new workflow: {again(totals.workflow)}",
+        to_stderr=wish.style is not None,
+    )
+
+
+def again(workflow: Workflow) -> str:
+    """The command that makes the same workflow once more."""
+    return (
+        f"torc run {shlex.quote(shortest(workflow.source_path))}" if workflow.source_path else "torc run SPEC"
+    )
+
+
+def detect(session: Session) -> Detected:
+    """What this host has.
+
+    Raises
+    ------
+    Conflict
+        If no plugin can tell.
+    """
+    found = session.host.detect_resources()
+    if found is None:
+        raise Conflict(
+            "no installed plugin can tell what this host has; install one, or enable 'psutil' (see 'torc plugins list')"
+        )
+    return found
+
+
+def zeroed(code: int, wish: Wish) -> int:
+    """`--exit-zero` turns 1 into 0 (C16)."""
+    return 0 if code == 1 and wish.exit_zero else code
+
+
+def error_file(workflow: Workflow, output_dir: str) -> Callable[[Result], str | None]:
+    """Where the errors of a result are below an output directory, as its stdio mode says."""
+    execution = Execution.of(workflow.execution_config)
+    folder = os.path.join(os.path.abspath(output_dir), "job_stdio")
+
+    def path(result: Result) -> str | None:
+        mode = execution.overrides.get(result.job_name, execution.stdio)
+        number = f"job_wf{workflow.id}_j{result.job_id}_r{result.run_id}_a{result.attempt_id}"
+        out, err = mode.paths(os.path.join(folder, number))
+        return err or out
+
+    return path
+
+
+@contextmanager
+def users_umask(session: Session) -> Iterator[None]:
+    """Give the process the user's own umask, which jobs inherit; files of torc are made with explicit modes."""
+    before = os.umask(session.umask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+class Following:
+    """One run, with all that looks on: progress, failed jobs, printing, the job log, the halt condition."""
+
+    def __init__(self, session: Session, store: Store, totals: Totals, wish: Wish) -> None:
+        self._session = session
+        self._store = store
+        self._totals = totals
+        self._wish = wish
+        self._queue = Overlooked(store)
+        live = session.progress and wish.progress in (None, "bar")
+        plain = not session.quiet and wish.progress != "none"
+        self._view = ProgressView(self._look, session.clock, live=live, plain=plain)
+        self._lines = FailureLines(self._view.say)
+        self._halter = Halter(wish.halt, totals.total, self._halt) if wish.halt is not None else None
+        self._reporter = Reporter(
+            self._consumers(), self._lines, self._halter.ended if self._halter is not None else None
+        )
+
+    def __enter__(self) -> Self:
+        live = self._wish.style is not None and bool(self._wish.style.live)
+        self._reporter.start(self._queue.running if live else None)
+        self._view.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reporter.close()
+        self._view.__exit__(None, None, None)
+
+    def run(self, detected: Detected) -> RunnerReport:
+        """Run until there is a reason to leave."""
+        from torc_core.runner.runner import Runner
+
+        session, wish = self._session, self._wish
+        slots = wish.slots(detected.capacity.cpus)
+        session.note(self._opening(detected, slots))
+        with self._executor() as executor, users_umask(session):
+            runner = Runner(
+                self._queue,
+                executor,
+                session.clock,
+                self._totals.workflow,
+                detected,
+                environ=session.config.environ,
+                options=Options(
+                    output_dir=wish.output_dir,
+                    max_parallel_jobs=slots,
+                    label=wish.label,
+                    persistent=wish.persistent,
+                ),
+                watcher=self._reporter,
+            )
+            return runner.run()
+
+    def answer(
+        self, report: RunnerReport, totals: Totals, wall: float, detected: Detected
+    ) -> Answer | QuietAnswer:
+        """The summary of what happened."""
+        session, wish = self._session, self._wish
+        if self._lines.unsaid:
+            session.note(f"… and {self._lines.unsaid} more failed jobs")
+        if self._reporter.error is not None:
+            session.warn(f"not all output could be printed or logged: {self._reporter.error}")
+        halted = self._halter is not None and self._halter.halted
+        if halted:
+            session.note(f"halted: {amount(totals.total - totals.done, 'job')} left")
+        elif line := leaving_line(report, totals):
+            session.note(line)
+        code = self._halter.exit_code if halted and self._halter is not None else exit_code(report, totals)
+        work, slots = self._reporter.work, wish.slots(detected.capacity.cpus)
+        used, of = (work.seconds, slots) if slots else (work.cpu_seconds, detected.capacity.cpus)
+        return run_answer(
+            totals,
+            wall_seconds=wall,
+            output_dir=os.path.abspath(wish.output_dir),
+            failed=failed_jobs(
+                self._store,
+                totals.workflow.id,
+                report.failures,
+                error_file(totals.workflow, wish.output_dir),
+            ),
+            code=zeroed(code, wish),
+            utilisation=min(1.0, used / (wall * of)) if wall > 0 and of else None,
+            hint=next_command(totals),
+            to_stderr=wish.style is not None,
+        )
+
+    def _opening(self, detected: Detected, slots: int) -> str:
+        workflow = self._totals.workflow
+        left = self._totals.total - self._totals.done
+        how = f"{slots} at once" if slots else f"{detected.capacity.cpus} CPUs"
+        return f"running workflow {workflow.id} '{workflow.name}': {amount(left, 'job')}, {how}"
+
+    def _look(self) -> Totals:
+        return self._store.totals([self._totals.workflow.id])[0]
+
+    def _halt(self) -> None:
+        self._queue.halt()
+        if self._wish.halt is not None and self._wish.halt.now:
+            import signal
+
+            # The runner's own orderly end, twice: the jobs are signalled, then killed, and all of it is recorded.
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    @contextmanager
+    def _executor(self) -> Iterator[Executor]:
+        session = self._session
+        provider = session.host.executors[EXECUTOR]
+        executor = provider.open(session.host.settings("executors", provider))
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def _consumers(self) -> list[Consumer]:
+        wish, consumers = self._wish, list[Consumer]()
+        if wish.style is not None:
+            # In JSON mode standard output belongs to the summary alone (C12).
+            streams = (sys.stderr.buffer, sys.stderr.buffer) if self._session.format == "json" else None
+            consumers.append(
+                Printer(
+                    wish.style,
+                    self._paths,
+                    wish.tag,
+                    order=self._order(),
+                    show=self._view.hide,
+                    streams=streams,
+                )
+            )
+        if wish.results is not None:
+            consumers.append(Keeper(wish.results, wish.place))
+        if wish.joblog is not None:
+            path, append = wish.joblog
+            consumers.append(LogWriter(Joblog(path, append=append), os.uname().nodename, wish.seq))
+        return consumers
+
+    def _order(self) -> Iterator[JobId] | None:
+        if self._wish.style is None or not self._wish.style.keep_order:
+            return None
+        jobs = every(self._store, Job, self._totals.workflow.id)
+        return iter([job.id for job in jobs if job.status.open])
+
+    def _paths(self, given: Assignment) -> tuple[str | None, str | None]:
+        execution = Execution.of(self._totals.workflow.execution_config)
+        job = given.job
+        folder = os.path.join(os.path.abspath(self._wish.output_dir), "job_stdio")
+        base = os.path.join(folder, f"job_wf{job.workflow_id}_j{job.id}_r{job.run_id}_a{job.attempt_id}")
+        return execution.overrides.get(job.name, execution.stdio).paths(base)

@@ -1,0 +1,180 @@
+"""Options of `torc run` and `torc exec`, in groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from torc_cli.execute.capacity import Asked, check
+from torc_cli.execute.places import folder, log_file
+from torc_cli.options import Flag
+from torc_core.errors import UsageError
+from torc_core.session import Session
+
+Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
+"""A lone `-` among the words: standard input. A flag, so that misspelt options are not taken for files."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """How jobs are run here, and what is told of them.
+
+    Parameters
+    ----------
+    num_cpus
+        CPUs to offer; normally those of this host.
+    memory_gb
+        Memory to offer, in GiB; normally that of this host.
+    num_gpus
+        GPUs to offer; normally those of this host.
+    output_dir
+        Where the output of jobs goes; normally torc_output.
+    joblog
+        File with a line for each ended job.
+    halt
+        When to stop early: now or soon, fail or success or done, a number or a percentage; `now,fail=1`.
+    progress
+        How progress is shown; normally a bar on a terminal, a line every half minute elsewhere.
+    exit_zero
+        Leave with 0 although jobs failed.
+    """
+
+    num_cpus: int | None = None
+    memory_gb: float | None = None
+    num_gpus: int | None = None
+    output_dir: Annotated[str | None, Parameter(name=["--output-dir", "-o"])] = None
+    joblog: str | None = None
+    halt: str = "never"
+    progress: Literal["bar", "lines", "none"] | None = None
+    exit_zero: Flag = False
+
+    def asked(self, session: Session) -> Asked:
+        """The capacity that options, or else the configuration, state."""
+        run = session.config.client.run
+        return Asked(
+            cpus=run.num_cpus if self.num_cpus is None else self.num_cpus,
+            memory_gb=run.memory_gb if self.memory_gb is None else self.memory_gb,
+            gpus=run.num_gpus if self.num_gpus is None else self.num_gpus,
+        )
+
+    def folder(self, session: Session) -> str:
+        """The output directory."""
+        return self.output_dir or session.config.client.run.output_dir
+
+    def prove(self, session: Session) -> None:
+        """Refuse what cannot be, before anything is stored.
+
+        Raises
+        ------
+        UsageError
+            If capacity is out of range, or files cannot be written where they should.
+        """
+        check(self.asked(session))
+        folder(self.folder(session), "--output-dir")
+        if self.joblog is not None:
+            log_file(self.joblog)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printing:
+    """What is printed of what jobs write.
+
+    Parameters
+    ----------
+    keep_order
+        Print output in the order of the commands.
+    tag
+        Put the arguments of the command before each line.
+    group
+        Print the output of each command as a whole, when it has ended.
+    ungroup
+        Print output as it comes, whosever it is.
+    line_buffer
+        Print output as it comes, by whole lines.
+    no_output
+        Print no output.
+    """
+
+    keep_order: Annotated[bool, Parameter(name=["--keep-order", "-k"], negative="")] = False
+    tag: Flag = False
+    group: Flag = False
+    ungroup: Flag = False
+    line_buffer: Flag = False
+    no_output: Flag = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where commands come from, besides the words of the command line.
+
+    Parameters
+    ----------
+    command
+        A shell command; may be repeated.
+    commands_file
+        File with one shell command on each line; - is standard input.
+    param
+        NAME=VALUE for {name} in the commands: a range, a list, a value or @file; may be repeated.
+    link
+        How several parameters are combined.
+    colsep
+        Regular expression that cuts the values after ::: into columns {1}, {2}.
+    """
+
+    command: Annotated[
+        list[str] | None, Parameter(name=["--command", "-c"], negative="", allow_leading_hyphen=True)
+    ] = None
+    commands_file: Annotated[
+        str | None, Parameter(name=["--commands-file", "-C"], allow_leading_hyphen=True)
+    ] = None
+    param: Annotated[list[str] | None, Parameter(negative="")] = None
+    link: Literal["product", "zip"] = "product"
+    colsep: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Each:
+    """What each command needs.
+
+    Parameters
+    ----------
+    cpus
+        CPUs of each command; commands are then packed by what they need.
+    memory
+        Memory of each command, such as 2g.
+    gpus
+        GPUs of each command.
+    runtime
+        How long each command may take, such as 30m.
+    stdio
+        Which files the output of each command goes to.
+    """
+
+    cpus: int | None = None
+    memory: str | None = None
+    gpus: int | None = None
+    runtime: str | None = None
+    stdio: Literal["separate", "combined", "no-stdout", "no-stderr", "none"] | None = None
+
+
+def named(text: str | None, stdin: bool, command: str) -> str:
+    """The argument of a command that takes a file or `-`.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or both.
+    """
+    if stdin and text is not None:
+        raise UsageError(f"'-' and '{text}' exclude each other; give 'torc {command}' one of them")
+    if text is None and not stdin:
+        raise UsageError(
+            f"'torc {command}' needs to know what; name a file, or '-' (see 'torc {command} --help')"
+        )
+    return "-" if text is None else text

@@ -1,0 +1,165 @@
+"""Reads a specification for `torc create` and `torc run`: complaints are told, a plan comes back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from torc_cli.options import Flag
+from torc_cli.output.cells import plain
+from torc_cli.standing import amount
+from torc_core.model import Json, Plan
+from torc_core.session import Session
+
+if TYPE_CHECKING:
+    from torc_core.spec.complaint import Complaint
+    from torc_core.spec.validate import Validated
+
+SHOWN = 100
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creating:
+    """What is said of a workflow beside its specification.
+
+    Parameters
+    ----------
+    name
+        Name of the workflow, instead of that in the specification.
+    description
+        Description of the workflow, instead of that in the specification.
+    project
+        Project of the workflow, instead of that in the specification.
+    metadata
+        JSON object, instead of that in the specification.
+    access_group
+        Group that may see the workflow, instead of those in the specification; may be repeated.
+    spec_format
+        Format of the specification: yaml, json, json5, kdl; normally told by the suffix or found out.
+    no_resource_monitoring
+        Do not watch what jobs use, where the specification does not say.
+    skip_checks
+        Only warn where a scheduler of several nodes does not fit its jobs.
+    max_expanded
+        Refuse specifications that make more jobs.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+    metadata: str | None = None
+    access_group: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    spec_format: str | None = None
+    no_resource_monitoring: Flag = False
+    skip_checks: Flag = False
+    max_expanded: int = 1_000_000
+
+
+def read(session: Session, file: str, creating: Creating) -> Validated:
+    """Read and validate a specification; whatever is wrong with it is in the answer, nothing is raised for it."""
+    from torc_core.spec.load import load
+    from torc_core.spec.parse import Options
+
+    options = Options(
+        skip_checks=creating.skip_checks,
+        max_expanded=creating.max_expanded,
+        no_resource_monitoring=creating.no_resource_monitoring,
+        name=creating.name,
+        description=creating.description,
+        project=creating.project,
+        metadata=creating.metadata,
+        access_groups=creating.access_group,
+        submission_directory=os.getcwd(),
+    )
+    return load(file, session.host.formats, options, format=creating.spec_format)
+
+
+def accepted(session: Session, found: Validated) -> Plan:
+    """The plan of a valid specification; its warnings are told.
+
+    Raises
+    ------
+    Complaints
+        With everything that is wrong, if anything is.
+    """
+    from torc_core.spec.complaint import Complaints
+
+    if found.plan is None or found.errors:
+        raise Complaints(found.errors)
+    for complaint in found.warnings[:SHOWN]:
+        session.warn(str(complaint))
+    if len(found.warnings) > SHOWN:
+        session.warn(f"… and {len(found.warnings) - SHOWN} more")
+    return found.plan
+
+
+def looks_like_spec(session: Session, path: str) -> bool:
+    """Whether one of the readers makes a mapping with `name` or `jobs` of a file (C18)."""
+    from torc_core.spec.complaint import Complaints
+    from torc_core.spec.read import decode, read_bytes, read_text
+
+    try:
+        tree = read_text(decode(read_bytes(path), path), session.host.formats, name=path).tree
+    except Complaints:
+        return False
+    # NOTE: the reader of KDL takes any line of words for a node, and always makes a list of jobs.
+    return "name" in tree or bool(tree.get("jobs"))
+
+
+def problems(found: Validated) -> dict[str, Json]:
+    """What a dry run prints (`workflow-spec.md` §17.4), without its schema."""
+    return {
+        "valid": not found.errors,
+        "errors": [str(complaint) for complaint in found.errors],
+        "warnings": [str(complaint) for complaint in found.warnings],
+        "problems": [problem(complaint) for complaint in found.complaints],
+        "summary": dict(found.summary),
+    }
+
+
+def problem(complaint: Complaint) -> dict[str, Json]:
+    """A complaint as an object (`workflow-spec.md` §17.2)."""
+    from torc_core.spec.complaint import path_text
+
+    return {
+        "severity": complaint.severity,
+        "code": complaint.code,
+        "file": complaint.file,
+        "line": complaint.line,
+        "column": complaint.column,
+        "path": path_text(complaint.path) + (f" ({complaint.about})" if complaint.about else ""),
+        "message": complaint.message,
+        "hint": complaint.hint,
+    }
+
+
+def dry_text(found: Validated) -> str:
+    """What people read of a dry run: the complaints and one line."""
+    lines = [str(complaint) for complaint in found.complaints[:SHOWN]]
+    if len(found.complaints) > SHOWN:
+        lines.append(f"… and {len(found.complaints) - SHOWN} more")
+    if found.errors:
+        lines.append(
+            f"not valid: {amount(len(found.errors), 'error')}, {amount(len(found.warnings), 'warning')}"
+        )
+    else:
+        lines.append(
+            f"valid: {size_of(found)}"
+            + (f", {amount(len(found.warnings), 'warning')}" if found.warnings else "")
+        )
+    return "\n".join(lines)
+
+
+def size_of(found: Validated) -> str:
+    """How much a specification makes: `workflow 'sweep' with 100 jobs, 3 files, 12 dependencies in 4 levels`."""
+    summary = found.summary
+    return (
+        f"workflow '{plain(str(summary.get('workflow_name')))}' with {amount(summary.get('job_count'), 'job')}, "
+        f"{amount(summary.get('file_count'), 'file')}, "
+        f"{amount(summary.get('dependency_count'), 'dependency', 'dependencies')} "
+        f"in {amount(summary.get('levels'), 'level')}"
+    )

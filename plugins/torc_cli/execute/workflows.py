@@ -1,0 +1,180 @@
+"""Runs a workflow of the store, or that of a specification: a new one, or an unfinished one that it made before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torc_cli.execute.capacity import offered
+from torc_cli.execute.execution import Wish, detect, execute
+from torc_cli.execute.halt import parse_halt
+from torc_cli.execute.lists import style_of
+from torc_cli.execute.options import Printing, Running
+from torc_cli.execute.resuming import unfinished
+from torc_cli.execute.specs import Creating, accepted, dry_text, problems, read
+from torc_cli.execute.target import Kind, Target
+from torc_cli.output.answer import Report as Answer
+from torc_cli.output.cells import plain
+from torc_cli.selector import found as selected
+from torc_cli.standing import amount
+from torc_core.detection import Detected
+from torc_core.model import Job, JobStatus, Json, Plan, Query, Requirement, Resources, Value, Workflow
+from torc_core.model.resources import memory_text
+from torc_core.protocols import Store
+from torc_core.session import Answer as AnyAnswer
+from torc_core.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What the user said on the command line of `torc run`; `slots` 0: packed by resources."""
+
+    target: Target
+    creating: Creating
+    running: Running
+    printing: Printing
+    slots: int = 0
+    label: str | None = None
+    persistent: bool = False
+    new: bool = False
+    resume: bool = True
+
+
+def go(session: Session, start: Start) -> AnyAnswer:
+    """Find or make the workflow, and run it.
+
+    Raises
+    ------
+    Complaints
+        If the specification is not valid.
+    NotFound
+        If there is no such workflow.
+    """
+    running = start.running
+    halt, style = parse_halt(running.halt), style_of(start.printing, printed=False)
+    running.prove(session)
+    plan = None
+    if start.target.kind is Kind.SPEC:
+        plan = accepted(session, read(session, start.target.text, start.creating))
+    with session.owning() as store:
+        earlier: Workflow | None
+        if plan is None:
+            workflow = earlier = selected(session, start.target.text)
+        else:
+            earlier = None if start.new else continued(session, store, plan)
+            workflow = earlier or created(session, store.create(plan, session.user()))
+        wish = Wish(
+            asked=running.asked(session),
+            slots=lambda cpus: start.slots,
+            slots_given=bool(start.slots),
+            output_dir=running.folder(session),
+            label=start.label,
+            persistent=start.persistent,
+            joblog=(running.joblog, earlier is not None) if running.joblog else None,
+            halt=halt,
+            style=style,
+            progress=running.progress,
+            exit_zero=running.exit_zero,
+            resume=start.resume,
+            seq=sequence(store, workflow),
+        )
+        return execute(session, store, workflow.id, wish)
+
+
+def continued(session: Session, store: Store, plan: Plan) -> Workflow | None:
+    """The unfinished workflow that this very document made last, if there is one; it is told."""
+    path, content = plan.workflow.source_path, plan.workflow.source_digest
+    earlier = unfinished(store, session.user(), path, content) if path and content else None
+    if earlier is not None:
+        session.note(f"continuing workflow {earlier.id}; --new starts another")
+    return earlier
+
+
+def created(session: Session, workflow: Workflow) -> Workflow:
+    """Say that there is a new workflow."""
+    session.note(f"created workflow {workflow.id} '{plain(workflow.name)}'")
+    return workflow
+
+
+def sequence(store: Store, workflow: Workflow) -> Callable[[Job], int]:
+    """Numbers for the job log: the position of a job in its workflow, from 1, as ids follow the document."""
+    first = store.find(Job, Query(workflow=workflow.id, limit=1)).items
+    before = first[0].id - 1 if first else 0
+    return lambda job: job.id - before
+
+
+def dry(session: Session, start: Start) -> AnyAnswer:
+    """What would run, and what of it fits this host; nothing is changed."""
+    detected = offered(detect(session), start.running.asked(session), [])
+    if start.target.kind is Kind.WORKFLOW:
+        workflow = selected(session, start.target.text)
+        needs = stored_needs(session.store(), workflow)
+        data: dict[str, Json] = {"workflow_id": workflow.id, "workflow_name": workflow.name}
+        return fitting(data, f"workflow {workflow.id} '{plain(workflow.name)}'", needs, detected)
+    found = read(session, start.target.text, start.creating)
+    if found.plan is None or found.errors:
+        return Answer(schema="torc.run.check/1", data=problems(found), text=dry_text(found), exit_code=2)
+    counts = Counter(job.requirement for job in found.plan.jobs)
+    planned = [found.plan.requirements[position] for position in counts]
+    needs = {
+        one.name: (
+            Resources(cpus=one.num_cpus, memory=one.memory_bytes, gpus=one.num_gpus),
+            one.num_nodes,
+            count,
+        )
+        for one, count in zip(planned, counts.values(), strict=True)
+    }
+    return fitting(problems(found), dry_text(found), needs, detected)
+
+
+Needs = Mapping[str, tuple[Resources, int, int]]
+"""By name of a requirement: what it takes of one node, of how many nodes, and how many jobs have it."""
+
+
+def stored_needs(store: Store, workflow: Workflow) -> Needs:
+    """What the unfinished jobs of a workflow need."""
+    still = tuple(int(status) for status in JobStatus if status.open)
+    needs: dict[str, tuple[Resources, int, int]] = {}
+    for one in store.find(Requirement, Query(workflow=workflow.id)).items:
+        where: dict[str, Value | Sequence[Value]] = {"requirement_id": one.id, "status": still}
+        count = store.find(Job, Query(workflow=workflow.id, where=where, limit=0)).total
+        takes = Resources(cpus=one.num_cpus, memory=one.memory_bytes, gpus=one.num_gpus)
+        if count:
+            needs[one.name] = takes, one.num_nodes, count
+    return needs
+
+
+def fitting(data: dict[str, Json], text: str, needs: Needs, detected: Detected) -> Answer:
+    """The answer of a dry run: how many jobs fit, and what those that do not would need."""
+    capacity = detected.capacity
+    never = {
+        name: one for name, one in needs.items() if one[1] > detected.num_nodes or not capacity.covers(one[0])
+    }
+    total = sum(count for _, _, count in needs.values())
+    misfits = sum(count for _, _, count in never.values())
+    data["host"] = {
+        "num_cpus": capacity.cpus, "memory_bytes": capacity.memory, "num_gpus": capacity.gpus
+    }  # fmt: skip
+    data["jobs_to_run"] = total
+    data["jobs_that_fit"] = total - misfits
+    data["jobs_that_never_fit"] = [
+        {
+            "resource_requirements": name, "jobs": count, "num_cpus": takes.cpus, "memory_bytes": takes.memory,
+            "num_gpus": takes.gpus, "num_nodes": nodes,
+        }
+        for name, (takes, nodes, count) in never.items()
+    ]  # fmt: skip
+    lines = [
+        text,
+        (
+            f"this host offers {amount(capacity.cpus, 'CPU')}, {memory_text(capacity.memory)} of memory and "
+            f"{amount(capacity.gpus, 'GPU')}: {total - misfits} of {amount(total, 'job')} fit"
+        ),
+    ]
+    lines += [
+        f"{amount(count, 'job')} with '{plain(name)}' never fit: {amount(takes.cpus, 'CPU')}, "
+        f"{memory_text(takes.memory)}, {amount(takes.gpus, 'GPU')}, {amount(nodes, 'node')}"
+        for name, (takes, nodes, count) in never.items()
+    ]
+    return Answer(schema="torc.run.check/1", data=data, text="\n".join(lines), exit_code=1 if misfits else 0)

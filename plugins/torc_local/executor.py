@@ -1,0 +1,274 @@
+"""The executor: hands tasks to a guardian process, and tells what that says of their ends."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from torc_core.errors import TorcError
+from torc_core.model import JobId, JobUsage
+from torc_core.protocols import Exit, Task
+from torc_local import trees
+from torc_local.channel import RECALLED, Channel, Closed
+
+log = logging.getLogger(__name__)
+
+# The guardian is started without site-packages and without `torc_local/__init__`, which would make it four times
+# as large: the package is put into place as an empty shell around its folder.
+BOOT = (
+    "import sys, types; package = types.ModuleType('torc_local'); package.__path__ = [sys.argv[1]]; "
+    "sys.modules['torc_local'] = package; from torc_local.guardian import main; main(int(sys.argv[2]))"
+)
+STRAY_GRACE, STRAY_GIVE_UP = 2.0, 4.0
+"""Seconds until what a dead runner left is killed, and until it is left to the kernel."""
+CLOSE_WITHIN = 6.0
+SIGNALLED = -signal.SIGKILL
+
+
+class Subprocesses:
+    """A process per job, each in a session of its own; see `Executor`."""
+
+    def __init__(self) -> None:
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._running: dict[JobId, str] = {}
+        self._exits: list[Exit] = []
+        self._base: Mapping[str, str] | None = None
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._launch()
+
+    @property
+    def guardian(self) -> int:
+        """The process that jobs are children of."""
+        return self._pid
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Start processes."""
+        if tasks:
+            self._put(("start", self._works(tasks)))
+
+    def queue(self, line: int, busy: int, tasks: Sequence[Task]) -> None:
+        """Keep tasks at hand; see `Queueing`."""
+        if tasks:
+            self._put(("queue", line, busy, self._works(tasks)))
+
+    def recall(self, jobs: Sequence[JobId]) -> None:
+        """Take tasks out of the lines."""
+        self._put(("recall", list(jobs)))
+
+    def wait(self, timeout: float | None) -> Sequence[Exit]:
+        """Sleep until processes ended, `wake` was called or the time is over; those that ended."""
+        milliseconds = None if timeout is None else timeout * 1000
+        if self._exits:
+            milliseconds = 0.0
+        for fd, events in self._poll.poll(milliseconds):
+            if fd == self._wake:
+                os.eventfd_read(self._wake)
+            else:
+                if events & select.POLLOUT:
+                    self._flush()
+                self._read()
+        exits, self._exits = self._exits, []
+        return exits
+
+    def wake(self) -> None:
+        """End a `wait`, now or next."""
+        os.eventfd_write(self._wake, 1)
+
+    def signal(self, job: JobId, signal: int) -> None:
+        """Send a signal to the job's process group."""
+        self._put(("signal", job, int(signal)))
+
+    def kill(self, jobs: Sequence[JobId]) -> None:
+        """Kill whole trees."""
+        self._put(("kill", list(jobs)))
+
+    def sweep(self, prefix: str) -> int:
+        """Kill what dead runners left on this node; SIGTERM first, and SIGKILL two seconds later."""
+        begin = time.monotonic()
+        left = found = trees.strays(os.fsencode(prefix))
+        gap = 0.001
+        while left and time.monotonic() < begin + STRAY_GIVE_UP:
+            for pid in left:
+                late = time.monotonic() >= begin + STRAY_GRACE
+                _kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+            select.select([], [], [], gap)
+            gap = min(gap * 2, 0.1)
+            left = trees.strays(os.fsencode(prefix))
+        return len(found)
+
+    def close(self) -> None:
+        """Kill what still runs, and let go of the guardian."""
+        if self._channel.fd < 0:
+            return
+        try:
+            self._channel.put(("close",))
+            deadline = time.monotonic() + CLOSE_WITHIN
+            while (left := deadline - time.monotonic()) > 0:
+                if select.select([self._channel.fd], [], [], left)[0]:
+                    self._channel.take()
+        except Closed:
+            pass
+        self._bury()
+        os.close(self._wake)
+
+    def _launch(self) -> None:
+        """Start the guardian, in a session of its own so that a terminal's signals do not reach it."""
+        ours, theirs = _socketpair()
+        argv = [sys.executable, "-I", "-S", "-c", BOOT, os.path.dirname(os.path.abspath(__file__)), "3"]
+        try:
+            self._pid = os.posix_spawn(
+                sys.executable,
+                argv,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, theirs, 3),
+                ],
+                setsid=True,
+            )
+        except OSError as error:
+            os.close(ours)
+            raise TorcError(f"cannot start the guardian of the jobs: {error.strerror}") from error
+        finally:
+            os.close(theirs)
+        self._channel = Channel(ours)
+        self._poll.register(ours, select.POLLIN)
+        if self._base is not None:
+            self._tell_base()
+
+    def _works(self, tasks: Sequence[Task]) -> list[tuple[object, ...]]:
+        if tasks[0].base is not self._base:
+            self._base = tasks[0].base
+            self._tell_base()
+        for one in tasks:
+            self._running[one.job] = one.mark
+        return [_work(one) for one in tasks]
+
+    def _tell_base(self) -> None:
+        base = self._base or {}
+        encoded = {os.fsencode(name): os.fsencode(value) for name, value in base.items()}
+        self._put(("base", encoded, _umask()))
+
+    def _put(self, message: object) -> None:
+        try:
+            self._channel.put(message)
+            self._watch()
+        except Closed:
+            self._lost()
+
+    def _flush(self) -> None:
+        try:
+            self._channel.flush()
+            self._watch()
+        except Closed:
+            self._lost()
+
+    def _watch(self) -> None:
+        self._poll.modify(self._channel.fd, select.POLLIN | (select.POLLOUT if self._channel.behind else 0))
+
+    def _read(self) -> None:
+        try:
+            messages = self._channel.take()
+        except Closed:
+            self._lost()
+            return
+        for exits, strays in messages:
+            if strays:
+                log.warning("leftover_processes processes=%d", strays)
+            for job, code, seconds, peak, cpu, leftovers, error, successor in exits:
+                if self._running.pop(job, None) is None:
+                    continue
+                if error == RECALLED:
+                    self._exits.append(Exit(job=job, return_code=0, recalled=True))
+                    continue
+                usage = _usage(peak, cpu, seconds) if error is None else JobUsage()
+                self._exits.append(
+                    Exit(
+                        job=job,
+                        return_code=code,
+                        seconds=seconds,
+                        usage=usage,
+                        leftovers=leftovers,
+                        error=error,
+                        successor=successor,
+                    )
+                )
+
+    def _lost(self) -> None:
+        """The guardian has died: nobody will tell the ends of its jobs, so they are ended here."""
+        log.error("guardian_died pid=%d jobs=%d", self._pid, len(self._running))
+        self._bury()
+        marks = {os.fsencode(mark) for mark in self._running.values()}
+        begin, gap = time.monotonic(), 0.001
+        while (left := trees.marked(marks)) and time.monotonic() < begin + STRAY_GIVE_UP:
+            for pid in left:
+                _kill(pid, signal.SIGKILL)
+            select.select([], [], [], gap)
+            gap = min(gap * 2, 0.1)
+        self._exits += [Exit(job=job, return_code=SIGNALLED, lost=True) for job in self._running]
+        self._running.clear()
+        self._launch()
+
+    def _bury(self) -> None:
+        self._poll.unregister(self._channel.fd)
+        os.close(self._channel.fd)
+        self._channel.fd = -1
+        _kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+
+def _work(task: Task) -> tuple[object, ...]:
+    """A task as a plain tuple, in the order of `Work`."""
+    return (
+        task.job,
+        task.command,
+        task.script,
+        dict(task.env),
+        task.cwd,
+        task.stdout,
+        task.stderr,
+        task.files,
+        task.mark,
+        task.daemons,
+        task.line,
+    )
+
+
+def _umask() -> int:
+    """The umask of this process, without changing it even for a moment."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o077
+
+
+def _usage(peak: int, cpu: float, seconds: float) -> JobUsage:
+    """Peak RSS of the largest process (the kernel's KiB become bytes), and CPU time per elapsed time in percent."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return JobUsage(
+        peak_memory_bytes=peak * unit, avg_cpu_percent=100 * cpu / seconds if seconds > 0 else None
+    )
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError as error:
+        if error.errno not in (errno.ESRCH, errno.EPERM):
+            raise
+
+
+def _socketpair() -> tuple[int, int]:
+    import socket
+
+    one, other = socket.socketpair()
+    return one.detach(), other.detach()

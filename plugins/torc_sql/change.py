@@ -1,0 +1,290 @@
+"""One transaction on one workflow: moves, what follows from them, and the events that tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from torc_core.engine import telling
+from torc_core.engine.completion import CASCADE
+from torc_core.engine.moves import legal
+from torc_core.engine.release import Settled, Waiter, settle
+from torc_core.errors import Conflict, Invalid
+from torc_core.model import (
+    BAD,
+    OPEN,
+    Ending,
+    Job,
+    JobId,
+    JobStatus,
+    Json,
+    NodeId,
+    Progress,
+    ResultId,
+    WorkflowId,
+)
+from torc_sql import rows
+from torc_sql.rows import STATUSES
+from torc_sql.shapes import Shapes
+from torc_sql.state import JobState, workflow_state
+from torc_sql.transaction import Transaction
+
+
+class Change:
+    """Moves jobs of one workflow; `settle` carries the moves on to those who wait."""
+
+    def __init__(self, tx: Transaction, wf: WorkflowId, shapes: Shapes) -> None:
+        self.tx = tx
+        self.shapes = shapes
+        self.state = workflow_state(tx, wf)
+        self.wf = wf
+        self.tally = dict.fromkeys(STATUSES, 0)
+        for status, count in tx.rows("COUNTS", wf_=wf):
+            self.tally[STATUSES[status]] = count
+        self._moved: dict[JobStatus, int] = {}
+        self.canceled = self.state.is_canceled == 1
+        self.run_id = self.state.run_id
+        self._was_complete = self.complete
+        self._was_live = self.live
+        self._moves: dict[JobId, tuple[JobStatus, JobStatus]] = {}
+        self._results: list[tuple[Any, ...]] = []
+        self._numbers: list[int] = []
+        self._ahead: dict[NodeId, bool] = {}
+
+    @property
+    def remaining(self) -> int:
+        """Jobs that are neither ended nor disabled."""
+        return sum(self.tally[status] for status in OPEN)
+
+    @property
+    def complete(self) -> bool:
+        """Canceled, or nothing is left to do (`engine.md` §4)."""
+        return self.canceled or (self.run_id > 0 and not self.remaining)
+
+    def move(self, job: JobState, status: JobStatus, statement: str, **values: object) -> None:
+        """Move a job to another status with a statement that carries the present one as its guard.
+
+        Raises
+        ------
+        Invalid
+            If the move is not legal.
+        Conflict
+            If the job has moved since it was read.
+        """
+        before = job.status
+        if not legal(before, status):
+            raise Invalid(f"job {job.id} cannot go from {before.label} to {status.label}")
+        if self.tx.run(statement, job_=job.id, was_=job.code, status_=int(status), **values) != 1:
+            raise Conflict(f"job {job.id} is no longer {before.label}; look again and repeat the command")
+        first = self._moves.get(job.id)
+        self._moves[job.id] = (before if first is None else first[0], status)
+        self.shifted(before, status)
+        if before is JobStatus.READY:
+            self.tx.ready(job.class_id, -1)
+        if status is JobStatus.READY:
+            self.tx.ready(job.class_id, 1)
+            self.tx.wake(self.wf)
+
+    def shifted(self, before: JobStatus, after: JobStatus, count: int = 1) -> None:
+        """Count jobs that have gone from one status to the other."""
+        self.tally[before] -= count
+        self.tally[after] += count
+        self.tx.moved(self.wf, before, after, count)
+        self._moved[after] = self._moved.get(after, 0) + count
+
+    def added(self, status: JobStatus, count: int = 1) -> None:
+        """Count jobs that have come, or gone when negative."""
+        self.tally[status] += count
+        self.tx.counted(self.wf, status, count)
+
+    def vanish(self, job: Job) -> None:
+        """Let those who wait for a job go on as if it were disabled: it is about to be removed."""
+        self._moves[job.id] = (job.status, JobStatus.DISABLED)
+        self.settle()
+        self.added(job.status, -1)
+        if job.status is JobStatus.READY:
+            self.tx.ready(self.tx.row("CLASS_OF_JOB", job_=job.id)[0], -1)
+
+    def settle(self) -> None:
+        """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7)."""
+        moves, self._moves = self._moves, {}
+        if not moves:
+            return
+        if all(before in OPEN and after not in OPEN and after not in BAD for before, after in moves.values()):
+            self._release(moves)
+        else:
+            graph = Graph(self.tx)
+            self._write(settle(moves, graph), graph)
+
+    def again(self, job: JobState, attempt: int | None = None) -> None:
+        """Make a job ready again that a node held or ran: nobody has it any more."""
+        self.move(job, JobStatus.READY, "AGAIN", attempt_=attempt or job.attempt_id, now_=self.tx.now)
+
+    def result(self, job: JobState, ending: Ending, status: JobStatus, run: int, attempt: int) -> ResultId:
+        """Store the result of an attempt; its id, which the caller writes into the job."""
+        if not self._numbers:
+            self.reserve(1)
+        id = ResultId(self._numbers.pop())
+        usage = ending.usage
+        self._results.append((
+            id, self.wf, job.id, run, attempt, ending.node or job.node_id, int(status), ending.return_code,
+            ending.reason, ending.exec_minutes, ending.completed_at or self.tx.now, usage.peak_memory_bytes,
+            usage.avg_memory_bytes, usage.peak_cpu_percent, usage.avg_cpu_percent, 0,
+        ))  # fmt: skip
+        return id
+
+    def reserve(self, results: int) -> None:
+        """Take the ids of results that are about to come up, all at once."""
+        first = self.tx.ids("result", results)
+        self._numbers = list(range(first + results - 1, first - 1, -1))
+
+    @cached_property
+    def has_outputs(self) -> bool:
+        """Whether any job of the workflow has to leave files behind."""
+        return self.tx.row("ANY_OUTPUT", wf_=self.wf) is not None
+
+    def holds_ahead(self, node: NodeId) -> bool:
+        """Whether the node has jobs that are held or started ahead; asked once for each node."""
+        known = self._ahead.get(node)
+        if known is None:
+            known = self._ahead[node] = self.tx.row("ANY_AHEAD", node_=node) is not None
+        return known
+
+    def write_results(self) -> None:
+        """Write the results that have come up, so that they can be looked for."""
+        if self._results:
+            self.tx.many("INSERT_RESULT", self._results)
+            self._results.clear()
+
+    def gone(self, node: NodeId, usage: Mapping[str, Json]) -> None:
+        """A node has left, or is known to be dead."""
+        row = self.tx.row("END_NODE", node_=node, now_=self.tx.now)
+        if row is not None:
+            self.tell(telling.node_stopped(rows.node(row), usage))
+
+    def tell(self, told: telling.Told) -> None:
+        """Write an event."""
+        self.tx.tell(self.wf, *told)
+
+    @property
+    def live(self) -> int:
+        """Jobs that are pending or running."""
+        return self.tally[JobStatus.PENDING] + self.tally[JobStatus.RUNNING]
+
+    @property
+    def progress(self) -> Progress:
+        """What the change has moved."""
+        moved = {status.label: count for status, count in self._moved.items()}
+        return Progress(workflow=self.wf, run_id=self.run_id, moved=moved)
+
+    def close(self) -> None:
+        """Settle what is left."""
+        self.write_results()
+        self.settle()
+        if self._was_live and not self.live:
+            # Whoever waits may hear now that nothing will ever come.
+            self.tx.wake(self.wf)
+        if self.complete and not self._was_complete:
+            self.tx.wake(self.wf)
+            if not self.canceled:
+                self.tell(telling.of_workflow("workflow_completed", self.wf, self.state.name, self.run_id))
+
+    def _release(self, moves: Mapping[JobId, tuple[JobStatus, JobStatus]]) -> None:
+        """The same for ends that are all good.
+
+        PERF: one statement for each job that ended and one for each group that is done, however many wait for it; the
+        general walk reads every waiter. Held equal to `settle` by the model-based test of the store contract.
+        """
+        freed = 0
+        for job in moves:
+            for group, remaining in self.tx.rows("LESSEN", job_=job):
+                if remaining:
+                    continue
+                for job_class, status, unmet in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
+                    if status == JobStatus.READY and not unmet:
+                        self.tx.ready(job_class, 1)
+                        freed += 1
+        if freed:
+            self.shifted(JobStatus.BLOCKED, JobStatus.READY, freed)
+            self.tx.wake(self.wf)
+
+    def _write(self, settled: Settled, graph: Graph) -> None:
+        tx, unmet = self.tx, dict(settled.unmet)
+        tx.many(
+            "WRITE_SET",
+            [
+                {"set_": group, "remaining_": left, "bad_": bad}
+                for group, (left, bad) in settled.counts.items()
+            ],
+        )
+        canceled = []
+        for job, blocker in settled.canceled.items():
+            was, before, _, name, run, attempt = graph.row(job)
+            reason = f"{CASCADE}{blocker}"
+            canceled.append({"job_": job, "reason_": reason, "unmet_": unmet.pop(job, before)})
+            self.shifted(was, JobStatus.CANCELED)
+            self.tell(telling.job_ended(job, name, JobStatus.CANCELED, None, reason, run, attempt))
+        tx.many("CANCEL_WAITER", canceled)
+        freed = []
+        for job, status in (*settled.restored.items(), *((job, JobStatus.READY) for job in settled.released)):
+            was, before, job_class, *_ = graph.row(job)
+            since = tx.now if status is JobStatus.READY else None
+            freed.append(
+                {"job_": job, "status_": int(status), "since_": since, "unmet_": unmet.pop(job, before)}
+            )
+            self.shifted(was, status)
+            if status is JobStatus.READY:
+                tx.ready(job_class, 1)
+                tx.wake(self.wf)
+        tx.many("FREE_WAITER", freed)
+        tx.many("WRITE_UNMET", [{"job_": job, "unmet_": count} for job, count in unmet.items()])
+
+
+class Graph:
+    """Who waits for whom, read from the tables as far as the rules ask."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._waiters: dict[JobId, Any] = {}
+        self._users: dict[int, list[JobId]] = {}
+
+    def memberships(self, job: JobId) -> list[int]:
+        """Groups that have the job."""
+        return [group for (group,) in self._tx.rows("MEMBERSHIPS", job_=job)]
+
+    def uses(self, job: JobId) -> list[int]:
+        """Groups that the job waits for."""
+        return [group for (group,) in self._tx.rows("USES", job_=job)]
+
+    def users(self, group: int) -> list[JobId]:
+        """Jobs that wait for the group."""
+        known = self._users.get(group)
+        if known is None:
+            found = self._tx.rows("USERS", set_=group)
+            for row in found:
+                self._waiters.setdefault(row[0], row)
+            known = self._users[group] = [row[0] for row in found]
+        return known
+
+    def counts(self, group: int) -> tuple[int, int]:
+        """Open and bad members of the group."""
+        remaining, bad = self._tx.row("SET_COUNTS", set_=group)
+        return remaining, bad
+
+    def waiter(self, job: JobId) -> Waiter:
+        """A job that `users` has named."""
+        _, status, unmet, cancels, reason, claimed, attempt, *_ = self._waiters[job]
+        state = STATUSES[status]
+        cascaded = (
+            state is JobStatus.CANCELED
+            and claimed is None
+            and attempt == 1
+            and (reason or "").startswith(CASCADE)
+        )
+        return Waiter(state, unmet, cancels == 1, cascaded)
+
+    def row(self, job: JobId) -> tuple[JobStatus, int, int, str, int, int]:
+        """(status, unmet, class, name, run, attempt) of such a job."""
+        _, status, unmet, _, _, _, attempt, job_class, name, run = self._waiters[job]
+        return STATUSES[status], unmet, job_class, name, run, attempt

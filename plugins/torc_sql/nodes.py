@@ -1,0 +1,133 @@
+"""Runners: they join, they say what they have, they hear what to do, they leave."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from torc_core.engine import telling
+from torc_core.engine.claim import recalled
+from torc_core.engine.explain import Empty
+from torc_core.errors import Fenced, NotFound
+from torc_core.model import LIVE, Beat, Held, JobId, JobStatus, NewNode, Node, NodeId, Orders, Turn, Usage
+from torc_sql import claims, completion, rows
+from torc_sql.change import Change
+from torc_sql.state import JobState
+from torc_sql.transaction import Transaction
+
+ABSENT = 2
+"""Beats in a row that do not list a job which never ran: then its node does not have it (`engine.md` §15.2)."""
+
+
+def join(change: Change, new: NewNode) -> Node:
+    """Register a runner; the same epoch is the same node."""
+    tx = change.tx
+    row = tx.row("NODE_OF_EPOCH", epoch_=new.epoch, wf_=change.wf)
+    if row is None:
+        id = tx.ids("node", 1)
+        tx.many("INSERT_COMPUTE_NODE", [rows.node_row(id, new, tx.now)])
+        row = tx.row("NODE", node_=id)
+        change.tell(telling.node_started(rows.node(row)))
+    return rows.node(row)
+
+
+def node_of(tx: Transaction, node: NodeId) -> Node:
+    """A registered runner.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    row = tx.row("NODE", node_=node)
+    if row is None:
+        raise NotFound(f"no node {node}")
+    return rows.node(row)
+
+
+def check_seat(node: Node, turn: Turn) -> None:
+    """Refuse a turn of a node that has left, is known to be dead, or whose place another epoch has.
+
+    Raises
+    ------
+    Fenced
+        Its jobs have to be stopped.
+    """
+    if node.epoch != turn.epoch or not node.is_active:
+        why = "has left or was declared dead" if node.epoch == turn.epoch else "belongs to another runner"
+        raise Fenced(f"node {node.id} ({node.hostname}) {why}; stop all jobs of this runner")
+
+
+def act(change: Change, node: Node, turn: Turn) -> Orders:
+    """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10)."""
+    if node.last_beat != change.tx.now:
+        change.tx.run("BEAT", node_=node.id, now_=change.tx.now)
+    endings = [one if one.node == node.id else replace(one, node=node.id) for one in turn.endings]
+    judged = completion.finish(change, endings)
+    change.settle()
+    starts = [completion.start(change, held, node) for held in turn.starts]
+    for held in turn.give_back:
+        completion.give_back(change, held)
+    unknown = _beat(change, node, turn.beat, turn) if turn.beat is not None else []
+    change.settle()
+    return Orders(endings=[judgement.verdict for judgement in judged], starts=starts, unknown=unknown)
+
+
+def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
+    tx = change.tx
+    mine = {row[0]: JobState(*row) for row in tx.rows("MINE", node_=node.id)}
+    over = {ending.job for ending in turn.endings} | {held.job for held in turn.give_back}
+    unknown, listed, forked, present = [], set(), [], []
+    for held, runs in [*((held, False) for held in beat.held), *((held, True) for held in beat.running)]:
+        job = mine.get(held.job)
+        if job is None or (job.lease, job.attempt_id) != (held.lease, held.attempt_id):
+            if held.job not in over:
+                unknown.append(held.job)
+            continue
+        listed.add(job.id)
+        if runs and not job.forked:
+            forked.append({"job_": job.id})
+        if job.missed:
+            present.append({"job_": job.id})
+    tx.many("FORKED", forked)
+    tx.many("LISTED", present)
+    for job in [job for job in mine.values() if job.id not in listed and not job.forked]:
+        tx.run("MISSED", job_=job.id)
+        if job.missed + 1 >= ABSENT:
+            completion.give_back(change, Held(job=job.id, attempt_id=job.attempt_id, lease=job.lease or ""))
+    return unknown
+
+
+def orders(change: Change, node: Node, said: Orders, empty: Empty | None) -> Orders:
+    """The whole answer: what was said so far, and what the node has to know and do."""
+    stopped, held, recall = [], [], []
+    for job, status, priority, stop, prefetched, wanted in change.tx.rows("ORDERS", node_=node.id):
+        if stop:
+            stopped.append(job)
+        if prefetched and status == JobStatus.PENDING:
+            held.append((job, priority))
+            if wanted:
+                recall.append(job)
+    if len(recall) < len(held):
+        above = recalled(held, claims.top_priority(change, node))
+        recall += [job for job in above if job not in set(recall)]
+    return replace(
+        said,
+        cancel=stopped,
+        recall=recall,
+        reason=None if empty is None else empty.reason,
+        never=empty is not None and empty.never,
+        remaining=change.remaining,
+        complete=change.complete,
+        canceled=change.canceled,
+    )
+
+
+def leave(change: Change, node: Node, usage: Usage | None) -> None:
+    """A runner goes: what it holds is ready again, what it was to stop is stopped (`engine.md` §15.1)."""
+    for row in change.tx.rows("MINE", node_=node.id):
+        job = JobState(*row)
+        if job.status is JobStatus.PENDING:
+            change.again(job)
+        elif job.status not in LIVE:
+            change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
+    change.gone(node.id, {} if usage is None else {f.name: getattr(usage, f.name) for f in fields(usage)})

@@ -1,0 +1,358 @@
+"""The store itself: one method per verb, each a transaction, put together from the nouns beside this module."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock, RLock
+from typing import Any, TypeVar
+
+from torc_core.engine.explain import Empty
+from torc_core.errors import Forbidden, Invalid, NotFound
+from torc_core.model import (
+    Assignment,
+    Ending,
+    Event,
+    File,
+    Initialize,
+    Job,
+    JobDependency,
+    JobFile,
+    JobId,
+    JobUserData,
+    NewJob,
+    NewNode,
+    Node,
+    NodeId,
+    Offer,
+    Orders,
+    Page,
+    Plan,
+    Progress,
+    Query,
+    Totals,
+    Turn,
+    Usage,
+    UserData,
+    Verdict,
+    Workflow,
+    WorkflowId,
+)
+from torc_core.protocols import Clock
+from torc_core.store.fields import PAIRS, check_change, check_query, known
+from torc_sql import catalog, claims, completion, creation, deletion, finding, lifecycle, nodes, pairs
+from torc_sql.change import Change
+from torc_sql.dialect import Database
+from torc_sql.shapes import Shapes
+from torc_sql.state import known_job
+from torc_sql.transaction import Transaction
+from torc_sql.waiting import Waiting
+
+R = TypeVar("R")
+LONGEST_WAIT = 20_000
+"""Milliseconds that a turn is held at most."""
+
+
+class SqlStore:
+    """The `Store` protocol over a database. Any number of threads may use it."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._shapes: Shapes = {}
+        self._waiting = Waiting()
+        self._callbacks: list[Callable[[Sequence[Event]], None]] = []
+        self._undelivered: deque[Sequence[Event]] = deque()
+        self._delivery = RLock()
+        self._first = Lock()
+        self._resumed = False
+
+    # Queue
+
+    @property
+    def server_id(self) -> str:
+        """The UUID that the database got when it was made."""
+        return self._database.server_id
+
+    def join(self, node: NewNode) -> Node:
+        """Register a runner."""
+        with self._change(node.workflow_id) as change:
+            return nodes.join(change, node)
+
+    def turn(self, turn: Turn) -> Orders:
+        """One call of a runner, in one transaction; held while there is nothing to say."""
+        number = self._waiting.arrive(turn.node)
+        waits = 0
+        if turn.offer and not (turn.endings or turn.starts or turn.give_back or turn.beat):
+            waits = min(max(turn.offer.wait_ms, 0), LONGEST_WAIT)
+        until = self._clock.monotonic() + waits / 1000
+        while True:
+            wf, seen, answer = self._answer(turn)
+            left = until - self._clock.monotonic()
+            if not waits or left <= 0 or self._waiting.news(turn.node, answer):
+                return self._waiting.remember(turn.node, answer)
+            woken = self._waiting.wait(turn.node, number, wf, seen, left)
+            if woken is None:
+                # The node's next turn is here; it gets what there is.
+                return answer
+            waits = waits if woken else 0
+
+    def _answer(self, turn: Turn) -> tuple[WorkflowId, int, Orders]:
+        with self._write() as tx:
+            node = nodes.node_of(tx, turn.node)
+            nodes.check_seat(node, turn)
+            seen = self._waiting.pulse(node.workflow_id)
+            change = Change(tx, node.workflow_id, self._shapes)
+            claims.expire_by_hand(change)
+            said, empty = nodes.act(change, node, turn), None
+            if turn.offer is not None:
+                jobs, empty = claims.claim(change, node, turn.offer)
+                said = replace(said, jobs=jobs)
+            change.close()
+            return node.workflow_id, seen, nodes.orders(change, node, said, empty)
+
+    def leave(self, node: NodeId, usage: Usage | None) -> None:
+        """A runner goes; a second time is no harm."""
+        with self._write() as tx:
+            row = nodes.node_of(tx, node)
+            change = Change(tx, row.workflow_id, self._shapes)
+            nodes.leave(change, row, usage)
+            change.close()
+        self._waiting.forget(node)
+
+    # Catalog
+
+    def get(self, kind: type[R], id: int) -> R:
+        """One record."""
+        with self._database.read() as tx:
+            return self._record(tx, kind, id)  # type: ignore[no-any-return]  # tables are keyed by kind
+
+    def find(self, kind: type[R], query: Query) -> Page[R]:
+        """Records of a kind, a page of them."""
+        check_query(kind, query)
+        with self._database.read() as tx:
+            if kind not in PAIRS:
+                return finding.find(tx, self._database.dialect, kind, query)
+            listing: dict[type[Any], Callable[..., Page[Any]]] = {
+                JobDependency: pairs.dependencies, JobFile: pairs.files, JobUserData: pairs.user_data,
+            }  # fmt: skip
+            for wf in [row[0] for row in tx.rows("VISIBLE") if query.workflow in (None, row[0])]:
+                page = listing[kind](tx, wf, query)
+                if page.total:
+                    return page
+            return Page(items=[], total=0, offset=query.offset)
+
+    def add(self, records: Sequence[R]) -> Sequence[R]:
+        """Add files, user data, requirements or events; all of them or, if one is refused, none."""
+        rows: list[Any] = list(records)
+        catalog.check_addable(rows)
+        rows = [catalog.checked(row) for row in rows]
+        added = []
+        with self._write() as tx:
+            changes: dict[WorkflowId, Change] = {}
+            for row in rows:
+                if row.workflow_id not in changes:
+                    changes[row.workflow_id] = Change(tx, row.workflow_id, self._shapes)
+                added.append(catalog.add(changes[row.workflow_id], row))
+            for change in changes.values():
+                change.close()
+        return added
+
+    def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
+        """Change fields of a record."""
+        check_change(kind, fields)
+        with self._write() as tx:
+            record = self._record(tx, kind, id)
+            change = self._change_of(tx, record)
+            catalog.change_record(change, record, fields)
+            change.close()
+            return self._record(tx, kind, id)  # type: ignore[no-any-return]  # tables are keyed by kind
+
+    def remove(self, kind: type[R], ids: Sequence[int]) -> int:
+        """Remove records; all of them or, if one is in use, none."""
+        known(kind)
+        removed = 0
+        with self._write() as tx:
+            for id in dict.fromkeys(ids):
+                try:
+                    record = self._record(tx, kind, id)
+                except NotFound:
+                    continue
+                change = self._change_of(tx, record)
+                catalog.check_removable(change, record)
+                catalog.remove(change, record)
+                change.close()
+                removed += 1
+        return removed
+
+    # Control
+
+    def create(self, plan: Plan, user: str) -> Workflow:
+        """Create all of a plan, or nothing."""
+        self._resume_rest()
+        wf = creation.create(self._write, plan, user)
+        return self.get(Workflow, wf)
+
+    def add_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
+        """Add jobs to one workflow."""
+        workflows = {job.workflow_id for job in jobs}
+        if len(workflows) > 1:
+            raise Invalid("jobs can only be added to one workflow at a time")
+        for wf in workflows:
+            with self._change(wf) as change:
+                return [self._record(change.tx, Job, job) for job in catalog.add_jobs(change, jobs)]
+        return []
+
+    def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
+        """How far workflows are, in one snapshot."""
+        with self._database.read() as tx:
+            return [lifecycle.totals(tx, workflow) for workflow in workflows]
+
+    def required_files(self, workflow: WorkflowId) -> Sequence[File]:
+        """Files that have to exist."""
+        with self._database.read() as tx:
+            return lifecycle.required_files(tx, workflow)
+
+    def missing_user_data(self, workflow: WorkflowId) -> Sequence[UserData]:
+        """User data that is read, not produced, and has no value."""
+        with self._database.read() as tx:
+            return lifecycle.missing_user_data(tx, workflow)
+
+    def initialize(self, workflow: WorkflowId, how: Initialize) -> Progress:
+        """Start a new run."""
+        with self._change(workflow) as change:
+            lifecycle.initialize(change, how)
+        return change.progress
+
+    def claim(self, workflow: WorkflowId, offer: Offer) -> Sequence[Assignment]:
+        """Take ready jobs without being a node; they are pending, whatever `offer.start` says."""
+        with self._change(workflow) as change:
+            claims.expire_by_hand(change)
+            given: tuple[list[Assignment], Empty | None] = claims.claim(change, None, offer)
+        return given[0]
+
+    def start(self, job: JobId, run_id: int, node: NodeId | None) -> Verdict:
+        """An unfenced start."""
+        with self._write() as tx:
+            found = self._record(tx, Job, job)
+            change = Change(tx, found.workflow_id, self._shapes)
+            claims.expire_by_hand(change)
+            verdict = completion.start_by_hand(change, job, run_id, node)
+            change.close()
+        return verdict
+
+    def finish(self, workflow: WorkflowId, endings: Sequence[Ending]) -> Sequence[Verdict]:
+        """Record endings, one by one; those who waited follow in the same transaction."""
+        with self._change(workflow) as change:
+            judged = completion.finish(change, endings)
+        if len(judged) == 1 and judged[0].refusal is not None:
+            raise judged[0].refusal
+        return [judgement.verdict for judgement in judged]
+
+    def resume(self, workflow: WorkflowId, dead: Sequence[NodeId]) -> Progress:
+        """Make ready again what dead runners left behind."""
+        with self._change(workflow) as change:
+            lifecycle.resume(change, dead)
+        return change.progress
+
+    def cancel(self, workflow: WorkflowId, reason: str | None = None) -> Progress:
+        """Cancel a workflow."""
+        with self._change(workflow) as change:
+            lifecycle.cancel(change, reason)
+        return change.progress
+
+    def stop(self, jobs: Sequence[JobId], *, terminate: bool = False, reason: str | None = None) -> Progress:
+        """Cancel or terminate single jobs of one workflow."""
+        with self._write() as tx:
+            found = [self._record(tx, Job, job) for job in dict.fromkeys(jobs)]
+            workflows = {job.workflow_id for job in found}
+            if len(workflows) != 1:
+                raise Invalid(f"name jobs of one workflow, not of {len(workflows)}")
+            change = Change(tx, workflows.pop(), self._shapes)
+            lifecycle.stop(change, [known_job(tx, job.id) for job in found], terminate, reason)
+            change.close()
+        return change.progress
+
+    def delete(self, workflow: WorkflowId, *, force: bool = False) -> None:
+        """Delete a workflow; only the event that says so stays."""
+        with self._write() as tx:
+            deletion.hide(tx, workflow, force)
+        deletion.purge(self._write, workflow)
+
+    def publish(self, address: Mapping[str, str]) -> None:
+        """Tell other processes on this host where the store is served."""
+        self._database.publish(address)
+
+    def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
+        """Call back after each commit that stored events, in commit order and outside of any lock."""
+        self._callbacks.append(callback)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._database.close()
+
+    # What they have in common
+
+    @contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        """One transaction, and what follows from its commit: those who wait look again, listeners are told."""
+        self._resume_rest()
+        try:
+            with self._database.write() as tx:
+                tx.committed = self._queue
+                yield tx
+        except BaseException:
+            # What was read from a transaction that is undone may never have been.
+            self._shapes.clear()
+            raise
+        if tx.woken:
+            self._waiting.wake(tx.woken)
+        self._deliver()
+
+    @contextmanager
+    def _change(self, workflow: WorkflowId) -> Iterator[Change]:
+        """One transaction on one workflow."""
+        with self._write() as tx:
+            change = Change(tx, workflow, self._shapes)
+            yield change
+            change.close()
+
+    def _queue(self, tx: Transaction) -> None:
+        if self._callbacks and tx.events:
+            self._undelivered.append(tx.events)
+
+    def _deliver(self) -> None:
+        if not self._undelivered:
+            return
+        with self._delivery:
+            while self._undelivered:
+                told = self._undelivered.popleft()
+                for callback in self._callbacks:
+                    callback(told)
+
+    def _resume_rest(self) -> None:
+        """Before the first write: go on with what a crash has interrupted."""
+        if not self._resumed:
+            with self._first:
+                if not self._resumed:
+                    deletion.purge_rest(self._database)
+                    self._resumed = True
+
+    def _record(self, tx: Transaction, kind: type[Any], id: int) -> Any:
+        noun = known(kind).noun
+        if kind in PAIRS:
+            raise Invalid(f"a {noun} has no id; list them instead")
+        found = finding.one(tx, self._database.dialect, kind, id)
+        if found is None:
+            raise NotFound(f"no {noun} {id}")
+        return found
+
+    def _change_of(self, tx: Transaction, record: Any) -> Change:
+        """A change of the workflow that a record belongs to."""
+        wf = record.id if isinstance(record, Workflow) else record.workflow_id
+        try:
+            return Change(tx, wf, self._shapes)
+        except NotFound as error:
+            raise Forbidden(f"event {record.id} cannot be changed; its workflow is deleted") from error

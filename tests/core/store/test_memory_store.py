@@ -1,0 +1,15 @@
+"""The memory store, judged by the contract that it specifies."""
+
+from __future__ import annotations
+
+import pytest
+
+from torc_core.store.memory import MemoryStore
+from torc_core.testing.plugin import SetClock
+from torc_core.testing.stores import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self, clock: SetClock) -> MemoryStore:
+        return MemoryStore(clock)

@@ -1,0 +1,127 @@
+"""`torc events`: what happened, and what happens now."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from torc_core.model import Event
+
+
+def types(ran):
+    return [item["category"] for item in ran.json["items"]]
+
+
+def test_events_come_in_commit_order_with_both_times(torc, diamond):
+    items = torc("events", "list", diamond, "--json").json["items"]
+
+    assert [item["id"] for item in items] == sorted(item["id"] for item in items)
+    assert items[0]["category"] == "workflow_created"
+    assert items[0]["time"].endswith("Z")
+    assert isinstance(items[0]["timestamp"], int)
+
+
+def test_a_table_tells_who_and_what(torc, diamond):
+    lines = torc("events", "list", diamond, "-t", "job_failed").out.splitlines()
+
+    assert lines[0].split() == ["Seq", "Time", "Severity", "Type", "Text"]
+    assert "error" in lines[1]
+    assert "left (2)" in lines[1]
+    assert "return_code=3" in lines[1]
+
+
+def test_a_list_is_filtered(torc, diamond):
+    every = torc("events", "list", diamond, "--json").json["items"]
+
+    assert set(types(torc("events", "list", diamond, "--type", "job_failed,job_completed", "--json"))) == {
+        "job_failed", "job_completed",
+    }  # fmt: skip
+    assert set(types(torc("events", "list", diamond, "--severity", "error", "--json"))) == {"job_failed"}
+    assert types(torc("events", "list", diamond, "--type", "nothing", "--json")) == []
+    assert torc("events", "list", diamond, "--after", every[2]["id"], "--json").json["items"] == every[3:]
+    assert types(torc("events", "list", diamond, "--since", "2000-01-01", "--json")) == [
+        one["category"] for one in every
+    ]
+    assert types(torc("events", "list", diamond, "--since", "2100-01-01T00:00:00Z", "--json")) == []
+    assert len(types(torc("events", "list", diamond, "--since", "10m", "--json"))) == len(every)
+    assert torc("events", "list", diamond, "-r", "-l", "1", "--json").json["items"] == every[-1:]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "10x", "99999-01-01"])
+def test_what_is_no_time_is_refused(torc, diamond, text):
+    ran = torc("events", "list", diamond, "--since", text)
+
+    assert ran.code == 2
+    assert f"'{text}'" in ran.err
+
+
+def test_users_write_events_and_delete_only_their_own(torc, diamond):
+    made = torc("events", "create", diamond, "-d", '{"note": "hello"}', "--json").json
+
+    assert (made["category"], made["data"]["note"]) == ("user", "hello")
+    assert torc("events", "get-latest-event", diamond, "--json").json["id"] == made["id"]
+    assert torc("events", "delete", "1", "--yes").code == 6
+    assert torc("events", "delete", made["id"]).code == 3
+    assert torc("events", "delete", made["id"], "--yes").code == 0
+    assert torc("events", "get", made["id"]).code == 5
+
+
+def test_monitor_replays_after_a_number_and_ends_with_its_time(torc, diamond, home):
+    every = torc("events", "list", diamond, "--severity", "info", "--json").json["items"]
+
+    ran = torc("events", "monitor", diamond, "--after", "0", "-d", "0", "--filename", "log.jsonl", "--json")
+
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 0
+    assert [line["id"] for line in lines] == [item["id"] for item in every]
+    assert {line["schema"] for line in lines} == {"torc.events.event/1"}
+    assert [json.loads(line)["id"] for line in (home / "log.jsonl").read_text().splitlines()] == [
+        item["id"] for item in every
+    ]
+
+
+def test_monitor_says_time_type_and_text(torc, diamond):
+    line = torc("events", "monitor", diamond, "--after", "0", "-d", "0", "-t", "job_failed").out
+
+    assert line.split()[2:5] == ["job_failed", "left", "(2)"]
+
+
+def test_monitor_without_a_number_begins_with_what_happens_now(torc, diamond):
+    assert torc("events", "monitor", diamond, "-d", "0").out == ""
+
+
+def test_monitor_hands_on_what_is_committed_meanwhile(torc, diamond, store_of_the_user, home):
+    from torc_cli.following import follow
+    from torc_core.model import WorkflowId
+
+    with store_of_the_user() as store:
+
+        class Here:
+            class clock:
+                monotonic = staticmethod(time.monotonic)
+
+            @staticmethod
+            def store():
+                return store
+
+        events = follow(
+            Here,
+            WorkflowId(diamond),
+            after=0,
+            where={"category": ("user",)},
+            seconds=20,
+            pause=0.01,
+            filename=None,
+        )
+        writer = threading.Thread(
+            target=lambda: store.add([Event(workflow_id=WorkflowId(diamond), data={"n": 1})])
+        )
+        writer.start()
+        first = next(events)
+        writer.join()
+        events.close()
+
+    assert first["data"]["n"] == 1

@@ -1,0 +1,322 @@
+"""The promises that hold for every command alike: schemas, formats, missing ids, confirmations."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import jsonschema
+import pytest
+
+from torc_cli import schemas
+from torc_core.model import (
+    Event,
+    File,
+    Job,
+    NewJob,
+    Plan,
+    PlannedWorkflow,
+    Query,
+    Requirement,
+    Result,
+    UserData,
+    WorkflowId,
+)
+
+LISTS = [
+    ["workflows", "list"],
+    ["workflows", "get", "1", "1-2"],
+    ["workflows", "list-actions", "1"],
+    ["jobs", "list", "1"],
+    ["jobs", "list", "1", "--include-relationships"],
+    ["jobs", "get", "1-3"],
+    ["jobs", "list-resource-requirements", "1"],
+    ["jobs", "list-failure-handlers", "1"],
+    ["files", "list", "1"],
+    ["files", "get", "1,2"],
+    ["files", "list-required-existing", "1"],
+    ["user-data", "list", "1"],
+    ["user-data", "get", "1", "2"],
+    ["user-data", "list-missing", "1"],
+    ["results", "list", "1"],
+    ["results", "get", "1-2"],
+    ["events", "list", "1"],
+    ["events", "get", "1-2"],
+    ["resource-requirements", "list", "1"],
+    ["resource-requirements", "get", "1-2"],
+    ["job-dependencies", "job-job", "1"],
+    ["job-dependencies", "job-file", "1"],
+    ["job-dependencies", "job-user-data", "1"],
+    ["config", "paths"],
+    ["plugins", "list"],
+]
+EMPTY = [
+    [*words[:2], "2"]
+    for words in LISTS
+    if words[0] not in ("workflows", "config", "plugins") and words[1] != "get"
+]
+RECORDS = [
+    ["workflows", "get", "1"],
+    ["workflows", "update", "1", "-d", "x"],
+    ["workflows", "is-complete", "1"],
+    ["workflows", "initialize", "1", "--dry-run"],
+    ["workflows", "initialize", "2"],
+    ["workflows", "new", "-n", "x"],
+    ["jobs", "get", "1"],
+    ["jobs", "get", "4"],
+    ["jobs", "create", "2", "-n", "x", "-c", "true"],
+    ["jobs", "update", "1", "--priority", "3"],
+    ["jobs", "logs", "2", "--path"],
+    ["jobs", "cancel", "3"],
+    ["jobs", "delete", "1", "--yes"],
+    ["jobs", "delete-all", "2", "--yes"],
+    ["files", "get", "1"],
+    ["files", "create", "1", "-n", "x", "-p", "x"],
+    ["files", "update", "1", "-n", "x"],
+    ["files", "delete", "1", "--yes"],
+    ["user-data", "get", "1"],
+    ["user-data", "create", "1", "-n", "x"],
+    ["user-data", "update", "1", "-d", "1"],
+    ["user-data", "delete", "1", "--yes"],
+    ["user-data", "delete-all", "1", "--yes"],
+    ["results", "get", "1"],
+    ["results", "delete", "1", "--yes"],
+    ["events", "get", "1"],
+    ["events", "create", "1", "-d", "{}"],
+    ["events", "get-latest-event", "1"],
+    ["resource-requirements", "get", "1"],
+    ["resource-requirements", "create", "1", "-n", "x"],
+    ["resource-requirements", "update", "2", "-m", "1g"],
+    ["config", "show"],
+    ["config", "get", "client.format"],
+    ["config", "set", "client.run.num_cpus", "2"],
+    ["config", "validate"],
+    ["plugins", "show", "sqlite"],
+]  # fmt: skip
+NEED_A_WORKFLOW = [
+    ["workflows", "get"],
+    ["workflows", "update", "-d", "x"],
+    ["workflows", "is-complete"],
+    ["workflows", "initialize"],
+    ["workflows", "list-actions"],
+    ["jobs", "list"],
+    ["jobs", "create", "-n", "x", "-c", "true"],
+    ["jobs", "delete-all", "--yes"],
+    ["jobs", "list-resource-requirements"],
+    ["jobs", "list-failure-handlers"],
+    ["files", "list"],
+    ["files", "create", "-n", "x", "-p", "x"],
+    ["files", "list-required-existing"],
+    ["user-data", "list"],
+    ["user-data", "create", "-n", "x"],
+    ["user-data", "delete-all", "--yes"],
+    ["user-data", "list-missing"],
+    ["results", "list"],
+    ["events", "list"],
+    ["events", "create", "-d", "{}"],
+    ["events", "monitor"],
+    ["events", "get-latest-event"],
+    ["resource-requirements", "list"],
+    ["resource-requirements", "create", "-n", "x"],
+    ["job-dependencies", "job-job"],
+    ["job-dependencies", "job-file"],
+    ["job-dependencies", "job-user-data"],
+]
+NEED_AN_ID = [
+    ["jobs", "get"],
+    ["jobs", "update", "--priority", "1"],
+    ["jobs", "delete", "--yes"],
+    ["jobs", "cancel"],
+    ["jobs", "terminate"],
+    ["jobs", "logs"],
+    ["jobs", "create-from-file"],
+    ["files", "get"],
+    ["files", "update", "-n", "x"],
+    ["files", "delete", "--yes"],
+    ["user-data", "get"],
+    ["user-data", "update", "-n", "x"],
+    ["user-data", "delete", "--yes"],
+    ["results", "get"],
+    ["results", "delete", "--yes"],
+    ["events", "get"],
+    ["events", "delete", "--yes"],
+    ["resource-requirements", "get"],
+    ["resource-requirements", "update", "-n", "x"],
+    ["resource-requirements", "delete", "--yes"],
+    ["config", "get"],
+    ["config", "set"],
+    ["config", "unset"],
+    ["plugins", "show"],
+    ["completions"],
+]
+DESTRUCTIVE = [
+    ["jobs", "delete", "1"],
+    ["jobs", "delete-all", "1"],
+    ["files", "delete", "1"],
+    ["user-data", "delete", "1"],
+    ["user-data", "delete-all", "1"],
+    ["results", "delete", "1"],
+    ["events", "delete", "USER_EVENT"],
+    ["resource-requirements", "delete", "2"],
+    ["workflows", "initialize", "1", "--force"],
+]
+KINDS = [Job, File, UserData, Result, Event, Requirement]
+COUNTED = ["jobs", "files", "user-data", "results", "events", "resource-requirements"]
+
+
+@pytest.fixture
+def stores(diamond, store_of_the_user):
+    """Workflow 1 in the middle of its run, workflow 2 with one job."""
+    with store_of_the_user() as store:
+        second = store.create(Plan(workflow=PlannedWorkflow(name="second")), "ana")
+        store.add_jobs([NewJob(workflow_id=second.id, name="only", command="true")])
+
+
+@pytest.fixture
+def all_records(store_of_the_user):
+    """Everything that is stored of workflow 1."""
+
+    def records():
+        with store_of_the_user() as store:
+            return {kind: store.find(kind, Query(workflow=WorkflowId(1))).items for kind in KINDS}
+
+    return records
+
+
+def spoken(words):
+    return " ".join(words)
+
+
+def closed(schema):
+    """The same schema, but for the keys that it names nothing may be there."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    if "properties" in inner:
+        inner.setdefault("additionalProperties", False)
+    return inner
+
+
+@pytest.mark.parametrize(
+    "words", [*LISTS, *EMPTY, *(one for one in RECORDS if one[0] != "plugins")], ids=spoken
+)
+def test_json_follows_its_schema_to_the_key(torc, stores, words):
+    ran = torc(*words, "-f", "json")
+
+    document = ran.json
+    schema = schemas.load(document["schema"])
+    assert next(iter(document)) == "schema"
+    if document["schema"] != "torc.outcome/1":
+        schema = closed(schema)
+    jsonschema.validate(document, schema)
+
+
+@pytest.mark.parametrize("words", LISTS, ids=spoken)
+def test_csv_has_as_many_rows_as_json_has_items(torc, stores, words):
+    document = torc(*words, "-f", "json").json
+
+    rows = torc(*words, "-f", "csv").rows
+
+    assert len(rows) == document["count"]
+    assert set(rows[0]) == {key for item in document["items"] for key in item} if rows else True
+
+
+@pytest.mark.parametrize("words", LISTS, ids=spoken)
+def test_a_table_has_a_line_for_each_item_and_quiet_changes_nothing(torc, stores, words):
+    count = torc(*words, "-f", "json").json["count"]
+
+    loud = torc(*words)
+    quiet = torc(*words, "--quiet")
+
+    assert len(loud.out.splitlines()) == (count + 1 if count else 0)
+    assert quiet.out == loud.out
+
+
+@pytest.mark.parametrize("words", EMPTY, ids=spoken)
+def test_an_empty_list_is_no_error(torc, stores, words):
+    ran = torc(*words)
+
+    assert ran.code == 0
+    if not ran.out:
+        assert ran.err.startswith("No ")
+
+
+@pytest.mark.parametrize("words", [one for one in RECORDS if one[:2] != ["config", "show"]], ids=spoken)
+def test_csv_of_what_is_no_list_is_refused_before_anything_happens(torc, stores, all_records, words):
+    before = all_records()
+
+    ran = torc(*words, "-f", "csv")
+
+    assert ran.code == 2
+    assert "-f json" in ran.err
+    assert all_records() == before
+
+
+@pytest.mark.parametrize("words", NEED_A_WORKFLOW, ids=spoken)
+def test_a_missing_workflow_is_never_asked_for_without_a_terminal(torc, stores, words):
+    begun = time.monotonic()
+
+    ran = torc(*words)
+
+    assert ran.code == 2
+    assert "no workflow id given and no terminal to ask on" in ran.err
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize("words", NEED_AN_ID, ids=spoken)
+def test_a_missing_id_is_wrong_usage(torc, words):
+    ran = torc(*words)
+
+    assert ran.code == 2
+    assert ran.err.startswith("error: ")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [one for one in NEED_AN_ID if one[0] in COUNTED], ids=spoken)
+def test_an_unknown_id_is_not_found(torc, stores, words):
+    extra = ["/dev/null"] if words[1] == "create-from-file" else []
+
+    ran = torc(*words[:2], "9999", *extra, *words[2:], "--json")
+
+    assert ran.code == (2 if extra else 5)
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize("words", DESTRUCTIVE, ids=spoken)
+def test_what_destroys_is_refused_without_a_yes_and_a_terminal(torc, stores, all_records, words):
+    made = json.loads(torc("events", "create", "1", "-d", "{}", "--json").out)["id"]
+    torc("jobs", "cancel", "3")
+    before = all_records()
+
+    ran = torc(*(str(made) if word == "USER_EVENT" else word for word in words))
+
+    assert ran.code == 3
+    assert "--yes" in ran.err
+    assert all_records() == before
+
+
+def test_errors_in_json_are_one_object_on_stderr(torc, stores):
+    ran = torc("jobs", "get", "999", "--json")
+
+    document = json.loads(ran.err)
+    jsonschema.validate(document, closed(schemas.load("torc.error/1")))
+    assert (ran.out, document["code"], document["exit_code"]) == ("", "not_found", 5)
+
+
+def test_every_schema_is_a_valid_schema_and_names_itself():
+    for name in schemas.names():
+        schema = schemas.load(name)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["properties"]["schema"]["const"] == name
+
+
+def test_every_schema_is_used():
+    used = {
+        "torc.run/1", "torc.status/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1",
+    }  # fmt: skip
+    printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *RECORDS)}
+    printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}
+
+    assert set(schemas.names()) - used <= printed

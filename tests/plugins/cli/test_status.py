@@ -1,0 +1,132 @@
+"""`torc status`: counts, stages, next steps, exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from torc_cli.stages import stage_name
+from torc_core.model import WorkflowId
+
+Torc = Callable[..., Any]
+
+
+def run(torc: Torc, home: Path, *commands: str) -> int:
+    jobs = ", ".join(f"{{name: j{n}, command: '{command}'}}" for n, command in enumerate(commands))
+    (home / "w.yaml").write_text(f"name: w\njobs: [{jobs}]\n")
+    return int(torc("run", "w.yaml").code)
+
+
+def test_only_what_there_is_is_counted(torc: Torc, diamond: WorkflowId) -> None:
+    ran = torc("status", "1")
+
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0] == "Workflow 1  diamond   user ana   run 1   running"
+    assert lines[1].startswith("Jobs 4:  completed 1")
+    assert "blocked" not in lines[1]
+    assert "Failures:  1 exit_code" in lines
+
+
+def test_json_has_all_eleven_counts_and_they_sum_up(torc: Torc, diamond: WorkflowId) -> None:
+    status = torc("status", "last", "--json").json
+
+    assert status["schema"] == "torc.status/1"
+    assert len(status["jobs_by_status"]) == 11
+    assert sum(status["jobs_by_status"].values()) == status["total_jobs"] == 4
+    assert (status["is_complete"], status["is_canceled"], status["active_compute_nodes"]) == (False, False, 1)
+    assert status["failures_by_reason"] == {"exit_code": 1}
+
+
+def test_stages_are_jobs_whose_names_differ_in_numbers(torc: Torc, home: Path) -> None:
+    (home / "w.yaml").write_text(
+        "name: w\njobs: [{name: 'e_{i}', command: 'true', parameters: {i: '1:3'}}, {name: last, command: 'false'}]\n"
+    )
+    torc("run", "w.yaml")
+
+    stages = torc("status", "1", "--by-stage", "--json").json["stages"]
+    table = torc("status", "1", "--by-stage", "-f", "csv")
+
+    assert [(one["stage"], one["total"], one["done"], one["failed"]) for one in stages] == [
+        ("e_{}", 3, 3, 0),
+        ("last", 1, 1, 1),
+    ]
+    assert [row["stage"] for row in table.rows] == ["e_{}", "last"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [("train_7", "train_{}"), ("t_0.0001_16", "t_{}_{}"), ("reduce", "reduce"), ("v1.2.x", "v{}.x")],
+)
+def test_numbers_are_what_a_stage_does_not_care_for(name: str, stage: str) -> None:
+    assert stage_name(name) == stage
+
+
+def test_a_job_of_a_number_alone_is_a_stage_too() -> None:
+    assert stage_name("7") == "{}"
+
+
+@pytest.mark.parametrize(("commands", "code"), [(("true",), 0), (("true", "false"), 1)])
+def test_the_exit_code_tells_how_a_complete_workflow_ended(
+    torc: Torc, home: Path, commands: tuple[str, ...], code: int
+) -> None:
+    run(torc, home, *commands)
+
+    assert torc("status", "1", "--exit-code").code == code
+    assert torc("status", "1").code == 0
+
+
+def test_the_exit_code_of_an_unfinished_workflow_is_ten(torc: Torc, diamond: WorkflowId) -> None:
+    assert torc("status", "1", "--exit-code").code == 10
+
+
+def test_the_exit_code_of_a_canceled_workflow_is_seven(torc: Torc, diamond: WorkflowId) -> None:
+    torc("cancel", "1")
+
+    assert torc("status", "1", "--exit-code").code == 7
+
+
+def test_the_next_command_is_named(torc: Torc, home: Path) -> None:
+    (home / "w.yaml").write_text("name: w\njobs: [{name: a, command: 'false'}]\n")
+    torc("create", "w.yaml")
+    assert "torc run 1" in torc("status", "1").err
+    torc("run", "1")
+
+    assert "torc results list 1 --failed" in torc("status", "1").err
+
+
+def test_without_a_terminal_it_cannot_be_watched(torc: Torc, diamond: WorkflowId) -> None:
+    ran = torc("status", "1", "--watch")
+
+    assert ran.code == 2
+    assert "--watch draws on a terminal" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ((), 2, "no workflow id given"),
+        (("77",), 5, "no workflow 77"),
+        (("x",), 2, "'x' is not an id"),
+        (("lats",), 2, "did you mean 'last'?"),
+        (("last",), 5, "user 'ana' has no workflow yet"),
+        (("1-3",), 2, "this command takes one"),
+    ],
+)
+def test_what_is_no_workflow_is_refused(
+    torc: Torc, home: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    ran = torc("status", *words)
+
+    assert (ran.code, ran.out) == (code, "")
+    assert message in ran.err
+    assert not list(home.rglob("*.db"))
+
+
+def test_quiet_changes_nothing_on_stdout(torc: Torc, home: Path) -> None:
+    run(torc, home, "true")
+
+    assert torc("status", "1").out == torc("--quiet", "status", "1").out

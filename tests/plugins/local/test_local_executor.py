@@ -1,0 +1,156 @@
+"""The executor of torc_local, judged as a third party's would be, and what only it promises."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from torc_core.protocols import Queueing
+from torc_core.testing.executors import ExecutorContract, Tasks, ends, run, survivors, wait_for
+from torc_local.executor import Subprocesses
+
+
+@pytest.fixture
+def executor() -> Iterator[Subprocesses]:
+    one = Subprocesses()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Tasks:
+    return Tasks(tmp_path)
+
+
+class TestLocalExecutor(ExecutorContract):
+    pass
+
+
+def test_the_executor_can_keep_tasks_at_hand(executor: Subprocesses) -> None:
+    assert isinstance(executor, Queueing)
+
+
+def test_jobs_keep_the_umask_of_the_user(executor: Subprocesses, tasks: Tasks) -> None:
+    task = tasks.task("umask; touch made")
+    before = os.umask(0o027)
+
+    run(executor, task)
+
+    os.umask(before)
+    assert Path(task.stdout or "").read_text() == "0027\n"
+    assert (tasks.folder / "made").stat().st_mode & 0o777 == 0o640
+
+
+def test_jobs_are_the_first_that_the_kernel_kills_for_memory(executor: Subprocesses, tasks: Tasks) -> None:
+    task = tasks.task("cat /proc/self/oom_score_adj")
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+
+    run(executor, task)
+
+    assert int(Path(task.stdout or "").read_text()) == min(1000, own + 500)
+
+
+def test_a_program_without_a_shebang_is_run_by_bash(executor: Subprocesses, tasks: Tasks) -> None:
+    script = tasks.folder / "plain"
+    script.write_text("echo plain $BASH_VERSION\n")
+    script.chmod(0o700)
+    task = tasks.task(str(script))
+
+    (end,) = run(executor, task)
+
+    assert end.return_code == 0
+    assert Path(task.stdout or "").read_text().startswith("plain 5")
+
+
+def test_a_daemon_that_left_its_session_is_found_by_its_mark(executor: Subprocesses, tasks: Tasks) -> None:
+    task = tasks.task("setsid sleep 600 & sleep 0.2; exit 0")
+
+    run(executor, task)
+
+    deadline = time.monotonic() + 10
+    while survivors(task.mark):
+        assert time.monotonic() < deadline
+        executor.wait(0.05)
+
+
+def test_jobs_end_when_their_runner_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from torc_core.testing.executors import Tasks; "
+        "from torc_local.executor import Subprocesses; tasks = Tasks(Path(sys.argv[1])); "
+        "task = tasks.task('echo up; sleep 600'); executor = Subprocesses(); executor.start([task]); "
+        "print(task.mark, flush=True); executor.wait(None)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as runner:
+        assert runner.stdout is not None
+        mark = runner.stdout.readline().strip()
+        deadline = time.monotonic() + 10
+        while not survivors(mark):
+            assert time.monotonic() < deadline
+
+        runner.kill()
+        runner.wait()
+
+        while survivors(mark):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_jobs_of_a_dead_guardian_are_ended_and_told_and_the_next_ones_run(
+    executor: Subprocesses, tasks: Tasks
+) -> None:
+    task = tasks.task("echo up; sleep 600")
+    executor.start([task])
+    wait_for(task, "up")
+
+    os.kill(executor.guardian, signal.SIGKILL)
+
+    (end,) = ends(executor, 1)
+    assert end.lost
+    assert survivors(task.mark) == []
+    assert run(executor, tasks.task("exit 3"))[0].return_code == 3
+
+
+def test_inherited_descriptors_are_not_for_jobs(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from torc_core.testing.executors import Tasks, run; "
+        "from torc_local.executor import Subprocesses; tasks = Tasks(Path(sys.argv[1])); "
+        "executor = Subprocesses(); task = tasks.task('ls /proc/self/fd'); run(executor, task); executor.close()"
+    )
+    with open(tmp_path / "secret", "w") as secret:
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)], pass_fds=[secret.fileno()], check=True, timeout=60
+        )
+
+    assert (tmp_path / "job1.o").read_text().split() == [
+        "0",
+        "1",
+        "2",
+        "3",
+    ]  # 3 is what `ls` itself has opened
+
+
+def test_a_tree_of_depth_five_and_width_three_leaves_nothing(executor: Subprocesses, tasks: Tasks) -> None:
+    program = tasks.folder / "grow.sh"
+    program.write_text(
+        "trap '' TERM\n"
+        'if [ "$1" -gt 0 ]; then for i in 1 2 3; do setsid sh "$0" $(($1 - 1)) & done; fi\n'
+        "echo up\nwhile :; do sleep 60; done\n"
+    )
+    task = tasks.task(f"exec sh {program} 4")
+    executor.start([task])
+    wait_for(task, "up", times=1 + 3 + 9 + 27 + 81)
+
+    executor.kill([task.job])
+
+    (end,) = ends(executor, 1)
+    assert end.return_code == -signal.SIGKILL
+    assert survivors(task.mark) == []

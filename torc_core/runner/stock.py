@@ -1,0 +1,125 @@
+"""What a runner holds in advance, by shape, and how much of it is worth holding. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from math import ceil
+
+from torc_core.model import Shape
+from torc_core.runner.attempt import Attempt
+from torc_core.runner.ledger import Ledger
+
+WORTH_IT = 1.0
+"""Seconds: where jobs take longer on average, a round trip to the store costs nothing, and nothing is held ahead."""
+SHORT = 0.05
+"""Seconds: where jobs take less on average, one started-ahead job per slot would be used up before the next turn."""
+COVERED = 0.025
+"""Seconds of work that are started ahead for each slot where jobs are short."""
+DEEPEST = 16
+"""Most jobs started ahead for one slot."""
+MOST_HELD = 40
+"""Most jobs of a class that a node may hold ahead (`engine.md` §7.7)."""
+WEIGHT = 0.1
+"""How much the newest job counts in the mean duration."""
+
+
+class Stock:
+    """Jobs that wait here for a place: *held* ones are pending, *due* ones are started on record."""
+
+    def __init__(self) -> None:
+        self._held: defaultdict[Shape, deque[Attempt]] = defaultdict(deque)
+        self._due: defaultdict[Shape, deque[Attempt]] = defaultdict(deque)
+        self._means: dict[Shape, float] = {}
+        self._lines: dict[Shape, int] = {}
+        self.busy: Counter[Shape] = Counter()
+        """How many jobs of each shape run."""
+
+    def hold(self, attempt: Attempt) -> None:
+        """Keep a pending job."""
+        self._held[attempt.shape].append(attempt)
+
+    def expect(self, attempt: Attempt) -> None:
+        """Keep a job that is started on record, until a job of its shape ends."""
+        self._due[attempt.shape].append(attempt)
+
+    def line(self, shape: Shape) -> int:
+        """The number of a shape whose jobs may take each other's place unchanged; 0: each has devices of its own."""
+        if shape.gpus or shape.nodes > 1:
+            return 0
+        return self._lines.setdefault(shape, len(self._lines) + 1)
+
+    def successor(self, shape: Shape) -> Attempt | None:
+        """Take the job whose turn it is when one of this shape has ended."""
+        due = self._due[shape]
+        return due.popleft() if due else None
+
+    def drop(self, attempt: Attempt) -> None:
+        """Forget a job."""
+        for queue in (self._held[attempt.shape], self._due[attempt.shape]):
+            with suppress(ValueError):
+                queue.remove(attempt)
+
+    def clear(self) -> tuple[list[Attempt], list[Attempt]]:
+        """Take all that is only here; and those, kept, that the executor has in its lines."""
+        due = list(chain.from_iterable(self._due.values()))
+        handed = [attempt for attempt in due if attempt.handed]
+        ours = [*chain.from_iterable(self._held.values()), *(one for one in due if not one.handed)]
+        self._held.clear()
+        for shape, queue in self._due.items():
+            self._due[shape] = deque(attempt for attempt in queue if attempt.handed)
+        return ours, handed
+
+    def note(self, shape: Shape, seconds: float) -> None:
+        """A job of this shape took so long."""
+        mean = self._means.get(shape)
+        self._means[shape] = seconds if mean is None else mean + WEIGHT * (seconds - mean)
+
+    def depth(self, shape: Shape) -> int:
+        """How many jobs of a shape to have started on record beyond those that run.
+
+        One for each busy slot. For very short jobs as many as a slot will start within `COVERED` seconds, since
+        the next turn takes longer than such a job; when this runner crashes, so many attempts never ran.
+        """
+        mean = self._means.get(shape)
+        if mean is None or mean >= WORTH_IT:
+            return 0
+        each = 1 if mean >= SHORT else min(DEEPEST, ceil(COVERED / max(mean, 1e-4)))
+        return min(self.busy[shape] * each, MOST_HELD)
+
+    def promote(self, ledger: Ledger) -> list[Attempt]:
+        """Take the held jobs that are to be started on record now: for free places, and for ends to come."""
+        starts: list[Attempt] = []
+        for shape, queue in self._held.items():
+            while queue and (slot := ledger.reserve(queue[0].held.job, shape)):
+                queue[0].slot = slot
+                starts.append(queue.popleft())
+            for _ in range(min(self.depth(shape) - len(self._due[shape]), len(queue))):
+                starts.append(queue.popleft())
+        return starts
+
+    def startable(self, ledger: Ledger) -> bool:
+        """Whether a held job could start at once."""
+        return any(queue and ledger.fits(shape) for shape, queue in self._held.items())
+
+    def low(self) -> bool:
+        """Whether the jobs started on record may be used up before the next turn is answered."""
+        return any(2 * len(self._due[shape]) < max(1, self.depth(shape)) for shape in self._running())
+
+    def wanted(self, starting: Sequence[Attempt]) -> tuple[int, list[Shape]]:
+        """How many more jobs to ask for in advance, and of which shapes; `starting` are on their way."""
+        on_the_way = Counter(attempt.shape for attempt in starting if not attempt.slot)
+        more, shapes = 0, []
+        for shape in self._running():
+            depth = self.depth(shape)
+            most = min(2 * depth + self.busy[shape], MOST_HELD) if depth else 0
+            lacking = most - len(self._held[shape]) - len(self._due[shape]) - on_the_way[shape]
+            if lacking > 0:
+                more += lacking
+                shapes.append(shape)
+        return more, shapes
+
+    def _running(self) -> Iterator[Shape]:
+        return (shape for shape, busy in self.busy.items() if busy)

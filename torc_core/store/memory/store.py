@@ -1,0 +1,401 @@
+"""The store itself: one lock, one condition for those who wait for work, and the protocol on top."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Condition, RLock
+from typing import Any, TypeVar
+
+from torc_core.engine import telling
+from torc_core.errors import Forbidden, Invalid, NotFound
+from torc_core.model import (
+    EVENTS,
+    Assignment,
+    Ending,
+    Event,
+    EventId,
+    File,
+    Initialize,
+    InputKind,
+    Job,
+    JobDependency,
+    JobFile,
+    JobId,
+    NewJob,
+    NewNode,
+    Node,
+    NodeId,
+    Offer,
+    Orders,
+    Page,
+    Plan,
+    Progress,
+    Query,
+    Severity,
+    Totals,
+    Turn,
+    Usage,
+    UserData,
+    Verdict,
+    Workflow,
+    WorkflowId,
+)
+from torc_core.protocols import Clock
+from torc_core.store.fields import PAIRS, check_change, check_query, known
+from torc_core.store.memory import attempts, catalog, creation, lifecycle, nodes, relations
+from torc_core.store.memory.change import Change
+from torc_core.store.memory.flow import Flow
+
+R = TypeVar("R")
+
+
+class MemoryStore:
+    """The `Store` protocol over dictionaries. Any number of threads may use it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._server_id = clock.uuid()
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
+        self._flows: dict[WorkflowId, Flow] = {}
+        self._numbers: dict[str, int] = {}
+        self._events: dict[EventId, Event] = {}
+        self._turns: dict[NodeId, int] = {}
+        self._depth = 0
+        self._version = 0
+        self._callbacks: list[Callable[[Sequence[Event]], None]] = []
+        self._delivery = RLock()
+        self._undelivered: deque[Sequence[Event]] = deque()
+
+    # Queue
+
+    @property
+    def server_id(self) -> str:
+        """A UUID made with the store."""
+        return self._server_id
+
+    def join(self, node: NewNode) -> Node:
+        """Register a runner."""
+        with self._change(node.workflow_id) as change:
+            return nodes.join(change, node)
+
+    def turn(self, turn: Turn) -> Orders:
+        """One call of a runner, in one transaction; held while there is nothing to say."""
+        with self._locked():
+            number = self._turns[turn.node] = self._turns.get(turn.node, 0) + 1
+            self._version += 1
+            self._changed.notify_all()
+        waits = 0.0
+        if turn.offer and not (turn.endings or turn.starts or turn.give_back or turn.beat):
+            waits = min(max(turn.offer.wait_ms, 0), 20_000) / 1000
+        until = self._clock.monotonic() + waits
+        while True:
+            with self._locked():
+                flow, answer, news = self._answer(turn)
+                seen = self._version
+                left = until - self._clock.monotonic()
+                if news or not waits or left <= 0:
+                    return nodes.remember(flow, turn.node, answer)
+            with self._changed:
+                if not self._changed.wait_for(lambda seen=seen: self._version != seen, left):  # type: ignore[misc]
+                    waits = 0.0
+                if self._turns[turn.node] != number:
+                    # The node's next turn is here; it gets what there is.
+                    return answer
+
+    def _answer(self, turn: Turn) -> tuple[Flow, Orders, bool]:
+        flow = self._flow_of(Node, turn.node)
+        node = nodes.seated(flow, turn)
+        with self._change(flow.workflow.id) as change:
+            attempts.expire_by_hand(change)
+            said = nodes.act(change, node, turn)
+            jobs, empty = attempts.claim(change, node, turn.offer) if turn.offer else ([], None)
+        answer = nodes.orders(flow, node, said, jobs, empty)
+        return flow, answer, nodes.news(flow, node, answer)
+
+    def leave(self, node: NodeId, usage: Usage | None) -> None:
+        """A runner goes; a second time is no harm."""
+        with self._locked():
+            flow = self._flow_of(Node, node)
+            with self._change(flow.workflow.id) as change:
+                nodes.leave(change, flow.tables[Node][node], usage)
+
+    # Catalog
+
+    def get(self, kind: type[R], id: int) -> R:
+        """One record."""
+        with self._locked():
+            return self._record(kind, id)[1]  # type: ignore[no-any-return]  # tables are keyed by kind
+
+    def find(self, kind: type[R], query: Query) -> Page[R]:
+        """Records of a kind, a page of them."""
+        check_query(kind, query)
+        with self._locked():
+            if query.workflow is None:
+                flows = list(self._flows.values())
+            else:
+                flows = [self._flows[query.workflow]] if query.workflow in self._flows else []
+            if kind in PAIRS:
+                return self._pairs(kind, flows, query)
+            if kind is Event:
+                found = [one for one in self._events.values() if query.workflow in (None, one.workflow_id)]
+            else:
+                found = [one for flow in flows for one in catalog.records(flow, kind)]
+            return catalog.page(flows, kind, query, found)
+
+    def _pairs(self, kind: type[Any], flows: Sequence[Flow], query: Query) -> Page[Any]:
+        pages: list[Page[Any]] = []
+        for flow in flows:
+            if kind is JobDependency:
+                pages.append(relations.dependencies(flow, query))
+            else:
+                sort = InputKind.FILE if kind is JobFile else InputKind.USER_DATA
+                pages.append(relations.relations(flow, sort, query))
+        found = [page for page in pages if page.total] or [Page(items=[], total=0, offset=query.offset)]
+        return found[0]
+
+    def add(self, records: Sequence[R]) -> Sequence[R]:
+        """Add files, user data, requirements or events; all of them or, if one is refused, none."""
+        rows: list[Any] = list(records)
+        for row in rows:
+            if type(row) not in catalog.ADDED:
+                raise Invalid(f"records of kind {type(row).__name__!r} cannot be added")
+            if isinstance(row, Event) and telling.ours(row.category):
+                raise Forbidden(f"events of category {row.category!r} are written by torc itself")
+        with self._locked():
+            rows = [catalog.checked(row) for row in rows]
+            for row in rows:
+                self._flow(row.workflow_id)
+            added = [self._add(row) for row in rows]
+        return added
+
+    def _add(self, row: Any) -> Any:
+        with self._change(row.workflow_id) as change:
+            if not isinstance(row, Event):
+                return catalog.add(change, row)
+            return self._write(row.workflow_id, [(row.category, row.data)], row.severity)[0]
+
+    def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
+        """Change fields of a record."""
+        check_change(kind, fields)
+        with self._locked():
+            flow, record = self._record(kind, id)
+            if flow is None:
+                raise Forbidden(f"event {id} cannot be changed; its workflow is deleted")
+            with self._change(flow.workflow.id) as change:
+                changed: Any = catalog.change_record(change, record, fields)
+            if kind is Event:
+                self._events[EventId(id)] = changed
+        return changed  # type: ignore[no-any-return]  # tables are keyed by kind
+
+    def remove(self, kind: type[R], ids: Sequence[int]) -> int:
+        """Remove records; all of them or, if one is in use, none."""
+        known(kind)
+        with self._locked():
+            found = []
+            for id in dict.fromkeys(ids):
+                try:
+                    found.append(self._record(kind, id))
+                except NotFound:
+                    continue
+            for flow, record in found:
+                if flow is not None:
+                    catalog.check_removable(flow, record)
+            for flow, record in found:
+                if kind is Event:
+                    del self._events[record.id]
+                elif flow is not None:
+                    with self._change(flow.workflow.id) as change:
+                        catalog.remove(change, record)
+        return len(found)
+
+    # Control
+
+    def create(self, plan: Plan, user: str) -> Workflow:
+        """Create all of a plan, or nothing."""
+        with self._locked():
+            id = WorkflowId(self._number("workflow"))
+            flow = creation.of_plan(plan, user, id, self._clock.now(), self._number)
+            self._flows[id] = flow
+            self._write(id, [creation.created(flow.workflow)])
+        return flow.workflow
+
+    def add_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
+        """Add jobs to one workflow."""
+        workflows = {job.workflow_id for job in jobs}
+        if len(workflows) > 1:
+            raise Invalid("jobs can only be added to one workflow at a time")
+        for workflow in workflows:
+            with self._change(workflow) as change:
+                return creation.add(change, jobs)
+        return []
+
+    def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
+        """How far workflows are, in one snapshot."""
+        with self._locked():
+            return [lifecycle.totals(self._flow(workflow)) for workflow in workflows]
+
+    def required_files(self, workflow: WorkflowId) -> Sequence[File]:
+        """Files that have to exist."""
+        with self._locked():
+            return lifecycle.required_files(self._flow(workflow))
+
+    def missing_user_data(self, workflow: WorkflowId) -> Sequence[UserData]:
+        """User data that is read, not produced, and has no value."""
+        with self._locked():
+            return lifecycle.missing_user_data(self._flow(workflow))
+
+    def initialize(self, workflow: WorkflowId, how: Initialize) -> Progress:
+        """Start a new run."""
+        with self._change(workflow) as change:
+            lifecycle.initialize(change, how)
+        return self._progress(change)
+
+    def claim(self, workflow: WorkflowId, offer: Offer) -> Sequence[Assignment]:
+        """Take ready jobs without being a node; they are pending, whatever `offer.start` says."""
+        with self._change(workflow) as change:
+            attempts.expire_by_hand(change)
+            return attempts.claim(change, None, offer)[0]
+
+    def start(self, job: JobId, run_id: int, node: NodeId | None) -> Verdict:
+        """An unfenced start."""
+        with self._locked():
+            flow = self._flow_of(Job, job)
+            with self._change(flow.workflow.id) as change:
+                attempts.expire_by_hand(change)
+                verdict = attempts.start_by_hand(change, flow.jobs[job], run_id, node)
+        return verdict
+
+    def finish(self, workflow: WorkflowId, endings: Sequence[Ending]) -> Sequence[Verdict]:
+        """Record endings, one by one; those who waited follow in the same transaction."""
+        with self._change(workflow) as change:
+            judged = [attempts.finish(change, ending) for ending in endings]
+        if len(judged) == 1 and judged[0].refusal is not None:
+            raise judged[0].refusal
+        return [judgement.verdict for judgement in judged]
+
+    def resume(self, workflow: WorkflowId, dead: Sequence[NodeId]) -> Progress:
+        """Make ready again what dead runners left behind."""
+        with self._change(workflow) as change:
+            lifecycle.resume(change, dead)
+        return self._progress(change)
+
+    def cancel(self, workflow: WorkflowId, reason: str | None = None) -> Progress:
+        """Cancel a workflow."""
+        with self._change(workflow) as change:
+            lifecycle.cancel(change, reason)
+        return self._progress(change)
+
+    def stop(self, jobs: Sequence[JobId], *, terminate: bool = False, reason: str | None = None) -> Progress:
+        """Cancel or terminate single jobs of one workflow."""
+        with self._locked():
+            rows = [self._record(Job, job)[1] for job in dict.fromkeys(jobs)]
+            workflows = {job.workflow_id for job in rows}
+            if len(workflows) != 1:
+                raise Invalid(f"name jobs of one workflow, not of {len(workflows)}")
+            with self._change(workflows.pop()) as change:
+                lifecycle.stop(change, rows, terminate, reason)
+        return self._progress(change)
+
+    def delete(self, workflow: WorkflowId, *, force: bool = False) -> None:
+        """Delete a workflow; only the event that says so stays."""
+        with self._locked():
+            flow = self._flow(workflow)
+            if not force:
+                lifecycle.check_deletable(flow)
+            del self._flows[workflow]
+            self._events = {id: one for id, one in self._events.items() if one.workflow_id != workflow}
+            title, run = flow.workflow.name, flow.workflow.run_id
+            self._write(workflow, [telling.of_workflow("workflow_deleted", workflow, title, run)])
+            self._version += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
+        """Call back after each commit, in commit order and outside of the lock."""
+        self._callbacks.append(callback)
+
+    # What they have in common
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock; what was committed meanwhile is told when the outermost holder lets go."""
+        with self._lock:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                outermost = not self._depth
+        if outermost and self._undelivered:
+            self._deliver()
+
+    @contextmanager
+    def _change(self, workflow: WorkflowId) -> Iterator[Change]:
+        """One transaction. Rules are checked before anything is written, so an error leaves all as it was."""
+        with self._locked():
+            change = Change(self._flow(workflow), self._clock.now(), self._number)
+            yield change
+            self._write(workflow, change.close())
+            if change.touched:
+                self._version += 1
+                self._changed.notify_all()
+
+    def _write(
+        self, workflow: WorkflowId, told: Sequence[telling.Told], severity: Severity | None = None
+    ) -> list[Event]:
+        now = self._clock.now()
+        written = [
+            Event(
+                id=EventId(self._number("event")), workflow_id=workflow, timestamp=now, category=name,
+                severity=severity or EVENTS[name], data=data,
+            )
+            for name, data in told
+        ]  # fmt: skip
+        self._events.update((event.id, event) for event in written)
+        if written and self._callbacks:
+            self._undelivered.append(written)
+        return written
+
+    def _deliver(self) -> None:
+        with self._delivery:
+            while self._undelivered:
+                events = self._undelivered.popleft()
+                for callback in self._callbacks:
+                    callback(events)
+
+    def _progress(self, change: Change) -> Progress:
+        workflow = change.flow.workflow
+        return Progress(workflow=workflow.id, run_id=workflow.run_id, moved=change.moved)
+
+    def _number(self, kind: str) -> int:
+        """The next id of a kind; none is ever used twice."""
+        number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
+        return number
+
+    def _flow(self, workflow: WorkflowId) -> Flow:
+        if workflow not in self._flows:
+            raise NotFound(f"no workflow {workflow}")
+        return self._flows[workflow]
+
+    def _flow_of(self, kind: type[Any], id: int) -> Flow:
+        flow = self._record(kind, id)[0]
+        assert flow is not None
+        return flow
+
+    def _record(self, kind: type[Any], id: int) -> tuple[Flow | None, Any]:
+        noun = known(kind).noun
+        if kind in PAIRS:
+            raise Invalid(f"a {noun} has no id; list them instead")
+        if kind is Event and EventId(id) in self._events:
+            event = self._events[EventId(id)]
+            return self._flows.get(event.workflow_id), event
+        for flow in self._flows.values() if kind is not Event else ():
+            found = catalog.one(flow, kind, id)
+            if found is not None:
+                return flow, found
+        raise NotFound(f"no {noun} {id}")

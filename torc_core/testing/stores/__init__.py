@@ -1,0 +1,43 @@
+"""The contract of a store: subclass `StoreContract`, give it a `store` fixture, and these tests judge it.
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def store(self, clock):
+            with closing(MyStore(..., clock)) as store:
+                yield store
+
+The fixture `clock` is torc's own; a store that does not take its time from it cannot pass.
+"""
+
+from __future__ import annotations
+
+from torc_core.testing.stores.agreement import AgreementContract
+from torc_core.testing.stores.catalog import CatalogContract
+from torc_core.testing.stores.claims import ClaimContract
+from torc_core.testing.stores.concurrency import ConcurrencyContract
+from torc_core.testing.stores.creation import CreationContract
+from torc_core.testing.stores.finishing import FinishingContract
+from torc_core.testing.stores.holding import HoldingContract
+from torc_core.testing.stores.lifecycle import LifecycleContract
+from torc_core.testing.stores.queries import QueryContract
+from torc_core.testing.stores.releasing import ReleaseContract
+from torc_core.testing.stores.turns import TurnContract
+
+
+class StoreContract(
+    CreationContract,
+    ClaimContract,
+    HoldingContract,
+    TurnContract,
+    FinishingContract,
+    ReleaseContract,
+    LifecycleContract,
+    QueryContract,
+    CatalogContract,
+    ConcurrencyContract,
+    AgreementContract,
+):
+    """Everything that a store has to do. Capabilities are class attributes: see `SceneContract`."""
+
+
+__all__ = ["StoreContract"]

@@ -1,0 +1,220 @@
+"""Random sequences of operations, applied to the store and to `MemoryStore`: nobody can tell them apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from torc_core.errors import TorcError
+from torc_core.model import (
+    Assignment,
+    Event,
+    Initialize,
+    Job,
+    JobDependency,
+    JobStatus,
+    NewJob,
+    Node,
+    Query,
+    Resources,
+    Result,
+    WorkflowId,
+)
+from torc_core.model.resources import GIB
+from torc_core.protocols import Store
+from torc_core.store.memory import MemoryStore
+from torc_core.testing.plans import random_plan
+from torc_core.testing.plugin import SetClock
+from torc_core.testing.stores.scene import Scene, SceneContract, beat, ended, held
+
+CASES = int(os.environ.get("TORC_TEST_SEQUENCES", "25"))
+"""How many sequences are tried; the seeds are 0, 1, 2 and so on."""
+
+STEPS = 40
+ENDS = [JobStatus.COMPLETED] * 4 + [JobStatus.FAILED, JobStatus.TERMINATED, JobStatus.PENDING_FAILED]
+
+
+class AgreementContract(SceneContract):
+    """The memory store is the specification: any other store answers as it does."""
+
+    @pytest.mark.parametrize("seed", range(CASES))
+    def test_the_store_agrees_with_the_memory_store(self, store: Store, clock: SetClock, seed: int) -> None:
+        mine, model = Actor(Scene(store, clock)), Actor(Scene(MemoryStore(SetClock()), SetClock()))
+        plan = random_plan(seed)
+
+        answers = [(mine.begin(seed), model.begin(seed))]
+        first, second = Random(seed), Random(seed)
+        for _ in range(STEPS):
+            answers.append((mine.step(first), model.step(second)))
+            assert answers[-1][0] == answers[-1][1], (
+                f"{len(plan.jobs)} jobs: {[answer for answer, _ in answers]}"
+            )
+            assert mine.state() == model.state()
+
+
+class Actor:
+    """Does random things to one store, and notes what can be seen of them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.workflow = WorkflowId(0)
+        self.nodes: list[Node] = []
+        self.given: list[tuple[int, Assignment]] = []
+        self.claims = 0
+
+    def begin(self, seed: int) -> Any:
+        """Create a workflow and two nodes."""
+        self.workflow = self.scene.created(random_plan(seed)).id
+        answer = self.scene.store.initialize(self.workflow, Initialize())
+        self._join()
+        self._join()
+        return dict(answer.moved)
+
+    def step(self, dice: Random) -> Any:
+        """Do one thing; what came back, or the error."""
+        verbs: list[Callable[[Random], Any]] = [
+            self.claim, self.claim, self.claim, self.finish, self.finish, self.finish, self.start, self.give_back,
+            self.beat, self.by_hand, self.stop, self.resume, self.disable, self.remove, self.add, self.initialize,
+            self.priority,
+        ]  # fmt: skip
+        verb = dice.choice(verbs)
+        try:
+            return verb.__name__, verb(dice)
+        except TorcError as refusal:
+            return verb.__name__, type(refusal).__name__, str(refusal)
+
+    def state(self) -> Any:
+        """All that can be seen, with ids relative to the first job."""
+        find, query = self.scene.store.find, Query(workflow=self.workflow)
+        jobs = [
+            (one.name, one.status.label, one.unmet, one.num_blockers, one.run_id, one.attempt_id, one.priority,
+             one.prefetched, one.stop, one.reason, one.lease, one.result_id is not None, one.node_id is not None)
+            for one in find(Job, query).items
+        ]  # fmt: skip
+        results = [
+            (
+                one.job_name,
+                one.run_id,
+                one.attempt_id,
+                one.status.label,
+                one.return_code,
+                one.reason,
+                one.current,
+            )
+            for one in find(Result, query).items
+        ]
+        events = [(one.category, _plain(one.data)) for one in find(Event, query).items]
+        pairs = [(one.job_name, one.depends_on_job_name) for one in find(JobDependency, query).items]
+        totals = self.scene.store.totals([self.workflow])[0]
+        return (
+            jobs,
+            results,
+            events,
+            pairs,
+            self.scene.counts(self.workflow),
+            totals.complete,
+            totals.workflow.run_id,
+        )
+
+    def claim(self, dice: Random) -> Any:
+        """A node asks for jobs, and perhaps for some to hold."""
+        at = dice.randrange(len(self.nodes))
+        node = self.nodes[at]
+        self.claims += 1
+        busy = [one.shape for who, one in self.given if who == at]
+        free = Resources(cpus=dice.randint(0, 4), memory=dice.choice((0, GIB, 8 * GIB)))
+        offer = self.scene.offer(
+            node, claim_id=f"c{self.claims}", free=[free], limit=dice.choice((0, 1, 2, 64)), busy=busy,
+            ahead=dice.choice((0, 0, 2)), start=dice.random() < 0.7, by_count=dice.random() < 0.1,
+        )  # fmt: skip
+        orders = self.scene.turn(node, offer=offer)
+        self.given += [(at, one) for one in orders.jobs]
+        jobs = [(one.job.name, one.started, one.ahead, one.node_index) for one in orders.jobs]
+        asked = [len(orders.cancel), len(orders.recall), orders.remaining, orders.complete, orders.never]
+        return jobs, asked, orders.reason
+
+    def finish(self, dice: Random) -> Any:
+        """A node reports ends, now and then of what it no longer holds."""
+        return self._of_given(dice, lambda one: {"endings": [ended(one, dice.choice(ENDS))]}, "endings")
+
+    def start(self, dice: Random) -> Any:
+        """A node reports a start."""
+        return self._of_given(dice, lambda one: {"starts": [held(one)]}, "starts")
+
+    def give_back(self, dice: Random) -> Any:
+        """A node gives a job back."""
+        return self._of_given(dice, lambda one: {"give_back": [held(one)]}, "endings")
+
+    def beat(self, dice: Random) -> Any:
+        """A node lists some of what it holds."""
+        at = dice.randrange(len(self.nodes))
+        mine = [one for who, one in self.given if who == at and dice.random() < 0.6]
+        cut = dice.randint(0, len(mine))
+        orders = self.scene.turn(self.nodes[at], beat=beat(mine[:cut], mine[cut:]))
+        return len(orders.unknown), len(orders.cancel)
+
+    def by_hand(self, dice: Random) -> Any:
+        """Somebody reports the end of any job."""
+        job = self._job(dice)
+        reason = dice.choice((None, "interrupted"))
+        return job and self.scene.end(self.workflow, job.name, dice.choice(ENDS), reason=reason)
+
+    def stop(self, dice: Random) -> Any:
+        """Somebody stops a job."""
+        job = self._job(dice)
+        return job and dict(self.scene.store.stop([job.id], terminate=dice.random() < 0.3).moved)
+
+    def resume(self, dice: Random) -> Any:
+        """A runner is found dead, and another takes its place."""
+        dead = [self.nodes.pop(0).id] if dice.random() < 0.5 else []
+        if dead:
+            self.given = [(who - 1, one) for who, one in self.given if who > 0]
+            self._join()
+        return dict(self.scene.store.resume(self.workflow, dead).moved)
+
+    def disable(self, dice: Random) -> Any:
+        """Somebody disables a job."""
+        job = self._job(dice)
+        return job and self.scene.store.change(Job, job.id, {"status": JobStatus.DISABLED}).status
+
+    def remove(self, dice: Random) -> Any:
+        """Somebody removes a job."""
+        job = self._job(dice)
+        return job and dice.random() < 0.3 and self.scene.store.remove(Job, [job.id])
+
+    def add(self, dice: Random) -> Any:
+        """Somebody adds a job."""
+        blockers = [job.id for job in self.scene.jobs(self.workflow) if dice.random() < 0.2]
+        new = NewJob(workflow_id=self.workflow, name=f"new{self.claims}", command="true", depends_on=blockers)
+        return self.scene.store.add_jobs([new])[0].name
+
+    def initialize(self, dice: Random) -> Any:
+        """Somebody starts a run."""
+        how = Initialize(only_uninitialized=dice.random() < 0.7, force=dice.random() < 0.5)
+        return dict(self.scene.store.initialize(self.workflow, how).moved)
+
+    def priority(self, dice: Random) -> Any:
+        """Somebody changes a priority."""
+        job = self._job(dice)
+        return job and self.scene.store.change(Job, job.id, {"priority": dice.randint(0, 9)}).priority
+
+    def _of_given(self, dice: Random, parts: Callable[[Assignment], dict[str, Any]], answer: str) -> Any:
+        if not self.given:
+            return None
+        at, one = dice.choice(self.given)
+        return list(getattr(self.scene.turn(self.nodes[at], **parts(one)), answer))
+
+    def _job(self, dice: Random) -> Job | None:
+        jobs = self.scene.jobs(self.workflow)
+        return dice.choice(jobs) if jobs else None
+
+    def _join(self) -> None:
+        self.nodes.append(self.scene.node(self.workflow))
+
+
+def _plain(data: Any) -> Any:
+    return {name: value for name, value in data.items() if name != "compute_node_id"}
