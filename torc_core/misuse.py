@@ -14,6 +14,7 @@ from cyclopts import (
 )
 
 from torc_core.errors import did_you_mean
+from torc_core.options import BY_NAME
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -27,12 +28,12 @@ def sentence(error: CycloptsError, app: App) -> str:
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         word = error.unused_tokens[0]
         if word.startswith("-"):
-            return f"unknown option {word!r}{did_you_mean(word, _options(app))} ({read_on})"
+            return f"unknown option {word!r}{did_you_mean(word, _options())} ({read_on})"
         known = (name for name in (error.app or app) if not name.startswith("-"))
         return f"unknown command {word!r}{did_you_mean(word, known)} ({read_on})"
     if isinstance(error, UnknownOptionError):
         word = error.token.keyword or error.token.value
-        return f"unknown option {word!r} of '{command}'{did_you_mean(word, _options(app, error.argument_collection))} ({read_on})"
+        return f"unknown option {word!r} of '{command}'{did_you_mean(word, _options(error.argument_collection))} ({read_on})"
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"{error.unused_tokens[0]!r} is one argument too many for '{command}' ({read_on})"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
@@ -46,7 +47,8 @@ def sentence(error: CycloptsError, app: App) -> str:
     return f"{text[:1].lower()}{text[1:].replace('. ', '; ')} ({read_on})"
 
 
-def _options(app: App, *collections: ArgumentCollection) -> Iterable[str]:
-    for arguments in (*collections, app.meta.assemble_argument_collection()):
+def _options(*collections: ArgumentCollection) -> Iterable[str]:
+    for arguments in collections:
         for argument in arguments:
             yield from argument.names
+    yield from BY_NAME

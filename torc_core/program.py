@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from torc_core import __version__
 from torc_core.boundary import Boundary
 from torc_core.config import Config
-from torc_core.config.declare import Color, LogLevel
+from torc_core.config.declare import LogLevel
 from torc_core.errors import UsageError
 from torc_core.host import Host
 from torc_core.misuse import sentence
-from torc_core.session import Answer, Format, Session
+from torc_core.options import OPTIONS, VERBATIM, Flags, described, split
+from torc_core.session import Answer, Session
 from torc_core.system import SystemClock
-
-VERBATIM = frozenset({"--", ":::", "::::", ":::+", "::::+"})
-"""From the first of these words on, everything belongs to the command, whatever it looks like."""
 
 TRACE = 5
 LEVELS = {
@@ -33,9 +33,8 @@ LEVELS = {
     "trace": TRACE,
 }
 
-Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
-
-SHARED = Group("Global options", sort_key=100)
+Command = Callable[..., Answer | str | None]
+"""What plugins register with `torc_commands`; a text that is returned is printed."""
 
 
 def run(words: Sequence[str], boundary: Boundary) -> int:
@@ -49,108 +48,81 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     umask = os.umask(
         0o077
     )  # NOTE: what torc writes is for its user alone (`security.md` D1); jobs get theirs back.
-    end = next((place for place, word in enumerate(words) if word in VERBATIM), len(words))
-    head, verbatim = list(words[:end]), list(words[end:])
-    config = Config.load(user_file=_config_file(head))
-    host = Host.load(config, tolerant=_first_command(head) == "plugins")
+    config = Config.load(user_file=_config_file(words))
+    host = Host.load(config, tolerant=_first_command(words) == "plugins")
+    app = _app(host)
+    configured = config.given("client.format")
+    boundary.json = boundary.json or (configured is not None and configured.value == "json")
+    try:
+        flags, rest = split(words, lambda command: _owned(app, command))
+        boundary.json = flags["client.format"][0] == "json" if "client.format" in flags else boundary.json
+        if _first_command(rest) == "completions":
+            _declare_options(app)
+        command, bound, asked = app.parse_args(rest, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise UsageError(sentence(error, app)) from error
+    gc.enable()
+    if getattr(command, "__self__", None) is app:  # help or version: nothing to be given, nothing to be shown
+        command(*bound.args, **bound.kwargs)
+        return 0
+    session = _session(host, flags, umask)
+    boundary.debug = session.verbose
+    for problem in session.config.warnings:
+        session.warn(str(problem))
+    given = {name: session for name, kind in asked.items() if kind is Session}
+    try:
+        return _shown(command(*bound.args, **bound.kwargs, **given), session)
+    finally:
+        session.close()
+
+
+def _app(host: Host) -> App:
     app = App(
         name="torc",
         help="Run many jobs on many machines: workflows, command lists, single commands.",
-        version=f"torc {__version__}",
-        version_flags=["--version", "-V"],
+        help_epilogue=described(),
         help_flags=["--help", "-h"],
         help_format="plaintext",
+        version=f"torc {__version__}",
+        version_flags=["--version", "-V"],
     )
     host.manager.hook.torc_commands(app=app)
-    app.meta.group_parameters = SHARED
-
-    @app.meta.default
-    def launch(
-        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-        url: str | None = None,
-        db: Path | None = None,
-        store: str | None = None,
-        standalone: Annotated[Switch, Parameter(name=("--standalone", "-s"))] = False,
-        format: Annotated[Format | None, Parameter(name=("--format", "-f"))] = None,
-        json: Switch = False,
-        log_level: LogLevel | None = None,
-        quiet: Annotated[Switch, Parameter(name=("--quiet", "-q"))] = False,
-        verbose: Annotated[Switch, Parameter(name=("--verbose", "-v"))] = False,
-        color: Color | None = None,
-        no_color: Switch = False,
-        no_progress: Switch = False,
-        username: str | None = None,
-        config: Annotated[Path | None, Parameter(name="--config")] = None,
-    ) -> int:
-        """Run many jobs on many machines.
-
-        Parameters
-        ----------
-        url
-            Address of a server.
-        db
-            SQLite file to work on.
-        store
-            Any store, by URL: sqlite:///path, or a scheme that a plugin offers.
-        standalone
-            The database ./torc_output/torc.db, whatever is configured.
-        format
-            How results are printed; also client.format.
-        json
-            The same as --format json.
-        log_level
-            What is told on stderr; also client.log_level.
-        quiet
-            No notes, no progress.
-        verbose
-            The same as --log-level debug.
-        color
-            Whether output is coloured; also client.color.
-        no_color
-            The same as --color never.
-        no_progress
-            No live lines.
-        username
-            In whose name; also client.username.
-        config
-            Configuration file instead of the user's own.
-        """
-        if json and format not in (None, "json"):
-            raise UsageError(f"'--json' and '--format {format}' exclude each other; give only one of them")
-        flags = {
-            "client.api_url": (url, "--url"),
-            "client.database": (db and str(db), "--db"),
-            "flag.store": (store, "--store"),
-            "flag.standalone": (standalone or None, "--standalone"),
-            "client.format": ("json" if json else format, "--json" if json else "--format"),
-            "client.log_level": (
-                "debug" if verbose else log_level,
-                "--verbose" if verbose else "--log-level",
-            ),
-            "client.color": ("never" if no_color else color, "--no-color" if no_color else "--color"),
-            "client.username": (username, "--username"),
-        }
-        session = _session(host, flags, quiet=quiet, progress=not no_progress, umask=umask)
-        boundary.json = session.format == "json"
-        boundary.debug = session.config.client.log_level in ("debug", "trace")
-        try:
-            return _answer(app, [*tokens, *verbatim], session)
-        finally:
-            session.close()
-
-    try:
-        code: int = app.meta(head, exit_on_error=False, print_error=False, result_action="return_value") or 0
-    except CycloptsError as error:
-        raise UsageError(sentence(error, app)) from error
-    return code
+    return app
 
 
-def _answer(app: App, tokens: Sequence[str], session: Session) -> int:
-    command, bound, asked = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    given = {name: session for name, kind in asked.items() if kind is Session}
-    for problem in session.config.warnings:
-        session.warn(str(problem))
-    answer: Answer | str | None = command(*bound.args, **bound.kwargs, **given)
+def _owned(app: App, words: Sequence[str]) -> Collection[str]:
+    """Names of the options that the command has itself."""
+    _, apps, _ = app.parse_commands(list(words))
+    if apps[-1].default_command is None:
+        return ()
+    return {name for argument in apps[-1].assemble_argument_collection() for name in argument.names}
+
+
+def _declare_options(app: App) -> None:
+    """Tell the app of the global options, as completion scripts list them.
+
+    NOTE: not done in general, since it would take them apart for every command, in 50 ms.
+    """
+
+    def launch(**options: object) -> None: ...
+
+    launch.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions take a signature of one's own
+        [
+            inspect.Parameter(
+                option.names[0].strip("-").replace("-", "_"),
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None if option.value else False,
+                annotation=Annotated[
+                    str | None if option.value else bool, Parameter(name=option.names, help=option.help)
+                ],
+            )
+            for option in OPTIONS
+        ]
+    )
+    app.meta.default(launch)
+
+
+def _shown(answer: Answer | str | None, session: Session) -> int:
     if answer is None:
         return 0
     if isinstance(answer, str):
@@ -179,18 +151,13 @@ class Said:
             print(self.text)
 
 
-def _session(
-    host: Host, flags: Mapping[str, tuple[Any, str]], *, quiet: bool, progress: bool, umask: int
-) -> Session:
-    config = host.config.over({name: flag for name, flag in flags.items() if flag[0] is not None})
+def _session(host: Host, flags: Flags, umask: int) -> Session:
+    config = host.config.over(flags)
     client = config.client
     _set_up_logging(client.log_level)
+    quiet = "flag.quiet" in flags
     tty, tty_err = sys.stdout.isatty(), sys.stderr.isatty()
-    dumb = config.environ.get("TERM") == "dumb"
-
-    def colored(terminal: bool) -> bool:
-        return client.color == "always" or (client.color == "auto" and terminal)
-
+    live = tty_err and not quiet and "flag.no_progress" not in flags
     return Session(
         host=host,
         config=config,
@@ -198,11 +165,11 @@ def _session(
         format=client.format,
         quiet=quiet,
         verbose=client.log_level in ("debug", "trace"),
-        color=colored(tty),
-        color_err=colored(tty_err),
+        color=client.color == "always" or (client.color == "auto" and tty),
+        color_err=client.color == "always" or (client.color == "auto" and tty_err),
         tty=tty,
         tty_err=tty_err,
-        progress=progress and tty_err and not quiet and not dumb,
+        progress=live and config.environ.get("TERM") != "dumb",
         interactive=sys.stdin is not None and sys.stdin.isatty() and tty_err,
         umask=umask,
     )
@@ -231,17 +198,13 @@ def _set_up_logging(level: LogLevel) -> None:
 def _config_file(words: Sequence[str]) -> Path | None:
     """The file of `--config`, needed before the plugins are known, and with them the commands and their options."""
     for place, word in enumerate(words):
+        if word in VERBATIM:
+            break
         name, equals, value = word.partition("=")
-        if name == "--config":
-            if not equals and place + 1 == len(words):
-                raise UsageError("'--config' needs the name of a file")
+        if name == "--config" and (equals or place + 1 < len(words)):
             return Path(value if equals else words[place + 1]).expanduser().absolute()
     return None
 
 
 def _first_command(words: Sequence[str]) -> str | None:
     return next((word for word in words if not word.startswith("-")), None)
-
-
-Command = Callable[..., Answer | str | None]
-"""What plugins register with `torc_commands`."""

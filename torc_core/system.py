@@ -19,7 +19,11 @@ class SystemClock:
 
     def uuid(self) -> str:
         """A random UUID, version 4 (RFC 9562)."""
-        bits = int.from_bytes(os.urandom(16)) & ~(0xF000 << 64) & ~(0xC000 << 48) | (0x4000 << 64) | (0x8000 << 48)
+        bits = (
+            int.from_bytes(os.urandom(16)) & ~(0xF000 << 64) & ~(0xC000 << 48)
+            | (0x4000 << 64)
+            | (0x8000 << 48)
+        )
         text = f"{bits:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO
 
 from torc_cli.output.records import Item, event_item
-from torc_core.errors import NotFound, UsageError
+from torc_core.errors import Unavailable, UsageError
 from torc_core.model import Event, Query, Value, Workflow, WorkflowId
 from torc_core.session import Session
 
 AT_ONCE = 1_000
 """Events asked for in one go."""
+
+PATIENCE = 60.0
+"""Seconds that the store may be away."""
 
 
 def follow(
@@ -28,6 +31,8 @@ def follow(
     filename: str | None,
 ) -> Iterator[Item]:
     """Yield events with a higher sequence number than `after`, old ones first, then new ones as they come.
+
+    Between two looks the store is closed: on an embedded one other programs have to get at it too.
 
     Ends when the time is over or the workflow is deleted. Each event comes exactly once, in commit order.
 
@@ -45,12 +50,11 @@ def follow(
     UsageError
         If the file cannot be written.
     """
-    store = session.store()
     end = None if seconds is None else session.clock.monotonic() + seconds
     with ExitStack() as stack:
         copy = None if filename is None else stack.enter_context(_appended(filename))
         while True:
-            found = store.find(Event, Query(workflow=workflow, where=where, above=after, limit=AT_ONCE)).items
+            found, gone = _look(session, Query(workflow=workflow, where=where, above=after, limit=AT_ONCE))
             for event in found:
                 after = event.id
                 item = event_item(event)
@@ -61,17 +65,33 @@ def follow(
             if len(found) == AT_ONCE:
                 continue
             left = None if end is None else end - session.clock.monotonic()
-            if (left is not None and left <= 0) or (not found and _gone(session, workflow)):
+            if (left is not None and left <= 0) or gone:
                 return
             time.sleep(pause if left is None else min(pause, left))
 
 
-def _gone(session: Session, workflow: WorkflowId) -> bool:
-    try:
-        session.store().get(Workflow, workflow)
-    except NotFound:
-        return True
-    return False
+def _look(session: Session, query: Query) -> tuple[Sequence[Event], bool]:
+    """The events that there are, and whether the workflow is gone; a store may be away for a while.
+
+    Raises
+    ------
+    Unavailable
+        If it is away for longer than a minute.
+    """
+    patience = session.clock.monotonic() + PATIENCE
+    while True:
+        try:
+            store = session.store()
+            found = store.find(Event, query).items
+            gone = not found and not store.find(Workflow, Query(where={"id": query.workflow}, limit=1)).items
+        except Unavailable:
+            if session.clock.monotonic() >= patience:
+                raise
+            time.sleep(1)
+        else:
+            return found, gone
+        finally:
+            session.close()
 
 
 def _appended(filename: str) -> IO[str]:

@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from torc_cli.execute.commands import parse_list, read_list
 from torc_cli.given_text import environment
 from torc_cli.jobviews import NOUN
+from torc_cli.noun import sure
 from torc_cli.options import Flag, Texts, Yes
 from torc_cli.output.answer import Outcome, Record, refuse_csv
 from torc_cli.relations import with_relations
 from torc_cli.resource_requirements import changed, checked
-from torc_cli.selector import confirm
 from torc_cli.selector import ids as read_ids
 from torc_cli.selector import workflow as selected
 from torc_core.errors import TorcError, UsageError
@@ -275,10 +275,9 @@ def delete_all(workflow: str | None = None, /, *, yes: Yes = False, session: Giv
     """
     refuse_csv(session)
     wf = selected(session, workflow)
-    store = session.store()
-    jobs = [job.id for job in store.find(Job, Query(workflow=wf, limit=2**31)).items]
-    confirm(session, f"Delete {NOUN.counted(len(jobs))} of workflow {wf}?", yes)
-    count = store.remove(Job, jobs) if jobs else 0
+    jobs = [job.id for job in session.store().find(Job, Query(workflow=wf, limit=2**31)).items]
+    sure(session, f"Delete {NOUN.counted(len(jobs))} of workflow {wf}?", yes=yes)
+    count = session.store().remove(Job, jobs) if jobs else 0
     return Outcome(message=f"Deleted {NOUN.counted(count)}", workflow_id=wf, extra={"count": count})
 
 

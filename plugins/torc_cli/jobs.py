@@ -281,6 +281,7 @@ def _until_ended(session: Session, job: JobId, run_id: int, attempt_id: int) -> 
     def looks() -> Iterator[None]:
         while True:
             now = session.store().get(Job, job)
+            session.close()  # between two looks the store belongs to others
             ended = now.status is not JobStatus.RUNNING or (now.run_id, now.attempt_id) != (
                 run_id,
                 attempt_id,

@@ -109,10 +109,23 @@ class Noun(Generic[R]):
         wanted = self.ids(numbers)
         for number in wanted:
             self.fetched(session, number)
-        confirm(session, f"Delete {self.counted(len(wanted))}?", yes)
+        sure(session, f"Delete {self.counted(len(wanted))}?", yes=yes)
         count = session.store().remove(self.record, wanted)
         return Outcome(message=f"Deleted {self.counted(count)}", extra={"count": count, "ids": wanted})
 
     def counted(self, count: int) -> str:
         """`1 job`, `3 jobs`."""
         return f"{count} {self.one if count == 1 else self.many}"
+
+
+def sure(session: Session, question: str, *, yes: bool) -> None:
+    """As `confirm`; meanwhile the store is closed, so that no other program waits for somebody's answer.
+
+    Raises
+    ------
+    Conflict
+        If it was not confirmed.
+    """
+    if not yes:
+        session.close()
+    confirm(session, question, yes)

@@ -7,13 +7,12 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from torc_cli.given_text import Truth, json_value, truth
-from torc_cli.noun import Noun
+from torc_cli.noun import Noun, sure
 from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
 from torc_cli.output.cells import Column, cell, shortened
 from torc_cli.output.records import user_data_item
 from torc_cli.paging import SHORT, ShortPaging
-from torc_cli.selector import confirm
 from torc_cli.selector import workflow as selected
 from torc_core.errors import TorcError, UsageError
 from torc_core.given import Given
@@ -214,7 +213,7 @@ def delete_all(
     refuse_csv(session)
     wf = selected(session, workflow)
     found = session.store().find(UserData, Query(workflow=wf)).items
-    confirm(session, f"Delete {NOUN.counted(len(found))} of workflow {wf}?", yes)
+    sure(session, f"Delete {NOUN.counted(len(found))} of workflow {wf}?", yes=yes)
     count = session.store().remove(UserData, [datum.id for datum in found]) if found else 0
     return Outcome(message=f"Deleted {NOUN.counted(count)}", workflow_id=wf, extra={"count": count})
 

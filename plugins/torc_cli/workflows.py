@@ -10,13 +10,13 @@ from cyclopts import App, Parameter
 
 from torc_cli.given_text import json_object
 from torc_cli.initializing import Check, check
-from torc_cli.noun import Noun
+from torc_cli.noun import Noun, sure
 from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Listing, Outcome, Record, Report, refuse_csv
 from torc_cli.output.cells import Column, age, shortened
 from torc_cli.output.records import Item, action_item, workflow_item
 from torc_cli.paging import WHOLE, Paging
-from torc_cli.selector import confirm, found
+from torc_cli.selector import found
 from torc_cli.selector import workflow as selected
 from torc_cli.standing import by_status, state
 from torc_core.errors import Conflict, UsageError
@@ -269,9 +269,10 @@ def initialize(
         checked.refuse_missing()
     results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
     if results:
-        confirm(session, f"Initialize workflow {chosen.id} although it has {results} results?", yes)
+        sure(session, f"Initialize workflow {chosen.id} although it has {results} results?", yes=yes)
     if checked.existing_outputs:
         session.warn(f"{checked.outputs_sentence}; jobs that run will overwrite them")
+    store = session.store()
     progress = store.initialize(chosen.id, Initialize(force=force, fingerprints=checked.fingerprints))
     counts = store.totals([chosen.id])[0]
     ready = f"{counts.counts.get(JobStatus.READY, 0)} jobs ready"

@@ -6,7 +6,7 @@ import re
 from math import isinf
 from typing import NoReturn
 
-from torc_formats.limits import shown
+from torc_formats.limits import TEXT, shown, too_long
 
 SPACE = "\t \xa0\u1680\u2000-\u200a\u202f\u205f\u3000\ufeff"
 """What KDL calls white space, for use inside the brackets of a pattern."""
@@ -70,12 +70,19 @@ def _not_a_number(written: str, at: int) -> NoReturn:
     raise BadScalar(f"{shown(written)} is not a number; if it is text, write it in quotes", at)
 
 
+def _bounded(content: str, at: int) -> str:
+    """The content, unless it is so long that escapes and indentation cannot make it short enough."""
+    if len(content) > 8 * TEXT:
+        raise BadScalar(too_long(content), at, "too-large")
+    return content
+
+
 def quoted(text: str, at: int) -> tuple[str, int]:
     """A string in quotes, and where it ends."""
     match = QUOTED.match(text, at)
     if match is None:
         raise BadScalar("the string that begins here has no closing quote", at)
-    return _unescape(match[1], at + 1), match.end()
+    return _unescape(_bounded(match[1], at), at + 1), match.end()
 
 
 def several_lines(text: str, at: int) -> tuple[str, int]:
@@ -86,7 +93,7 @@ def several_lines(text: str, at: int) -> tuple[str, int]:
         reason = 'has no closing """' if broken else "must have a line break after its three quotes"
         raise BadScalar(f"the string that begins here {reason}", at)
     # Escaped white space goes first, since it may join lines; all other escapes are no indentation.
-    folded = FOLD.sub(lambda found: found[0] if found[1] else "", match[1])
+    folded = FOLD.sub(lambda found: found[0] if found[1] else "", _bounded(match[1], at))
     return _unescape(_dedent(folded, at), at), match.end()
 
 
@@ -100,7 +107,7 @@ def raw(text: str, start: int, hashes: int, *, old: bool) -> tuple[str, int]:
     end = text.find(closing, begin)
     if end < 0:
         raise BadScalar(f"the string that begins here is not closed by {closing}", start - 1)
-    content = text[begin:end]
+    content = _bounded(text[begin:end], start - 1)
     if broken:
         content = _dedent(content, start)
     elif not old and ANY_BREAK.search(content):

@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from torc_core import hookimpl
-from torc_core.providers import ServerProvider, StoreProvider
-from torc_socket.settings import SocketServerSettings, SocketStoreSettings
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock, Server, Store
+    from torc_core.providers import ServerProvider, StoreProvider
+    from torc_socket.settings import SocketServerSettings, SocketStoreSettings
 
 
 @hookimpl
 def torc_servers() -> Iterable[ServerProvider]:
     """Offer to serve a store on a Unix socket; every owner of a database does."""
+    from torc_core.providers import ServerProvider
+    from torc_socket.settings import SocketServerSettings
+
     yield ServerProvider(
         name="socket",
         summary="A Unix socket, for the same user on the same host.",
@@ -28,6 +31,9 @@ def torc_servers() -> Iterable[ServerProvider]:
 @hookimpl
 def torc_stores() -> Iterable[StoreProvider]:
     """Offer `unix:///run/user/1000/torc/4242.sock`."""
+    from torc_core.providers import StoreProvider
+    from torc_socket.settings import SocketStoreSettings
+
     yield StoreProvider(
         name="unix",
         summary="A store that another process of this host owns.",

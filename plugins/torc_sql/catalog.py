@@ -300,6 +300,7 @@ def _remove_job(change: Change, job: Job) -> None:
     change.vanish(job)
     waiters = [one for (one,) in tx.rows("WAITING_FOR", job_=job.id) if one != job.id]
     relations.leave(change, job.id)
+    tx.run("UNDERIVE", wf_=change.wf)
     for waiter in dict.fromkeys(waiters):
         relations.recount_waiter(change, waiter)
     tx.free("DELETE FROM job WHERE id = ?", (job.id,))

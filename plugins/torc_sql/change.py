@@ -201,8 +201,9 @@ class Change:
             for group, remaining in self.tx.rows("LESSEN", job_=job):
                 if remaining:
                     continue
-                for job_class, status, unmet in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
-                    if status == JobStatus.READY and not unmet:
+                self.tx.run("LESSEN_OTHERS", set_=group)
+                for job_class, unmet in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
+                    if not unmet:
                         self.tx.ready(job_class, 1)
                         freed += 1
         if freed:

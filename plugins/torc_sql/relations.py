@@ -117,6 +117,8 @@ def derive(change: Change) -> None:
             id = group(change, [job for _, job in found])
             tx.run("REMEMBER_SET", input_=input_set, set_=id)
             tx.many("ADD_USE", [(job, id, wf, int(source)) for (job,) in users])
+    for (id,) in tx.rows("ALONE_SETS", wf_=wf):
+        _share(change, id)
     tx.run("DROP_UNUSED_MEMBERS", wf_=wf)
     tx.run("DROP_UNUSED_SETS", wf_=wf)
     members, uses = graph(change)
@@ -135,6 +137,19 @@ def derive(change: Change) -> None:
         counters.append({"job_": job, "unmet_": sum(id in open_ for id in groups), "blockers_": sizes[key]})
     tx.many("WRITE_COUNTERS", counters)
     tx.run("DERIVED", wf_=wf)
+
+
+def _share(change: Change, alone: int) -> None:
+    """Let a set that has lost members find its equal, or be found by others."""
+    tx = change.tx
+    key = digest(job for (job,) in tx.rows("MEMBERS", set_=alone))
+    row = tx.row("DEP_SET_OF", wf_=change.wf, digest_=key)
+    if row is None:
+        tx.run("SHARE", set_=alone, digest_=key)
+        return
+    uses = tx.rows("USES_OF_SET", set_=alone)
+    tx.run("DROP_USES_OF_SET", set_=alone)
+    tx.many("ADD_USE", [(job, row[0], change.wf, sources) for job, sources in uses])
 
 
 def graph(change: Change) -> tuple[dict[int, list[JobId]], dict[JobId, list[int]]]:

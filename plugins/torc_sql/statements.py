@@ -168,14 +168,21 @@ LESSEN = (
     .values(remaining=_SET.remaining - 1)
     .returning(_SET.id, _SET.remaining)
 )
-_LAST = and_(_J.status == literal_column("1"), _J.unmet == literal_column("1"))
+_USERS = select(_USE.job_id).where(_USE.set_id == _b("set_"))
+_BLOCKED = _J.status == literal_column("1")
+_LAST = _J.unmet == literal_column("1")
+# Before `RELEASE`, since those that it makes ready would be counted twice.
+LESSEN_OTHERS = update(t.job).where(_J.id.in_(_USERS), ~_BLOCKED).values(unmet=_J.unmet - 1)
 RELEASE = (
     update(t.job)
-    .where(_J.id.in_(select(_USE.job_id).where(_USE.set_id == _b("set_"))))
-    .values(unmet=_J.unmet - 1, status=case((_LAST, literal_column("2")), else_=_J.status),
-            ready_since=case((_LAST, _b("now_")), else_=_J.ready_since))
-    .returning(_J.class_id, _J.status, _J.unmet)
-)  # fmt: skip
+    .where(_J.id.in_(_USERS), _BLOCKED)
+    .values(
+        unmet=_J.unmet - 1,
+        status=case((_LAST, literal_column("2")), else_=_J.status),
+        ready_since=case((_LAST, _b("now_")), else_=_J.ready_since),
+    )
+    .returning(_J.class_id, _J.unmet)
+)
 
 # Claims.
 _C = t.job_class.c
@@ -571,3 +578,9 @@ CLASS_OF_JOB = select(_J.class_id).where(_J.id == _b("job_"))
 VISIBLE = (
     select(t.workflow.c.id).where(t.workflow.c.deleting == literal_column("0")).order_by(t.workflow.c.id)
 )
+
+# Sets that have lost members find their equals again.
+ALONE_SETS = select(_SET.id).where(_SET.wf == _WF, _SET.digest.is_(null())).order_by(_SET.id)
+USES_OF_SET = select(_USE.job_id, _USE.sources).where(_USE.set_id == _b("set_")).order_by(_USE.job_id)
+DROP_USES_OF_SET = delete(t.dep_use).where(_USE.set_id == _b("set_"))
+SHARE = update(t.dep_set).where(_SET.id == _b("set_")).values(digest=_b("digest_"))

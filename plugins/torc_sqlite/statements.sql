@@ -314,11 +314,14 @@ UPDATE job SET status=:status_, unmet=:unmet_, ready_since=:since_, reason=NULL 
 UPDATE dep_set SET remaining=(dep_set.remaining - 1) WHERE dep_set.id IN (SELECT dep_member.set_id FROM
 dep_member WHERE dep_member.job_id = :job_) RETURNING id, remaining
 
+-- LESSEN_OTHERS
+UPDATE job SET unmet=(job.unmet - 1) WHERE job.id IN (SELECT dep_use.job_id FROM dep_use WHERE dep_use.set_id
+= :set_) AND job.status != 1
+
 -- RELEASE
-UPDATE job SET status=CASE WHEN (job.status = 1 AND job.unmet = 1) THEN 2 ELSE job.status END,
-unmet=(job.unmet - 1), ready_since=CASE WHEN (job.status = 1 AND job.unmet = 1) THEN :now_ ELSE
-job.ready_since END WHERE job.id IN (SELECT dep_use.job_id FROM dep_use WHERE dep_use.set_id = :set_)
-RETURNING class_id, status, unmet
+UPDATE job SET status=CASE WHEN (job.unmet = 1) THEN 2 ELSE job.status END, unmet=(job.unmet - 1),
+ready_since=CASE WHEN (job.unmet = 1) THEN :now_ ELSE job.ready_since END WHERE job.id IN (SELECT
+dep_use.job_id FROM dep_use WHERE dep_use.set_id = :set_) AND job.status = 1 RETURNING class_id, unmet
 
 -- READY_CLASSES
 SELECT job_class.id, job_class.num_ready FROM job_class WHERE job_class.wf = :wf_ AND job_class.num_ready > 0
@@ -819,3 +822,15 @@ SELECT job.class_id FROM job WHERE job.id = :job_
 
 -- VISIBLE
 SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 ORDER BY workflow.id
+
+-- ALONE_SETS
+SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND dep_set.digest IS NULL ORDER BY dep_set.id
+
+-- USES_OF_SET
+SELECT dep_use.job_id, dep_use.sources FROM dep_use WHERE dep_use.set_id = :set_ ORDER BY dep_use.job_id
+
+-- DROP_USES_OF_SET
+DELETE FROM dep_use WHERE dep_use.set_id = :set_
+
+-- SHARE
+UPDATE dep_set SET digest=:digest_ WHERE dep_set.id = :set_

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Torc:
             "XDG_RUNTIME_DIR": str(home / "run"),
         }
         (home / "run").mkdir(mode=0o700, parents=True)
+        self.started: list[subprocess.Popen[str]] = []
 
     def command(self, *words: str) -> list[str]:
         """The words that start torc with these arguments."""
@@ -45,10 +46,18 @@ class Torc:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start torc and leave it running."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*words), cwd=self.folder, env=self.env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a failed test left running."""
+        for process in self.started:
+            with process:
+                process.terminate()
 
     def json(self, *words: str, status: int = 0) -> Any:
         """What torc answers in JSON."""
@@ -56,11 +65,13 @@ class Torc:
 
 
 @pytest.fixture
-def torc(tmp_path: Path) -> Torc:
+def torc(tmp_path: Path) -> Iterator[Torc]:
     """Torc in an empty folder."""
     folder = tmp_path / "work"
     folder.mkdir()
-    return Torc(tmp_path / "home", folder)
+    torc = Torc(tmp_path / "home", folder)
+    yield torc
+    torc.close()
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_the_sweep_ranks_every_rule_on_every_grid(example: Example) -> None:
     torc("run", "sweep.yaml")
 
     assert completed(torc) == 16
-    rows = list(csv.DictReader((torc.folder / "torc_output/sweep/ranking.csv").open()))
+    rows = list(csv.DictReader((torc.folder / "torc_output/sweep/ranking.csv").read_text().splitlines()))
     assert len(rows) == 15
     assert (rows[0]["rule"], rows[0]["n"]) == ("midpoint", "128")
     assert float(rows[0]["error"]) == pytest.approx(math.pi**2 / 12 / 128**2, rel=0.01)
@@ -60,10 +60,10 @@ def test_the_pipeline_keeps_its_barriers_over_hundreds_of_files(example: Example
     results = torc.json("results", "list", "last")["items"]
     assert len(results) == 412
     events = torc.json("events", "list", "last", "--limit", "100000")["items"]
-    ends = [e["data"]["job_name"] for e in events if e["data"]["category"] == "job_completed"]
-    starts = [e["data"]["job_name"] for e in events if e["data"]["category"] == "job_started"]
+    ends = [e["data"]["job_name"] for e in events if e["category"] == "job_completed"]
+    starts = [e["data"]["job_name"] for e in events if e["category"] == "job_started"]
     assert len(ends) == len(starts) == 412
-    order = {(e["data"]["category"], e["data"].get("job_name")): e["id"] for e in events}
+    order = {(e["category"], e["data"].get("job_name")): e["id"] for e in events}
     last_generated = max(order["job_completed", f"generate_{i}"] for i in range(1, 201))
     first_sorted = min(order["job_started", f"sort_{i}"] for i in range(1, 201))
     assert last_generated < first_sorted

@@ -64,10 +64,10 @@ def test_two_runs_at_once_share_the_database(torc: Torc) -> None:
     first = spec(torc, "first", [{"name": "a_{i}", "command": "sleep 0.05", "parameters": {"i": "1:20"}},
                                  {"name": "mark", "command": "touch begun", "priority": 9}])  # fmt: skip
     second = spec(torc, "second", [{"name": "b_{i}", "command": "true", "parameters": {"i": "1:20"}}])
-    one = torc.start("run", first, "--num-cpus", "1")
+    one = torc.start("run", first, "--num-cpus", "1", "--memory-gb", "1")
     until_exists(torc.folder / "begun", one)
 
-    torc("run", second, "--num-cpus", "1")
+    torc("run", second, "--num-cpus", "1", "--memory-gb", "1")
 
     _, errors = one.communicate(timeout=60)
     assert one.returncode == 0, errors

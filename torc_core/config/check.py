@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
@@ -121,6 +120,8 @@ def from_text(text: str, key: Key) -> Any:
         return typed(found, key)
     if get_origin(kind) is tuple and not text.startswith("["):
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    import tomllib
+
     try:
         return typed(tomllib.loads(f"value = {text}")["value"], key)
     except tomllib.TOMLDecodeError:

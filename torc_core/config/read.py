@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -35,6 +34,10 @@ def known_keys() -> Mapping[str, Key]:
 
 def read_file(path: Path, layer: Layer) -> Findings:
     """What a file says; a file that is not there says nothing."""
+    if not path.exists():
+        return {}, []
+    import tomllib
+
     source = Source(layer=layer, file=str(path), line=1)
     try:
         with path.open("rb") as file:
@@ -42,8 +45,6 @@ def read_file(path: Path, layer: Layer) -> Findings:
                 return {}, [Problem(severity="warning", message=f"ignored: {reason}", source=source)]
             text = file.read().decode()
         tree = tomllib.loads(text)
-    except FileNotFoundError:
-        return {}, []
     except OSError as error:
         return {}, [Problem(severity="error", message=f"cannot be read: {error.strerror}", source=source)]
     except UnicodeDecodeError as error:
@@ -63,7 +64,7 @@ def _untrusted(path: Path, about: os.stat_result) -> str | None:
     return None
 
 
-def _syntax(error: tomllib.TOMLDecodeError, text: str, path: Path, layer: Layer) -> Problem:
+def _syntax(error: ValueError, text: str, path: Path, layer: Layer) -> Problem:
     found = _WHERE.fullmatch(str(error))
     message = found[1] if found else str(error)
     lines = text.split("\n")

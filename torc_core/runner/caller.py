@@ -88,7 +88,7 @@ class Caller:
             except Unavailable as error:
                 if self._closed.is_set() or self._clock.monotonic() - began + pause > self._patience:
                     return Answer(turn, None, error)
-            except BaseException as error:  # noqa: BLE001 - the loop raises it again, in its own thread
+            except BaseException as error:  # the loop raises it again, in its own thread
                 return Answer(turn, None, error)
             self._closed.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

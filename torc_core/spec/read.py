@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 LARGEST = 32 * 1024 * 1024
 """Bytes in one document."""
 
-MIB = 1024 * 1024
 TRIED = ("json", "json5", "yaml", "kdl")
 """The order in which readers try a text that no suffix tells about; readers of other plugins come after these."""
 
 
 def read_bytes(path: str) -> bytes:
-    """The content of a regular file, symbolic links followed, or of standard input for `-`.
-
-    Raises `Complaints` for anything else, for what cannot be read, and for more than 32 MiB.
-    """
+    """Read a regular file, symbolic links followed, or standard input for `-`; at most 32 MiB, else `Complaints`."""
     if path == "-":
         return _all_of(sys.stdin.buffer, path)
     try:
@@ -62,8 +58,10 @@ def decode(data: bytes, name: str) -> str:
         bad = start + error.start if bad < 0 else min(bad, start + error.start)
     if bad < 0:
         return text
-    refusal = _refusal("encoding", f"not valid UTF-8 at byte {bad}", name)
-    line = data.count(b"\n", 0, bad) + 1
+    refusal, line = (
+        _refusal("encoding", f"not valid UTF-8 at byte {bad}", name),
+        data.count(b"\n", 0, bad) + 1,
+    )
     raise Complaints([replace(refusal.complaints[0], line=line, hint="save the file as UTF-8")])
 
 
@@ -141,7 +139,7 @@ def _all_of(file: BinaryIO, path: str) -> bytes:
 
 def _mib(size: int) -> str:
     """Rounded up to a tenth, so that nothing over the limit looks as if it were not."""
-    return f"{-(-size * 10 // MIB) / 10:.1f}"
+    return f"{-(-size * 10 // 1024**2) / 10:.1f}"
 
 
 def _too_large(size: str, path: str) -> Complaints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from torc_core.model import (
@@ -108,11 +108,17 @@ def random_plan(seed: int, count: int = 12) -> Plan:
     """Up to `count` jobs that wait for random earlier ones, by several groups each, some whatever the outcome."""
     dice = Random(seed)
     total = dice.randint(1, count)
-    pick: Callable[[int], list[int]] = lambda at: dice.sample(range(at), dice.randint(1, min(at, 3)))
     groups: dict[tuple[int, ...], int] = {}
     planned = []
     for at in range(total):
-        lists = [tuple(sorted(pick(at))) for _ in range(dice.choice((0, 1, 1, 2)))] if at else []
+        lists = (
+            [
+                tuple(sorted(dice.sample(range(at), dice.randint(1, min(at, 3)))))
+                for _ in range(dice.choice((0, 1, 1, 2)))
+            ]
+            if at
+            else []
+        )
         uses = {groups.setdefault(members, len(groups)): Source.EXPLICIT for members in lists}
         blockers = len({member for members in lists for member in members})
         planned.append(

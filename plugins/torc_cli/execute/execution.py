@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from torc_cli.execute.capacity import Asked, offered
 from torc_cli.execute.consumers import Halter, LogWriter
@@ -41,7 +41,11 @@ from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Report as RunnerReport
 from torc_core.session import Session
 
+if TYPE_CHECKING:
+    from torc_cli.execute.signalled import Signalled
+
 EXECUTOR = "subprocess"
+RUNNER_LOG = "torc_core.runner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +180,25 @@ def users_umask(session: Session) -> Iterator[None]:
         os.umask(before)
 
 
+@contextmanager
+def runner_log_in_its_file(session: Session) -> Iterator[None]:
+    """Keep what the runner logs off the terminal, unless it was asked for: failed jobs have lines of their own."""
+    import logging
+
+    handlers = [] if session.verbose else list(logging.getLogger().handlers)
+
+    def other(record: logging.LogRecord) -> bool:
+        return record.name != RUNNER_LOG or record.levelno >= logging.ERROR
+
+    for handler in handlers:
+        handler.addFilter(other)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(other)
+
+
 class Following:
     """One run, with all that looks on: progress, failed jobs, printing, the job log, the halt condition."""
 
@@ -190,9 +213,9 @@ class Following:
         self._view = ProgressView(self._look, session.clock, live=live, plain=plain)
         self._lines = FailureLines(self._view.say)
         self._halter = Halter(wish.halt, totals.total, self._halt) if wish.halt is not None else None
-        self._reporter = Reporter(
-            self._consumers(), self._lines, self._halter.ended if self._halter is not None else None
-        )
+        counted = self._halter.ended if self._halter is not None else None
+        self._reporter = Reporter(self._consumers(), self._lines, self._view.say, counted)
+        self._runner: Signalled | None = None
 
     def __enter__(self) -> Self:
         live = self._wish.style is not None and bool(self._wish.style.live)
@@ -206,13 +229,13 @@ class Following:
 
     def run(self, detected: Detected) -> RunnerReport:
         """Run until there is a reason to leave."""
-        from torc_core.runner.runner import Runner
+        from torc_cli.execute.signalled import Signalled
 
         session, wish = self._session, self._wish
         slots = wish.slots(detected.capacity.cpus)
         session.note(self._opening(detected, slots))
-        with self._executor() as executor, users_umask(session):
-            runner = Runner(
+        with self._executor() as executor, users_umask(session), runner_log_in_its_file(session):
+            self._runner = Signalled(
                 self._queue,
                 executor,
                 session.clock,
@@ -227,7 +250,9 @@ class Following:
                 ),
                 watcher=self._reporter,
             )
-            return runner.run()
+            self._runner.tell = self._reporter.tell
+            self._runner.lead = Execution.of(self._totals.workflow.execution_config).lead
+            return self._runner.run()
 
     def answer(
         self, report: RunnerReport, totals: Totals, wall: float, detected: Detected
@@ -273,12 +298,8 @@ class Following:
 
     def _halt(self) -> None:
         self._queue.halt()
-        if self._wish.halt is not None and self._wish.halt.now:
-            import signal
-
-            # The runner's own orderly end, twice: the jobs are signalled, then killed, and all of it is recorded.
-            for _ in range(2):
-                os.kill(os.getpid(), signal.SIGINT)
+        if self._wish.halt is not None and self._wish.halt.now and self._runner is not None:
+            self._runner.kill()
 
     @contextmanager
     def _executor(self) -> Iterator[Executor]:

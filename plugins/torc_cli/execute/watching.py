@@ -46,6 +46,7 @@ class Reporter:
         self,
         consumers: Sequence[Consumer],
         failed: Callable[[End], None],
+        say: Callable[[str], None],
         counted: Callable[[End], None] | None = None,
     ) -> None:
         """Prepare.
@@ -54,11 +55,14 @@ class Reporter:
         ----------
         failed, counted
             Called at once, before the store knows: for each job that ended badly, for each job.
+        say
+            Writes a line for the user.
         """
         self._consumers = tuple(consumers)
         self._failed = failed
+        self._say = say
         self._counted = counted
-        self._queue: SimpleQueue[End | None] = SimpleQueue()
+        self._queue: SimpleQueue[End | str | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="torc-reporter", daemon=True)
         self._running: Callable[[], Mapping[JobId, Assignment]] | None = None
         self.work = Work()
@@ -69,8 +73,11 @@ class Reporter:
     def start(self, running: Callable[[], Mapping[JobId, Assignment]] | None = None) -> None:
         """Begin; with `running` consumers are told twenty times a second what runs."""
         self._running = running
-        if self._consumers:
-            self._thread.start()
+        self._thread.start()
+
+    def tell(self, text: str) -> None:
+        """Have a line written soon; callable from a signal handler."""
+        self._queue.put(text)
 
     def ended(self, ends: Sequence[End]) -> None:
         """Jobs ended."""
@@ -92,9 +99,8 @@ class Reporter:
 
     def close(self) -> None:
         """Hand over what is left, and end."""
-        if self._thread.ident is not None:
-            self._queue.put(None)
-            self._thread.join()
+        self._queue.put(None)
+        self._thread.join()
 
     def _run(self) -> None:
         pause = None if self._running is None else TICK_SECONDS
@@ -106,6 +112,9 @@ class Reporter:
                 continue
             if end is None:
                 break
+            if isinstance(end, str):
+                self._say(end)
+                continue
             self._each(lambda consumer, end=end: consumer.ended(end))  # type: ignore[misc]  # bound early
             if self._queue.empty():
                 self._tick()

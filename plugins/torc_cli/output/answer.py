@@ -62,6 +62,7 @@ class Listing:
 
     def render(self, session: Session) -> None:
         """Print the page in the format that was asked for."""
+        session.close()  # whoever reads slowly keeps nobody from the store
         if session.format == "json":
             json_text.write(self.document())
         elif session.format == "csv":
@@ -98,6 +99,7 @@ class Record:
 
     def render(self, session: Session) -> None:
         """Print the record in the format that was asked for."""
+        session.close()  # whoever reads slowly keeps nobody from the store
         refuse_csv(session)
         if session.format == "json":
             json_text.write({"schema": self.schema, **self.data})
@@ -180,6 +182,7 @@ class Report:
 
     def render(self, session: Session) -> None:
         """Print the report in the format that was asked for."""
+        session.close()  # whoever reads slowly keeps nobody from the store
         if session.format == "json":
             json_text.write({"schema": self.schema, **self.data})
             return

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
+import subprocess
+import sys
 
 import pytest
-
-from torc_core.model import Event
 
 
 def types(ran):
@@ -93,35 +91,53 @@ def test_monitor_without_a_number_begins_with_what_happens_now(torc, diamond):
     assert torc("events", "monitor", diamond, "-d", "0").out == ""
 
 
-def test_monitor_hands_on_what_is_committed_meanwhile(torc, diamond, store_of_the_user, home):
-    from torc_cli.following import follow
-    from torc_core.model import WorkflowId
+def test_monitor_tells_what_another_process_commits_and_keeps_nobody_from_the_database(torc, diamond, home):
+    program = [
+        sys.executable,
+        "-m",
+        "torc_core",
+        "events",
+        "monitor",
+        str(diamond),
+        "--after",
+        "0",
+        "-p",
+        "0.1",
+        "--json",
+    ]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=home) as monitor:
+        first = json.loads(monitor.stdout.readline())
 
-    with store_of_the_user() as store:
+        made = torc("events", "create", diamond, "-d", '{"n": 1}', "--json")
 
-        class Here:
-            class clock:
-                monotonic = staticmethod(time.monotonic)
+        lines = iter(monitor.stdout.readline, "")
+        seen = next(event for event in map(json.loads, lines) if event["category"] == "user")
+        monitor.terminate()
 
-            @staticmethod
-            def store():
-                return store
+    assert made.code == 0
+    assert first["category"] == "workflow_created"
+    assert seen["data"]["n"] == 1
+    assert seen["id"] == made.json["id"]
 
-        events = follow(
-            Here,
-            WorkflowId(diamond),
-            after=0,
-            where={"category": ("user",)},
-            seconds=20,
-            pause=0.01,
-            filename=None,
-        )
-        writer = threading.Thread(
-            target=lambda: store.add([Event(workflow_id=WorkflowId(diamond), data={"n": 1})])
-        )
-        writer.start()
-        first = next(events)
-        writer.join()
-        events.close()
 
-    assert first["data"]["n"] == 1
+def test_monitor_ends_when_its_workflow_is_deleted(torc, diamond, home, store_of_the_user):
+    program = [
+        sys.executable,
+        "-m",
+        "torc_core",
+        "events",
+        "monitor",
+        str(diamond),
+        "--after",
+        "0",
+        "-p",
+        "0.1",
+    ]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=home) as monitor:
+        monitor.stdout.readline()
+
+        with store_of_the_user() as store:
+            store.delete(diamond, force=True)
+
+        monitor.stdout.read()
+        assert monitor.wait(timeout=20) == 0

@@ -29,6 +29,9 @@ class Session:
     tty: bool = False
     color: bool = False
 
+    def close(self) -> None:
+        pass
+
     def note(self, text: str) -> None:
         if not self.quiet:
             print(text, file=sys.stderr)

@@ -197,6 +197,12 @@ def test_a_signal_ends_jobs_orderly_and_the_same_command_goes_on(
     first.send_signal(number)
 
     assert first.wait(PATIENCE) == code
+    told = {
+        130: "interrupted: jobs have 30 s to end; interrupt again to kill them now",
+        143: "SIGTERM: no new jobs",
+    }
+    assert first.stderr is not None
+    assert told[code] in first.stderr.read()
     assert not alive("sleep 603.25")
     account.write("go", "")
     second = account.run("run", "chain.yaml")

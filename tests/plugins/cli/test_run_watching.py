@@ -224,7 +224,7 @@ def test_consumers_get_every_end_in_order_and_work_is_summed() -> None:
         def close(self) -> None:
             seen.append(-1)
 
-    reporter = Reporter([Consumer()], lambda one: None)
+    reporter = Reporter([Consumer()], lambda one: None, lambda text: None)
     reporter.start()
     reporter.ended([end(number) for number in range(1, 101)])
     reporter.close()
@@ -242,7 +242,7 @@ def test_a_full_disk_ends_the_reporting_and_not_the_jobs() -> None:
 
         def close(self) -> None: ...
 
-    reporter = Reporter([Full()], lambda one: None)
+    reporter = Reporter([Full()], lambda one: None, lambda text: None)
     reporter.start()
     reporter.ended([end(1), end(2)])
     reporter.close()

@@ -82,7 +82,10 @@ def executor() -> Iterator[Subprocesses]:
 
 @pytest.fixture
 def tasks(tmp_path: Path) -> Tasks:
-    for name, text in (("here", '#!/bin/sh\necho "$0" "$@"; exit 3\n'), ("plain", "echo $0 $BASH_VERSION; exit 4\n")):
+    for name, text in (
+        ("here", '#!/bin/sh\necho "$0" "$@"; exit 3\n'),
+        ("plain", "echo $0 $BASH_VERSION; exit 4\n"),
+    ):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o700)
     return Tasks(tmp_path)

@@ -10,6 +10,7 @@ from torc_core.engine.completion import CASCADE
 from torc_core.engine.runs import (
     LOST_CODE,
     RETRIED,
+    Resumption,
     Stopping,
     begin,
     called_off,
@@ -112,13 +113,13 @@ def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:
             continue
         status = begun.status[job.id]
         blocker = begun.canceled.get(job.id)
-        job = change.set(
+        now = change.set(
             job, status=status, run_id=run, attempt_id=1, result_id=None, claimed_at=None, start_time=None,
             ready_since=change.now if status is JobStatus.READY else None,
             reason=None if blocker is None else f"{CASCADE}{blocker}", **counters, **FREED,
         )  # fmt: skip
         if blocker is not None:
-            change.tell(telling.job_ended(job.id, job.name, status, None, job.reason, run, 1))
+            change.tell(telling.job_ended(job.id, job.name, status, None, now.reason, run, 1))
 
 
 def _downstream(flow: Flow, fresh: set[JobId], force: bool) -> set[JobId]:
@@ -171,26 +172,28 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
     """Make ready again what dead runners left behind (`engine.md` §8.4)."""
     flow = change.flow
     for job in list(flow.jobs.values()):
-        how = resumed(job, dead)
-        if how is None:
-            continue
-        if not how.again:
-            change.set(job, **FREED)
-            continue
-        if how.result:
-            lost = Ending(
-                job=job.id, run_id=job.run_id, attempt_id=job.attempt_id, lease=None, status=JobStatus.FAILED,
-                return_code=LOST_CODE, reason=RETRIED,
-            )  # fmt: skip
-            job = change.set(job, result_id=change.keep(job, lost, lost.status, job.run_id, job.attempt_id))
-        after = job.attempt_id + how.attempt
-        if how.attempt:
-            message = f"its runner is gone: {job.reason or job.status.label}"
-            change.tell(telling.job_retried(job.id, job.name, job.run_id, job.attempt_id, after, message))
-        change.again(job, attempt_id=after)
+        if (how := resumed(job, dead)) is not None:
+            _go_on(change, job, how)
     for node in dead:
         if node in flow.tables[Node]:
             change.gone(node)
+
+
+def _go_on(change: Change, job: Job, how: Resumption) -> None:
+    if not how.again:
+        change.set(job, **FREED)
+        return
+    if how.result:
+        lost = Ending(
+            job=job.id, run_id=job.run_id, attempt_id=job.attempt_id, lease=None, status=JobStatus.FAILED,
+            return_code=LOST_CODE, reason=RETRIED,
+        )  # fmt: skip
+        job = change.set(job, result_id=change.keep(job, lost, lost.status, job.run_id, job.attempt_id))
+    after = job.attempt_id + how.attempt
+    if how.attempt:
+        message = f"its runner is gone: {job.reason or job.status.label}"
+        change.tell(telling.job_retried(job.id, job.name, job.run_id, job.attempt_id, after, message))
+    change.again(job, attempt_id=after)
 
 
 def cancel(change: Change, reason: str | None) -> None:

@@ -168,8 +168,7 @@ class MemoryStore:
             rows = [catalog.checked(row) for row in rows]
             for row in rows:
                 self._flow(row.workflow_id)
-            added = [self._add(row) for row in rows]
-        return added
+            return [self._add(row) for row in rows]
 
     def _add(self, row: Any) -> Any:
         with self._change(row.workflow_id) as change:

@@ -1,0 +1,93 @@
+"""What only a terminal gets: box lines, colour, questions."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pexpect
+import pytest
+
+
+@pytest.fixture
+def terminal(home):
+    """Run `torc` on a terminal of 120 columns."""
+    started = []
+
+    def run(*words: str, **environ: str) -> pexpect.spawn:
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "torc_core", *words],
+            cwd=str(home),
+            env={**os.environ, "TERM": "xterm", **environ},
+            dimensions=(40, 120),
+            encoding="utf-8",
+            timeout=20,
+        )
+        started.append(child)
+        return child
+
+    yield run
+    for child in started:
+        child.close(force=True)
+
+
+def ended(child: pexpect.spawn) -> tuple[str, int]:
+    """All that it wrote, and its exit code."""
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.before, child.exitstatus
+
+
+def test_a_terminal_gets_box_lines_and_a_bold_header(diamond, terminal):
+    text, code = ended(terminal("jobs", "list", str(diamond)))
+
+    assert code == 0
+    assert "╭" in text
+    assert "\x1b[1m" in text
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colour_is_left_out_where_it_is_not_wanted(diamond, terminal, environ):
+    text, _ = ended(terminal("jobs", "list", str(diamond), **environ))
+
+    assert "\x1b[" not in text
+
+
+def test_no_cell_is_cut_off_on_a_terminal_either(diamond, terminal):
+    text, _ = ended(terminal("files", "list", str(diamond)))
+
+    assert "…" not in text
+    assert "final.txt" in text
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n", 3, 3), ("", 3, 3), ("y", 0, 2)])
+def test_what_destroys_is_asked_for_and_anything_but_yes_is_no(torc, diamond, terminal, answer, code, left):
+    child = terminal("files", "delete", "3")
+    child.expect_exact("Delete 1 file? [y/N] ")
+
+    others = torc("files", "list", diamond, "--json")
+    child.sendline(answer)
+    _, left_with = ended(child)
+
+    assert others.code == 0
+    assert left_with == code
+    assert torc("files", "list", diamond, "--json").json["count"] == left
+
+
+def test_a_broken_pipe_ends_quietly(diamond, home, terminal):
+    text, _ = ended(
+        pexpect.spawn(
+            "bash",
+            [
+                "-c",
+                f"{sys.executable} -m torc_core events list {diamond} --json | head -c 1; echo; echo ${{PIPESTATUS[0]}}",
+            ],
+            cwd=str(home),
+            encoding="utf-8",
+            timeout=20,
+        )
+    )
+
+    assert "Traceback" not in text
+    assert "error" not in text
