@@ -20,7 +20,7 @@ from torc_core.config.declare import LogLevel
 from torc_core.errors import UsageError
 from torc_core.host import Host
 from torc_core.misuse import sentence
-from torc_core.options import OPTIONS, VERBATIM, Flags, described, split
+from torc_core.options import BY_NAME, OPTIONS, VERBATIM, Flags, described, split
 from torc_core.session import Answer, Session
 from torc_core.system import SystemClock
 
@@ -207,4 +207,5 @@ def _config_file(words: Sequence[str]) -> Path | None:
 
 
 def _first_command(words: Sequence[str]) -> str | None:
-    return next((word for word in words if not word.startswith("-")), None)
+    _, rest = split(words, lambda command: BY_NAME)
+    return next((word for word in rest if not word.startswith("-")), None)

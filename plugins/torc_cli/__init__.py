@@ -42,4 +42,4 @@ def torc_commands(app: App) -> None:
 
     app.command(completions_of(app), name="completions")
     # Older spellings (`cli.md` §8).
-    app.command("torc_cli.workflows:initialize", name=["initialize", "init"], show=False)
+    app.command("torc_cli.older:initialize", name=["initialize", "init"], show=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from torc_cli.execute.processes import alive_nodes
 from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Outcome, refuse_csv
 from torc_cli.selector import confirm, workflows
@@ -79,6 +78,8 @@ def cancel(
 
 def wait_until_nothing_runs(session: Session, store: Store, workflow: WorkflowId) -> None:
     """Come back when every runner of a workflow has left or is known to be dead."""
+    from torc_cli.execute.processes import alive_nodes
+
     pause = threading.Event()
     while alive_nodes(store, workflow):
         pause.wait(LOOK_SECONDS)

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torc_cli.output.answer import Report
 from torc_core.errors import Conflict
-from torc_core.model import File, Fingerprint, Query, UserData, WorkflowId
+from torc_core.model import LIVE, File, Fingerprint, Query, Totals, UserData, Workflow, WorkflowId
 from torc_core.protocols import Store
 
 NAMED = 20
@@ -78,3 +79,45 @@ def fingerprint(file: File) -> Fingerprint:
     except (OSError, ValueError):
         return Fingerprint(file=file.id, st_mtime=None, size=None)
     return Fingerprint(file=file.id, st_mtime=seen.st_mtime, size=seen.st_size)
+
+
+def refuse_state(totals: Totals, *, force: bool) -> None:
+    """Object if a workflow is archived, or, without force, if jobs are held by runners.
+
+    Raises
+    ------
+    Conflict
+        If so.
+    """
+    workflow = totals.workflow
+    if workflow.is_archived:
+        raise Conflict(f"workflow {workflow.id} '{workflow.name}' is archived; it cannot be initialized")
+    live = sum(totals.counts.get(status, 0) for status in LIVE)
+    if live and not force:
+        held = "1 job is" if live == 1 else f"{live} jobs are"
+        raise Conflict(f"{held} pending or running in workflow {workflow.id}; cancel it first")
+
+
+def report(workflow: Workflow, checked: Check) -> Report:
+    """What a check has found, as the answer of a dry run: exit code 1 if it is not safe."""
+    verb = "can" if checked.safe else "cannot safely"
+    lines = [
+        *(f"missing input file '{file.name}': {file.path}" for file in checked.missing_files),
+        *(f"missing user data '{datum.name}'" for datum in checked.missing_data),
+        *(f"existing output file '{file.name}': {file.path}" for file in checked.existing_outputs),
+        f"Workflow {workflow.id} '{workflow.name}' {verb} be initialized",
+    ]
+    return Report(
+        schema="torc.workflows.initialize-check/1",
+        data={
+            "workflow_id": workflow.id,
+            "safe": checked.safe,
+            "missing_input_files": [file.path for file in checked.missing_files],
+            "missing_input_file_count": len(checked.missing_files),
+            "existing_output_files": [file.path for file in checked.existing_outputs],
+            "existing_output_file_count": len(checked.existing_outputs),
+            "missing_user_data": [datum.name for datum in checked.missing_data],
+        },
+        text="\n".join(lines),
+        exit_code=0 if checked.safe else 1,
+    )

@@ -10,7 +10,6 @@ from torc_cli.output.cells import Column, shortened
 from torc_cli.output.records import Item, job_item, result_item
 from torc_cli.relations import blockers_of, with_relations
 from torc_core.model import Job, JobStatus, Json, NodeId, Query, Requirement, Result, Workflow, WorkflowId
-from torc_core.model.resources import duration_text
 from torc_core.protocols import Store
 from torc_core.session import Session
 
@@ -56,13 +55,14 @@ def columns(store: Store, workflow: WorkflowId) -> Sequence[Column]:
 
 
 def needs_text(requirement: Requirement) -> str:
-    """A requirement in a few words: `4 cpu, 8g, 1 gpu, 2 nodes, 30m`."""
+    """A requirement in a few words: `4 cpu, 8g, 1 gpu, 2 nodes, 0:30:00`."""
     parts = [f"{requirement.num_cpus} cpu", requirement.memory]
     if requirement.num_gpus:
         parts.append(f"{requirement.num_gpus} gpu")
     if requirement.num_nodes > 1:
         parts.append(f"{requirement.num_nodes} nodes")
-    return ", ".join((*parts, duration_text(requirement.runtime_s)))
+    minutes, seconds = divmod(requirement.runtime_s, 60)
+    return ", ".join((*parts, f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"))
 
 
 def latest_result(store: Store, job: Job) -> Result | None:

@@ -9,8 +9,11 @@ from torc_cli.output.records import Item, job_item
 from torc_core.model import Job, JobDependency, JobFile, JobUserData, Query, WorkflowId
 from torc_core.protocols import Store
 
-AT_ONCE = 500
+AT_ONCE = 5_000
 """Ids in one question."""
+
+MOST_PAIRS = 500_000
+"""Pairs in one answer; where there are more, fewer ids are asked for."""
 
 ALL = 2**31
 """No limit."""
@@ -39,11 +42,24 @@ RELATIONS: Sequence[tuple[str, type[Any], str, str]] = (
 def with_relations(store: Store, workflow: WorkflowId, jobs: Sequence[Job]) -> list[Item]:
     """Jobs of one workflow as JSON, with the five lists of ids that `JobModel` has, each ascending."""
     lists: dict[int, dict[str, set[int]]] = {job.id: {name: set() for name, *_ in RELATIONS} for job in jobs}
-    for part in _parts(list(lists)):
-        for name, kind, job_field, listed in RELATIONS:
-            for pair in store.find(kind, Query(workflow=workflow, where={job_field: part}, limit=ALL)).items:
-                lists[getattr(pair, job_field)][name].add(getattr(pair, listed))
+    for name, kind, job_field, listed in RELATIONS:
+        for pair in _pairs(store, kind, workflow, job_field, tuple(lists)):
+            lists[getattr(pair, job_field)][name].add(getattr(pair, listed))
     return [job_item(job) | {name: sorted(found) for name, found in lists[job.id].items()} for job in jobs]
+
+
+def _pairs(
+    store: Store, kind: type[Any], workflow: WorkflowId, field: str, ids: tuple[int, ...]
+) -> Iterator[Any]:
+    """The pairs of these jobs, by parts where they are many: a barrier of n jobs by m others has n x m."""
+    limit = MOST_PAIRS if len(ids) > 1 else ALL
+    page = store.find(kind, Query(workflow=workflow, where={field: ids}, limit=limit))
+    if page.has_more:
+        half = len(ids) // 2
+        yield from _pairs(store, kind, workflow, field, ids[:half])
+        yield from _pairs(store, kind, workflow, field, ids[half:])
+    else:
+        yield from page.items
 
 
 def _parts(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.execute.options import Printing, Running, Source, Stdin, named
-from torc_cli.execute.specs import Creating
+from torc_cli.execute.options import Creating, Printing, Running, Source, Stdin, named
 from torc_cli.execute.target import Kind, Target, target_of
 from torc_cli.options import Flag
 from torc_cli.output.answer import refuse_csv

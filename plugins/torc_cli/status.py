@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -83,10 +84,16 @@ def watched(
 
 def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code: bool) -> Report:
     """One look at a workflow."""
+    from torc_cli.execute.processes import dead_nodes
+
     store = session.store()
     (totals,) = store.totals([workflow])
+    # What a killed runner left is still on record; on this host its death can be told at once.
+    dead = len(dead_nodes(store, workflow)) if totals.active_nodes else 0
+    totals = replace(totals, active_nodes=totals.active_nodes - dead)
     now = session.clock.now()
     data = status_json(totals, now)
+    data["unreachable_compute_nodes"] = dead
     rows: list[dict[str, Json]] = []
     if by_stage:
         from torc_cli.stages import stages
@@ -96,7 +103,7 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
     return Report(
         schema="torc.status/1",
         data=data,
-        text=text(totals, now),
+        text=text(totals, dead, now),
         rows=rows,
         columns=STAGES if by_stage else (),
         noun="stages",
@@ -105,10 +112,14 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
     )
 
 
-def text(totals: Totals, now: int) -> str:
-    """What people read."""
-    active = totals.active_nodes
-    nodes = f"Nodes:     {active} active" if active or not totals.complete else None
+def text(totals: Totals, dead: int, now: int) -> str:
+    """What people read; `dead` runners never said goodbye."""
+    gone = f" ({dead} died)" if dead else ""
+    nodes = (
+        f"Nodes:     {totals.active_nodes} active{gone}"
+        if totals.active_nodes or not totals.complete
+        else None
+    )
     lines = (heading(totals), counted(totals), nodes, times(totals, now), failures(totals))
     return "\n".join(line for line in lines if line)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from torc_cli.given_text import json_object
-from torc_cli.initializing import Check, check
+from torc_cli.initializing import check, refuse_state, report
 from torc_cli.noun import Noun, sure
 from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Listing, Outcome, Record, Report, refuse_csv
@@ -19,10 +19,9 @@ from torc_cli.paging import WHOLE, Paging
 from torc_cli.selector import found
 from torc_cli.selector import workflow as selected
 from torc_cli.standing import by_status, state
-from torc_core.errors import Conflict, UsageError
+from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import (
-    LIVE,
     Action,
     Initialize,
     JobStatus,
@@ -38,7 +37,7 @@ from torc_core.model import (
 
 app = App(name="workflows", help="The workflows of a store.")
 for verb in ("create", "run", "status", "cancel", "delete"):
-    app.command(f"torc_cli.{verb}:{verb}", name=verb, show=False)
+    app.command(f"torc_cli.older:workflows_{verb}", name=verb, show=False)
 
 SORTS = {"timestamp": "created_at"}
 
@@ -263,8 +262,8 @@ def initialize(
     store = session.store()
     checked = check(store, chosen.id)
     if dry_run:
-        return _dry_run(chosen, checked)
-    _refuse_state(store.totals([chosen.id])[0], force=force)
+        return report(chosen, checked)
+    refuse_state(store.totals([chosen.id])[0], force=force)
     if not force:
         checked.refuse_missing()
     results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
@@ -357,47 +356,6 @@ def _with_state(totals: Totals) -> Item:
     }
 
 
-def _refuse_state(totals: Totals, *, force: bool) -> None:
-    """Object if a workflow is archived, or, without force, if jobs are held by runners.
-
-    Raises
-    ------
-    Conflict
-        If so.
-    """
-    workflow = totals.workflow
-    if workflow.is_archived:
-        raise Conflict(f"workflow {workflow.id} '{workflow.name}' is archived; it cannot be initialized")
-    live = sum(totals.counts.get(status, 0) for status in LIVE)
-    if live and not force:
-        held = "1 job is" if live == 1 else f"{live} jobs are"
-        raise Conflict(f"{held} pending or running in workflow {workflow.id}; cancel it first")
-
-
 def _number_of_jobs(item: Mapping[str, Json]) -> str:
     jobs = item["job_ids"]
     return str(len(jobs)) if isinstance(jobs, list) and jobs else ""
-
-
-def _dry_run(workflow: Workflow, checked: Check) -> Report:
-    verb = "can" if checked.safe else "cannot safely"
-    lines = [
-        *(f"missing input file '{file.name}': {file.path}" for file in checked.missing_files),
-        *(f"missing user data '{datum.name}'" for datum in checked.missing_data),
-        *(f"existing output file '{file.name}': {file.path}" for file in checked.existing_outputs),
-        f"Workflow {workflow.id} '{workflow.name}' {verb} be initialized",
-    ]
-    return Report(
-        schema="torc.workflows.initialize-check/1",
-        data={
-            "workflow_id": workflow.id,
-            "safe": checked.safe,
-            "missing_input_files": [file.path for file in checked.missing_files],
-            "missing_input_file_count": len(checked.missing_files),
-            "existing_output_files": [file.path for file in checked.existing_outputs],
-            "existing_output_file_count": len(checked.existing_outputs),
-            "missing_user_data": [datum.name for datum in checked.missing_data],
-        },
-        text="\n".join(lines),
-        exit_code=0 if checked.safe else 1,
-    )

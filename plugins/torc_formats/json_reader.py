@@ -102,7 +102,7 @@ def _constant(name: str) -> NoReturn:
 def _within_limits(tree: Any) -> bool:
     """Whether depth, numbers and lengths of texts are allowed; level by level, so that nothing recurses."""
     level = [tree]
-    for _ in range(DEPTH + 1):
+    for _ in range(DEPTH):
         deeper: list[Any] = []
         for container in level:
             items: Iterable[Any]

@@ -68,7 +68,7 @@ class Places:
             if found is None:
                 break
             offset, here = found
-            if not isinstance(step, int):
+            if here.rows is not None or here.items:
                 # Complaints come in crowds from one list, so lists are remembered and their items are not.
                 self._known[path[:length]] = found
         return self._kdl.position(offset)

@@ -9,7 +9,7 @@ from typing import Any
 from torc_core.engine import telling
 from torc_core.engine.completion import CASCADE
 from torc_core.engine.moves import legal
-from torc_core.engine.release import Settled, Waiter, settle
+from torc_core.engine.release import Settled, settle
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import (
     BAD,
@@ -25,6 +25,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_sql import rows
+from torc_sql.graph import Graph
 from torc_sql.rows import STATUSES
 from torc_sql.shapes import Shapes
 from torc_sql.state import JobState, workflow_state
@@ -240,52 +241,3 @@ class Change:
                 tx.wake(self.wf)
         tx.many("FREE_WAITER", freed)
         tx.many("WRITE_UNMET", [{"job_": job, "unmet_": count} for job, count in unmet.items()])
-
-
-class Graph:
-    """Who waits for whom, read from the tables as far as the rules ask."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-        self._waiters: dict[JobId, Any] = {}
-        self._users: dict[int, list[JobId]] = {}
-
-    def memberships(self, job: JobId) -> list[int]:
-        """Groups that have the job."""
-        return [group for (group,) in self._tx.rows("MEMBERSHIPS", job_=job)]
-
-    def uses(self, job: JobId) -> list[int]:
-        """Groups that the job waits for."""
-        return [group for (group,) in self._tx.rows("USES", job_=job)]
-
-    def users(self, group: int) -> list[JobId]:
-        """Jobs that wait for the group."""
-        known = self._users.get(group)
-        if known is None:
-            found = self._tx.rows("USERS", set_=group)
-            for row in found:
-                self._waiters.setdefault(row[0], row)
-            known = self._users[group] = [row[0] for row in found]
-        return known
-
-    def counts(self, group: int) -> tuple[int, int]:
-        """Open and bad members of the group."""
-        remaining, bad = self._tx.row("SET_COUNTS", set_=group)
-        return remaining, bad
-
-    def waiter(self, job: JobId) -> Waiter:
-        """A job that `users` has named."""
-        _, status, unmet, cancels, reason, claimed, attempt, *_ = self._waiters[job]
-        state = STATUSES[status]
-        cascaded = (
-            state is JobStatus.CANCELED
-            and claimed is None
-            and attempt == 1
-            and (reason or "").startswith(CASCADE)
-        )
-        return Waiter(state, unmet, cancels == 1, cascaded)
-
-    def row(self, job: JobId) -> tuple[JobStatus, int, int, str, int, int]:
-        """(status, unmet, class, name, run, attempt) of such a job."""
-        _, status, unmet, _, _, _, attempt, job_class, name, run = self._waiters[job]
-        return STATUSES[status], unmet, job_class, name, run, attempt

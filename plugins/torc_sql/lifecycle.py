@@ -33,8 +33,9 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_sql import rows
-from torc_sql.change import Change, Graph
+from torc_sql.change import Change
 from torc_sql.completion import fingerprint
+from torc_sql.graph import Graph
 from torc_sql.relations import derive, graph
 from torc_sql.rows import STATUSES
 from torc_sql.state import JobState, workflow_state

@@ -168,7 +168,7 @@ def graph(change: Change) -> tuple[dict[int, list[JobId]], dict[JobId, list[int]
 def leave(change: Change, job: JobId) -> list[int]:
     """Take a job out of all sets, as a member and as a waiter; the sets that had it, shared no more."""
     tx = change.tx
-    groups = [id for (id,) in tx.rows("MEMBERSHIPS", job_=job)]
+    groups = [row[0] for row in tx.rows("MEMBERSHIPS", job_=job)]
     for id in groups:
         tx.run("UNSHARE", set_=id)
     for statement in ("DROP_MEMBERSHIPS", "DROP_USES", "DROP_INPUT_USES", "DROP_JOB_OUTPUT_FILE",

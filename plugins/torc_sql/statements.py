@@ -140,7 +140,12 @@ FINGERPRINT = (
 
 # What waits for whom (`torc_core.engine.release`).
 _SET, _MEMBER, _USE = t.dep_set.c, t.dep_member.c, t.dep_use.c
-MEMBERSHIPS = select(_MEMBER.set_id).where(_MEMBER.job_id == _b("job_"))
+MEMBERSHIPS = (
+    select(_MEMBER.set_id, _SET.remaining, _SET.bad)
+    .join(t.dep_set, _SET.id == _MEMBER.set_id)
+    .where(_MEMBER.job_id == _b("job_"))
+    .order_by(_MEMBER.set_id)
+)
 USES = select(_USE.set_id).where(_USE.job_id == _b("job_"))
 USERS = (
     select(_J.id, _J.status, _J.unmet, _J.cancel_on_blocking_job_failure, _J.reason, _J.claimed_at, _J.attempt_id,

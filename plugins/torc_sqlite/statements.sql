@@ -285,7 +285,8 @@ result.attempt_id = :attempt_
 UPDATE file SET st_mtime=:mtime_, size=:size_ WHERE file.id = :file_ AND file.wf = :wf_
 
 -- MEMBERSHIPS
-SELECT dep_member.set_id FROM dep_member WHERE dep_member.job_id = :job_
+SELECT dep_member.set_id, dep_set.remaining, dep_set.bad FROM dep_member JOIN dep_set ON dep_set.id =
+dep_member.set_id WHERE dep_member.job_id = :job_ ORDER BY dep_member.set_id
 
 -- USES
 SELECT dep_use.set_id FROM dep_use WHERE dep_use.job_id = :job_

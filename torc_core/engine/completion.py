@@ -171,6 +171,14 @@ def given_back(job: Attempt, held: Held, forked: bool) -> Judgement | None:
     return Judgement(verdict=Verdict.DONE, settled=True) if job.stop else None
 
 
+def occupied(job: Attempt) -> bool:
+    """Whether a node may still run the job: it is pending, running, or canceled and not yet confirmed.
+
+    Such a job is neither removed, disabled nor started over: two of its attempts could be alive at once (I1).
+    """
+    return job.status in LIVE or job.stop != 0
+
+
 def cascaded(job: Attempt) -> bool:
     """Whether the job was canceled only because of a blocker, before it was ever claimed in this run."""
     return (
@@ -182,7 +190,7 @@ def cascaded(job: Attempt) -> bool:
 
 
 def _held(job: Attempt, said: JobStatus, run: int, attempt: int) -> Judgement:
-    if job.status is JobStatus.CANCELED:
+    if job.status not in LIVE:
         return Judgement(
             verdict=Verdict.DONE, result=JobStatus.CANCELED, run_id=run, attempt_id=attempt, settled=True
         )

@@ -43,9 +43,9 @@ def outcome(end: Exit, cause: Cause | None, missing: Sequence[str] = ()) -> Outc
     if end.lost:
         return Outcome(JobStatus.TERMINATED, end.return_code, "runner_died")
     if cause is Cause.CANCELED:
-        return Outcome(JobStatus.CANCELED, end.return_code, cause)
+        return Outcome(JobStatus.CANCELED, end.return_code, cause.value)
     if cause is Cause.INTERRUPTED:
-        return Outcome(JobStatus.TERMINATED, end.return_code, cause)
+        return Outcome(JobStatus.TERMINATED, end.return_code, cause.value)
     if end.return_code > 0:
         return Outcome(JobStatus.FAILED, end.return_code, "exit_code")
     if end.return_code < 0:

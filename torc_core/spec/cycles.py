@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 Group = Sequence[int]
 
 MOST_CYCLES = 10
-MOST_STEPS = 2_000_000
+MOST_STEPS = 500_000
 """Work spent on finding a shorter cycle, over all components."""
 
 

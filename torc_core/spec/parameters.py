@@ -11,7 +11,7 @@ from typing import Any
 
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path, Plain
-from torc_core.spec.shape import IDENT, WRONG, Reading, absent, bare, quoted, shown
+from torc_core.spec.shape import IDENT, WRONG, Reading, absent, bare, plain_text, quoted, shown
 
 Scalar = int | float | str
 
@@ -73,7 +73,8 @@ def parameters(reading: Reading, tree: Any, path: Path) -> dict[str, Values | No
 
 def _values(reading: Reading, value: Any, path: Path) -> Any:
     if isinstance(value, str):
-        return _of_text(reading, reading.fill(value), path)
+        text = plain_text(reading, value, path)
+        return WRONG if text is WRONG else _of_text(reading, text, path)
     if isinstance(value, list | tuple):
         if not value:
             return reading.wrong("empty-parameter", path, "the list has no values")
@@ -86,7 +87,7 @@ def _values(reading: Reading, value: Any, path: Path) -> Any:
 def _native(reading: Reading, value: Any, path: Path) -> Any:
     got = bare(value)
     if isinstance(got, str):
-        return reading.fill(got)
+        return plain_text(reading, got, path)
     if isinstance(got, bool) or not isinstance(got, int | float):
         return reading.wrong("wrong-type", path, f"expected a number or text, got {shown(value)}")
     if isinstance(got, float) and not math.isfinite(got):

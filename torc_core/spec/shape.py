@@ -21,6 +21,7 @@ LARGEST = 2**63 - 1
 IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DEEPEST = 64
+MOST_TEXT = 1024**2
 UNSTORABLE = "the text holds a NUL character or half of a character pair; take it out"
 
 _VARIABLE = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}|(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -87,12 +88,14 @@ class Reading:
         self.report.error(code, path, message)
         return WRONG
 
-    def fill(self, text: str, *, template: bool = False) -> str:
+    def fill(self, text: str, path: Path, *, template: bool = False) -> Any:
         """Replace variables; in a template the escapes `{{name}}` are left for the pass over the parameters."""
         if not self.variables or "{" not in text:
             return text
+        size = len(text)
 
         def value(found: re.Match[str]) -> str:
+            nonlocal size
             name = found[1] or found[2]
             if name not in self.variables:
                 return found[0]
@@ -100,9 +103,13 @@ class Reading:
             if found[1]:
                 return found[0] if template else "{" + name + "}"
             value = self.variables[name]
-            return found[0] if value is None else value
+            size += len(value or "")
+            return found[0] if value is None or size > MOST_TEXT else value
 
-        return _VARIABLE.sub(value, text)
+        filled = _VARIABLE.sub(value, text)
+        if size > MOST_TEXT:
+            return self.wrong("too-large", path, f"{path[-1]} is longer than 1 MiB with its variables")
+        return filled
 
 
 def absent(value: Any) -> bool:
@@ -155,8 +162,14 @@ def storable(text: str) -> bool:
         return False
 
 
-def plain_text(reading: Reading, value: Any, path: Path) -> Any:
-    """The text of a scalar, without variables replaced: of a plain YAML scalar what was written."""
+def plain_text(reading: Reading, value: Any, path: Path, *, template: bool = False) -> Any:
+    """The text of a scalar, variables replaced."""
+    got = as_written(reading, value, path)
+    return WRONG if got is WRONG else reading.fill(got, path, template=template)
+
+
+def as_written(reading: Reading, value: Any, path: Path) -> Any:
+    """The text of a scalar: of a plain YAML scalar what was written."""
     text = value.text if type(value) is Plain else value
     if isinstance(text, str):
         return text if storable(text) else reading.wrong("bad-value", path, UNSTORABLE)
@@ -172,10 +185,9 @@ def text(*, low: int = 0, template: bool = False, prose: bool = False, control: 
     """Text; `low`: fewest characters, `control`: code of the complaint about control characters."""
 
     def read(reading: Reading, value: Any, path: Path) -> Any:
-        got = plain_text(reading, value, path)
+        got = plain_text(reading, value, path, template=template)
         if got is WRONG:
             return WRONG
-        got = reading.fill(got, template=template)
         if len(got) < low:
             return reading.wrong("bad-value", path, f"{path[-1]} is empty")
         if control and CONTROL.search(got):
@@ -192,7 +204,6 @@ def name(reading: Reading, value: Any, path: Path) -> Any:
     got = plain_text(reading, value, path)
     if got is WRONG:
         return WRONG
-    got = reading.fill(got)
     fault = name_fault(got)
     return reading.wrong("bad-name", path, fault) if fault else got
 
@@ -267,7 +278,6 @@ def choice(*names: str, **aliases: str) -> Kind:
         got = plain_text(reading, value, path)
         if got is WRONG:
             return WRONG
-        got = reading.fill(got)
         got = aliases.get(got, got)
         if got not in names:
             message = f"{path[-1]} must be one of {', '.join(names)}, got {shown(got)}"
@@ -365,10 +375,7 @@ def _json(reading: Reading, value: Any, path: Path, *, template: bool) -> Any:
     if len(path) > DEEPEST + 2:
         return reading.wrong("too-deep", path[:3], f"nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
-        fine = storable(value)
-        return (
-            reading.fill(value, template=template) if fine else reading.wrong("bad-value", path, UNSTORABLE)
-        )
+        return plain_text(reading, value, path, template=template)
     if isinstance(value, float) and not math.isfinite(value):
         return reading.wrong("bad-value", path, f"{value} cannot be stored as JSON; write it in quotes")
     if isinstance(value, int) and abs(value) >= 10**300:
@@ -386,7 +393,6 @@ def _amount(reading: Reading, value: Any, path: Path, read: Callable[[str], int]
     got = plain_text(reading, value, path)
     if got is WRONG:
         return WRONG
-    got = reading.fill(got)
     try:
         read(got if len(got) <= 100 else got[:97] + "…")
     except BadValue as error:

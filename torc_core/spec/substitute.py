@@ -8,15 +8,15 @@ import re
 from torc_core.model import user_data_mark
 from torc_core.spec.complaint import Report
 from torc_core.spec.drafts import COMMAND, IN_DATA, IN_FILES, OUT_DATA, OUT_FILES, SCRIPT, TEXTS, Draft
-from torc_core.spec.expand import AVERAGE_TEXT, Expansion
-from torc_core.spec.shape import size_text
+from torc_core.spec.expand import Expansion
+from torc_core.spec.shape import MOST_TEXT, size_text
 
-MOST_TEXT = 1024**2
-"""Characters of one command or script."""
+INSERTED_TEXT = 256
+"""Characters that may on average be inserted for each object a document is allowed."""
 
 Lists = tuple[tuple[str, ...], ...]
 
-_TOKEN = re.compile(r"\$\{(files|user_data)\.(input|output)\.([^}]*)\}")
+_TOKEN = re.compile(r"\$\{(files|user_data)\.(input|output)\.([^}]{0,600})\}")  # bounded: names are shorter
 _LIST = {
     ("files", "input"): IN_FILES,
     ("files", "output"): OUT_FILES,
@@ -33,7 +33,7 @@ def substitute(made: Expansion, most: int, report: Report) -> None:
 class _Substitution:
     def __init__(self, made: Expansion, most: int, report: Report) -> None:
         self._made = made
-        self._left = most * AVERAGE_TEXT
+        self._left = most * INSERTED_TEXT
         self._report = report
         self._inserted: dict[tuple[str, str, str], str] = {}
         # PERF: copies share a constant command as one object, and so its replacement
@@ -76,7 +76,7 @@ class _Substitution:
                 f"the {TEXTS[which]} is {size_text(size)} long with what is inserted; the limit is 1 MiB"
             )
             self._report.error("too-large", (*draft.template.path, TEXTS[which]), message, about=draft.about)
-        self._left -= len(replaced)
+        self._left -= len(replaced) - len(text)
         if self._left < 0:
             message = "the commands of all jobs together are too long with what is inserted"
             self._report.error("too-large", (*draft.template.path, TEXTS[which]), message)

@@ -15,6 +15,7 @@ from torc_core.spec.shape import (
     Kind,
     Reading,
     Table,
+    as_written,
     bare,
     boolean,
     choice,
@@ -58,7 +59,7 @@ def unquoted_text(reading: Reading, value: Any, path: Path) -> Any:
         return reading.wrong("wrong-type", path, message)
     if isinstance(value, int):
         return shown(value)
-    return plain_text(reading, value, path)
+    return as_written(reading, value, path)
 
 
 def variable_value(reading: Reading, value: Any, path: Path) -> Any:
@@ -73,7 +74,7 @@ def variable_value(reading: Reading, value: Any, path: Path) -> Any:
 
 def _env_value(reading: Reading, value: Any, path: Path) -> Any:
     got = unquoted_text(reading, value, path)
-    return WRONG if got is WRONG else reading.fill(got, template=True)
+    return WRONG if got is WRONG else reading.fill(got, path, template=True)
 
 
 def env(reading: Reading, value: Any, path: Path) -> Any:
@@ -119,7 +120,6 @@ def walltime(reading: Reading, value: Any, path: Path) -> Any:
     )
     if got is WRONG:
         return WRONG
-    got = reading.fill(got)
     if not walltime_seconds(got):
         message = f'walltime {shown(got)} is not a time; write "D-HH:MM:SS", "HH:MM:SS", "MM:SS" or minutes'
         return reading.wrong("bad-value", path, message)
@@ -152,7 +152,7 @@ def slurm_default(reading: Reading, value: Any, path: Path) -> Any:
     if key.lower().replace("_", "-") in MANAGED:
         message = f"{quoted(key)} is set by torc; use the field of the scheduler"
         return reading.wrong("reserved", path, message)
-    return reading.fill(got) if isinstance(got, str) else got
+    return reading.fill(got, path) if isinstance(got, str) else got
 
 
 def signal(reading: Reading, value: Any, path: Path) -> Any:
@@ -160,7 +160,7 @@ def signal(reading: Reading, value: Any, path: Path) -> Any:
     got = plain_text(reading, value, path)
     if got is WRONG:
         return WRONG
-    full = "SIG" + reading.fill(got).upper().removeprefix("SIG")
+    full = "SIG" + got.upper().removeprefix("SIG")
     if full not in SIGNALS:
         message = f"{path[-1]} must be one of {', '.join(SIGNALS)}, got {shown(got)}"
         return reading.wrong("bad-value", path, message)
@@ -172,7 +172,7 @@ def pattern(expression: re.Pattern[str], example: str) -> Kind:
 
     def read(reading: Reading, value: Any, path: Path) -> Any:
         got = plain_text(reading, value, path)
-        if got is not WRONG and not expression.fullmatch(got := reading.fill(got)):
+        if got is not WRONG and not expression.fullmatch(got):
             return reading.wrong("bad-value", path, f"{path[-1]} {shown(got)} is not of the form {example}")
         return got
 
@@ -192,7 +192,7 @@ def exit_code(reading: Reading, value: Any, path: Path) -> Any:
 def event(reading: Reading, value: Any, path: Path) -> Any:
     """The name of an event."""
     got = plain_text(reading, value, path)
-    if got is not WRONG and (got := reading.fill(got)) not in EVENTS:
+    if got is not WRONG and got not in EVENTS:
         message = f"no event named {quoted(got)}{reading.report.meant(got, EVENTS)}"
         return reading.wrong("notify-fields", path, message)
     return got
@@ -228,7 +228,7 @@ _switch, _positive, _count = Field(boolean, default=False), whole(1), whole(0)
 _expansion = {
     "parameters": Field(raw),
     "parameter_mode": Field(choice("product", "zip"), default="product"),
-    "use_parameters": Field(list_of(plain_text)),
+    "use_parameters": Field(list_of(as_written)),
 }
 _granularity = Field(choice("summary", "time_series", Summary="summary", TimeSeries="time_series"))
 

@@ -138,15 +138,17 @@ def check_query(kind: type[Any], query: Query) -> Fields:
     """
     allowed = known(kind)
     filters = (*allowed.plain, *allowed.related)
-    _check(allowed.noun, "filtered", query.where, filters)
-    _check(allowed.noun, "filtered", query.like, _texts(kind, allowed.plain))
+    _check(allowed.noun, "filtered by", query.where, filters)
+    _check(allowed.noun, "filtered by the pattern of", query.like, _texts(kind, allowed.plain))
     default_sort = kind in PAIRS and query.sort == "id"
     sortable = () if kind in PAIRS else allowed.plain
     if not default_sort:
-        _check(allowed.noun, "sorted", [query.sort], sortable)
+        _check(allowed.noun, "sorted by", [query.sort], sortable)
     if query.since is not None and kind is not Event:
         raise Invalid(f"only events can be asked for since an instant, not {allowed.noun}s")
-    ids = any(name == "id" or name.endswith("_id") for name in query.where if name != "run_id")
+    ids = any(
+        name == "id" or name.endswith("_id") for name in query.where if name not in ("run_id", "attempt_id")
+    )
     if kind is not Workflow and query.workflow is None and not ids:
         raise Invalid(f"a list of {allowed.noun}s needs a workflow")
     if query.offset < 0 or query.limit < 0:
@@ -165,7 +167,7 @@ def check_change(kind: type[Any], names: Iterable[str]) -> None:
     allowed = known(kind)
     if not allowed.changed and not allowed.early:
         raise Invalid(f"a {allowed.noun} cannot be changed")
-    _check(allowed.noun, "changed", names, (*allowed.changed, *allowed.early))
+    _check(allowed.noun, "given another", names, (*allowed.changed, *allowed.early))
 
 
 def _check(noun: str, verb: str, names: Iterable[str], allowed: tuple[str, ...]) -> None:
@@ -173,7 +175,7 @@ def _check(noun: str, verb: str, names: Iterable[str], allowed: tuple[str, ...])
         if name not in allowed:
             hint = did_you_mean(name, allowed)
             choices = f"choose from {', '.join(allowed)}" if allowed else "there is no choice"
-            raise Invalid(f"{noun}s cannot be {verb} by {name!r}{hint}; {choices}")
+            raise Invalid(f"{noun}s cannot be {verb} {name!r}{hint}; {choices}")
 
 
 def _texts(kind: type[Any], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ from torc_core.testing.plugins import check_plugin
 
 
 def torc(*words: str) -> str:
-    ran = subprocess.run([sys.executable, "-m", "torc_core", *words], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "torc_core", *words], capture_output=True, text=True, check=True
+    )
     return ran.stdout
 
 

@@ -19,11 +19,6 @@ class Asked:
     memory_gb: float | None = None
     gpus: int | None = None
 
-    @property
-    def everything(self) -> bool:
-        """Whether nothing has to be found."""
-        return self.cpus is not None and self.memory_gb is not None and self.gpus is not None
-
 
 def offered(found: Detected, asked: Asked, others: Sequence[Node]) -> Detected:
     """The capacity to register: given values as given, found ones less what live runners hold (`runner.md` §2.3).

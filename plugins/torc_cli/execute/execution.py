@@ -14,7 +14,7 @@ from torc_cli.execute.capacity import Asked, offered
 from torc_cli.execute.consumers import Halter, LogWriter
 from torc_cli.execute.halt import Halt
 from torc_cli.execute.joblog import Joblog
-from torc_cli.execute.preparing import initialize, later
+from torc_cli.execute.preparing import initialize, later, refuse_archived
 from torc_cli.execute.printing import Keeper, Printer, Style
 from torc_cli.execute.processes import living_here
 from torc_cli.execute.resuming import resume
@@ -96,9 +96,11 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     Conflict
         If it is archived, inputs are missing, or nothing is free on this host.
     """
-    if wish.resume and (resumed := resume(store, workflow)):
-        session.note(resumed)
     (totals,) = store.totals([workflow])
+    refuse_archived(totals)
+    if wish.resume and not totals.workflow.is_canceled and (resumed := resume(store, workflow)):
+        session.note(resumed)
+        (totals,) = store.totals([workflow])
     initialize(session, store, totals)
     (totals,) = store.totals([workflow])
     if totals.complete:

@@ -21,7 +21,7 @@ from torc_cli.execute.target import SPEC_SUFFIXES
 from torc_cli.output.answer import Report as Answer
 from torc_cli.output.answer import Text
 from torc_core.errors import UsageError
-from torc_core.model import Job, Json
+from torc_core.model import Job, JobStatus, Json
 from torc_core.session import Answer as AnyAnswer
 from torc_core.session import Session
 
@@ -77,10 +77,7 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
     if dry_run:
         return expanded(commands)
     if not commands.made:
-        session.note("nothing to run")
-        return Answer(
-            schema="torc.run/1", data={"workflow_id": None, "jobs_by_status": {}, "failed_jobs": []}
-        )
+        return nothing(session, choice)
     needs = Needs(
         cpus=choice.each.cpus, memory=choice.each.memory, gpus=choice.each.gpus, runtime=choice.each.runtime
     )
@@ -100,13 +97,13 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
     # PERF: the store and the runner are loaded only when it is known that there is something to run.
     from torc_cli.execute.execution import Wish, execute
 
-    running, made = choice.running, commands.made
-    labels: dict[int, str] = {}
-    if choice.printing.tag:
-        labels = {number: " ".join(one.values) or one.command for number, one in made.items()}
+    running, total = choice.running, len(commands.made)
+    # Kept only where they are asked for: a list may have a million commands.
+    made = commands.made if choice.printing.tag or choice.results is not None else {}
 
     def tag(job: Job) -> str:
-        return labels.get(number_of(job), job.command)
+        one = made.get(number_of(job))
+        return " ".join(one.values) or one.command if one else job.command
 
     def place(job: Job) -> str:
         one = made.get(number_of(job))
@@ -121,7 +118,7 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
         again = earlier is not None or choice.resume or choice.resume_failed or choice.retry_failed
         wish = Wish(
             asked=running.asked(session),
-            slots=lambda cpus: slots(choice.jobs, needs, cpus, len(made)),
+            slots=lambda cpus: slots(choice.jobs, needs, cpus, total),
             slots_given=choice.jobs is not None,
             output_dir=running.folder(session),
             joblog=(running.joblog, again) if running.joblog else None,
@@ -136,6 +133,22 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
         )
         workflow = earlier or store.create(plan, session.user())
         return execute(session, store, workflow.id, wish)
+
+
+def nothing(session: Session, choice: Choice) -> AnyAnswer:
+    """The answer where every command was left out, or the list is empty."""
+    session.note("nothing to run")
+    data: dict[str, Json] = {
+        "workflow_id": None,
+        "workflow_name": "",
+        "run_id": 0,
+        "jobs_by_status": {status.label: 0 for status in JobStatus},
+        "is_complete": True,
+        "wall_seconds": 0.0,
+        "output_dir": os.path.abspath(choice.running.folder(session)),
+        "failed_jobs": [],
+    }
+    return Answer(schema="torc.run/1", data=data)
 
 
 def commands_of(choice: Choice) -> Commands:

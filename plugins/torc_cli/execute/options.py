@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from torc_cli.execute.capacity import Asked, check
-from torc_cli.execute.places import folder, log_file
 from torc_cli.options import Flag
 from torc_core.errors import UsageError
 from torc_core.session import Session
+
+if TYPE_CHECKING:
+    from torc_cli.execute.capacity import Asked
 
 Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
 """A lone `-` among the words: standard input. A flag, so that misspelt options are not taken for files."""
@@ -53,6 +54,8 @@ class Running:
 
     def asked(self, session: Session) -> Asked:
         """The capacity that options, or else the configuration, state."""
+        from torc_cli.execute.capacity import Asked
+
         run = session.config.client.run
         return Asked(
             cpus=run.num_cpus if self.num_cpus is None else self.num_cpus,
@@ -72,6 +75,10 @@ class Running:
         UsageError
             If capacity is out of range, or files cannot be written where they should.
         """
+        # PERF: options are declared for `--help` too, which must not wait for what only a run needs.
+        from torc_cli.execute.capacity import check
+        from torc_cli.execute.places import folder, log_file
+
         check(self.asked(session))
         folder(self.folder(session), "--output-dir")
         if self.joblog is not None:
@@ -99,7 +106,7 @@ class Printing:
         Print no output.
     """
 
-    keep_order: Annotated[bool, Parameter(name=["--keep-order", "-k"], negative="")] = False
+    keep_order: Annotated[Flag, Parameter(name=["--keep-order", "-k"])] = False
     tag: Flag = False
     group: Flag = False
     ungroup: Flag = False
@@ -161,6 +168,44 @@ class Each:
     gpus: int | None = None
     runtime: str | None = None
     stdio: Literal["separate", "combined", "no-stdout", "no-stderr", "none"] | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creating:
+    """What is said of a workflow beside its specification.
+
+    Parameters
+    ----------
+    name
+        Name of the workflow, instead of that in the specification.
+    description
+        Description of the workflow, instead of that in the specification.
+    project
+        Project of the workflow, instead of that in the specification.
+    metadata
+        JSON object, instead of that in the specification.
+    access_group
+        Group that may see the workflow, instead of those in the specification; may be repeated.
+    spec_format
+        Format of the specification: yaml, json, json5, kdl; normally told by the suffix or found out.
+    no_resource_monitoring
+        Do not watch what jobs use, where the specification does not say.
+    skip_checks
+        Only warn where a scheduler of several nodes does not fit its jobs.
+    max_expanded
+        Refuse specifications that make more jobs.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+    metadata: str | None = None
+    access_group: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    spec_format: str | None = None
+    no_resource_monitoring: Flag = False
+    skip_checks: Flag = False
+    max_expanded: int = 1_000_000
 
 
 def named(text: str | None, stdin: bool, command: str) -> str:

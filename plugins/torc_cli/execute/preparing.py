@@ -15,18 +15,28 @@ NAMED = 20
 """So many missing things are named (`engine.md` §6.3)."""
 
 
+def refuse_archived(totals: Totals) -> None:
+    """Leave archived workflows alone.
+
+    Raises
+    ------
+    Conflict
+        If it is archived.
+    """
+    if totals.workflow.is_archived:
+        raise Conflict(f"workflow {totals.workflow.id} is archived; it cannot be run")
+
+
 def initialize(session: Session, store: Store, totals: Totals) -> None:
     """Start the first run of a workflow, or the run of jobs that were added since.
 
     Raises
     ------
     Conflict
-        If the workflow is archived, or input files or user data are missing.
+        If input files or user data are missing.
     """
     workflow = totals.workflow
-    if workflow.is_archived:
-        raise Conflict(f"workflow {workflow.id} is archived; it cannot be run")
-    if totals.initialized:
+    if totals.initialized or workflow.is_canceled:
         return
     seen = check(store, workflow.id)
     missing = [f"file '{plain(file.path)}'" for file in seen.missing_files]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from torc_cli.options import Flag
+from torc_cli.execute.options import Creating
 from torc_cli.output.cells import plain
 from torc_cli.standing import amount
 from torc_core.model import Json, Plan
@@ -19,44 +16,6 @@ if TYPE_CHECKING:
     from torc_core.spec.validate import Validated
 
 SHOWN = 100
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Creating:
-    """What is said of a workflow beside its specification.
-
-    Parameters
-    ----------
-    name
-        Name of the workflow, instead of that in the specification.
-    description
-        Description of the workflow, instead of that in the specification.
-    project
-        Project of the workflow, instead of that in the specification.
-    metadata
-        JSON object, instead of that in the specification.
-    access_group
-        Group that may see the workflow, instead of those in the specification; may be repeated.
-    spec_format
-        Format of the specification: yaml, json, json5, kdl; normally told by the suffix or found out.
-    no_resource_monitoring
-        Do not watch what jobs use, where the specification does not say.
-    skip_checks
-        Only warn where a scheduler of several nodes does not fit its jobs.
-    max_expanded
-        Refuse specifications that make more jobs.
-    """
-
-    name: str | None = None
-    description: str | None = None
-    project: str | None = None
-    metadata: str | None = None
-    access_group: Annotated[tuple[str, ...], Parameter(negative=())] = ()
-    spec_format: str | None = None
-    no_resource_monitoring: Flag = False
-    skip_checks: Flag = False
-    max_expanded: int = 1_000_000
 
 
 def read(session: Session, file: str, creating: Creating) -> Validated:

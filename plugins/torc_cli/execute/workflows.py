@@ -10,9 +10,9 @@ from torc_cli.execute.capacity import offered
 from torc_cli.execute.execution import Wish, detect, execute
 from torc_cli.execute.halt import parse_halt
 from torc_cli.execute.lists import style_of
-from torc_cli.execute.options import Printing, Running
+from torc_cli.execute.options import Creating, Printing, Running
 from torc_cli.execute.resuming import unfinished
-from torc_cli.execute.specs import Creating, accepted, dry_text, problems, read
+from torc_cli.execute.specs import accepted, dry_text, problems, read
 from torc_cli.execute.target import Kind, Target
 from torc_cli.output.answer import Report as Answer
 from torc_cli.output.cells import plain

@@ -334,3 +334,21 @@ def test_a_store_that_was_opened_is_closed_when_the_command_fails(
 
 def test_every_error_class_has_a_code_and_an_exit_code_of_the_reference() -> None:
     assert (Conflict("x").exit_code, NotFound("x").exit_code, TorcError("x").exit_code) == (3, 5, 1)
+
+
+def test_a_broken_plugin_stops_every_command_but_the_one_that_lists_plugins(
+    capsys: pytest.CaptureFixture[str], install: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORC_DISABLE_PLUGINS", "facts")
+    install("torc-slurmish", "slurmish", "slurmish_plugin", "import no_such_module_anywhere\n")
+
+    code, _, err = run(capsys, "show", "7")
+    listed, out, _ = run(capsys, "-f", "json", "plugins", "list")
+
+    assert code == 2
+    assert err == (
+        "error: plugin 'slurmish' of torc-slurmish 1.2 could not be loaded: ModuleNotFoundError: No module named "
+        "'no_such_module_anywhere'; disable it with TORC_DISABLE_PLUGINS=slurmish\n"
+    )
+    states = {item["name"]: item["state"] for item in json.loads(out)["items"]}
+    assert (listed, states["slurmish"], states["facts"]) == (0, "failed", "disabled")

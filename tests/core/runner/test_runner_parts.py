@@ -26,7 +26,7 @@ from torc_core.runner.attempt import Attempt
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.outcome import Cause, outcome
 from torc_core.runner.outputs import Search
-from torc_core.runner.place import Place
+from torc_core.runner.place import Place, process_start
 from torc_core.runner.stock import Stock
 
 SHAPES = st.builds(
@@ -210,9 +210,7 @@ def test_an_output_that_cannot_be_looked_at_is_missing_with_the_error(tmp_path) 
 
 def test_a_place_is_gone_when_its_process_has_ended() -> None:
     with subprocess.Popen(["sleep", "600"]) as process:
-        place = replace(
-            Place.here(), pid=process.pid, start=int(open(f"/proc/{process.pid}/stat").read().split()[21])
-        )
+        place = replace(Place.here(), pid=process.pid, start=process_start(process.pid))
         alive = place.gone
         process.kill()
 

@@ -28,7 +28,7 @@ def test_a_table_shows_what_a_job_needs_and_its_command_in_forty_characters(torc
         "Command",
     ]
     right = next(line for line in lines if " right " in line)
-    assert "4 cpu, 2g, 30m" in right
+    assert "4 cpu, 2g, 0:30:00" in right
     assert right.endswith("…")
     assert len(lines) == 5
 
@@ -95,7 +95,7 @@ def test_a_misspelt_status_is_answered_with_the_nearest_one(torc, diamond):
 
 
 def test_get_tells_the_result_the_logs_and_what_is_waited_for(torc, diamond, home):
-    prep, left, right, join = (item["id"] for item in torc("jobs", "list", diamond, "--json").json["items"])
+    _, left, right, _ = (item["id"] for item in torc("jobs", "list", diamond, "--json").json["items"])
 
     ended = torc("jobs", "get", left, "--json").json
     running = torc("jobs", "get", right, "--json").json

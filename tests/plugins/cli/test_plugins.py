@@ -63,3 +63,20 @@ def test_an_unknown_plugin_is_not_found_and_the_nearest_is_named(torc):
 
     assert ran.code == 5
     assert "did you mean 'sqlite'?" in ran.err
+
+
+def test_check_tells_a_plugin_from_what_is_none(torc):
+    good = torc("plugins", "check", "torc_sqlite", "--json")
+    bad = torc("plugins", "check", "colorsys", "--json")
+
+    assert (good.code, good.json["valid"]) == (0, True)
+    assert (bad.code, bad.json["valid"]) == (1, False)
+    assert "no hook" in bad.json["problems"][0]
+    jsonschema.validate(bad.json, schemas.load("torc.plugins.check/1"))
+
+
+def test_check_of_a_module_that_cannot_be_imported_fails(torc):
+    ran = torc("plugins", "check", "no_such_module")
+
+    assert ran.code == 1
+    assert "'no_such_module'" in ran.out

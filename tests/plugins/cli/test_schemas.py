@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import jsonschema
@@ -184,7 +186,7 @@ def all_records(store_of_the_user):
 
 
 def spoken(words):
-    return " ".join(words)
+    return " ".join(words) if isinstance(words, list) else str(words)
 
 
 def closed(schema):
@@ -305,6 +307,44 @@ def test_errors_in_json_are_one_object_on_stderr(torc, stores):
     assert (ran.out, document["code"], document["exit_code"]) == ("", "not_found", 5)
 
 
+SPEC = """
+name: d
+jobs:
+  - {name: good, command: "true"}
+  - {name: bad, command: "exit 3"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["create", "s.yaml", "--dry-run"], 0),
+        (["create", "bad.yaml", "--dry-run"], 2),
+        (["create", "s.yaml"], 0),
+        (["run", "s.yaml", "--dry-run"], 0),
+        (["run", "s.yaml"], 1),
+        (["exec", "-c", "true", "--dry-run"], 0),
+        (["exec", "-c", "true"], 0),
+        (["status", "last", "--by-stage"], 0),
+        (["cancel", "last"], 0),
+        (["delete", "last", "--yes"], 0),
+    ],
+    ids=spoken,
+)
+def test_the_life_cycle_follows_its_schemas_too(torc, home, words, code):
+    (home / "s.yaml").write_text(SPEC)
+    (home / "bad.yaml").write_text(SPEC.replace("command", "comand"))
+    torc("create", "s.yaml")
+
+    program = [sys.executable, "-m", "torc_core", *words, "--json"]
+    ran = subprocess.run(program, cwd=home, capture_output=True, text=True, check=False, timeout=60)
+
+    document = json.loads(ran.stdout)
+    schema = schemas.load(document["schema"])
+    jsonschema.validate(document, schema if document["schema"] == "torc.outcome/1" else closed(schema))
+    assert ran.returncode == code
+
+
 def test_every_schema_is_a_valid_schema_and_names_itself():
     for name in schemas.names():
         schema = schemas.load(name)
@@ -314,7 +354,7 @@ def test_every_schema_is_a_valid_schema_and_names_itself():
 
 def test_every_schema_is_used():
     used = {
-        "torc.run/1", "torc.status/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1",
+        "torc.run/1", "torc.status/1", "torc.create.check/1", "torc.run.check/1", "torc.exec.plan/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1",
     }  # fmt: skip
     printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *RECORDS)}
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}

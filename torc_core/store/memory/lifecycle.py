@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from torc_core.engine import telling
-from torc_core.engine.completion import CASCADE
+from torc_core.engine.completion import CASCADE, occupied
 from torc_core.engine.runs import (
     LOST_CODE,
     RETRIED,
@@ -88,7 +88,8 @@ def initialize(change: Change, how: Initialize) -> None:
                 table[id] = replace(table[id], data=datum.data, has_data=datum.has_data)
     fingerprint(flow, how.fingerprints)
     run = next_run(workflow.run_id, flow.initialized_run)
-    flow.workflow, flow.initialized_run = replace(workflow, run_id=run), run
+    gpus = any(shape.gpus for shape in flow.shapes.values())
+    flow.workflow, flow.initialized_run = replace(workflow, run_id=run, uses_gpus=gpus), run
     _set_anew(change, fresh, run)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
     change.tell(telling.of_workflow(name, workflow.id, workflow.name, run))
@@ -123,12 +124,12 @@ def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:
 
 
 def _downstream(flow: Flow, fresh: set[JobId], force: bool) -> set[JobId]:
-    """What starts over with these jobs; disabled jobs stay disabled, live ones are never touched (§6.2, step 2).
+    """What starts over with these jobs; disabled jobs stay disabled, those that a node has are never touched (§6.2, step 2).
 
     Blocked jobs are set anew in any case, so that none waits for a relation that is gone.
     """
     reached = spread(fresh, flow)
-    live = [job for job in sorted(reached) if flow.jobs[job].status.live]
+    live = [job for job in sorted(reached) if occupied(flow.jobs[job])]
     if live and not force:
         job = flow.jobs[live[0]]
         raise Invalid(

@@ -6,7 +6,8 @@
             with closing(MyStore(..., clock)) as store:
                 yield store
 
-The fixture `clock` is torc's own; a store that does not take its time from it cannot pass.
+The fixture `clock` is torc's own; a store that does not take its time from it cannot pass. A store that is still
+there after it was closed keeps `DurableStoreContract` instead, and says how it is opened again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torc_core.testing.stores.catalog import CatalogContract
 from torc_core.testing.stores.claims import ClaimContract
 from torc_core.testing.stores.concurrency import ConcurrencyContract
 from torc_core.testing.stores.creation import CreationContract
+from torc_core.testing.stores.durability import DurabilityContract
 from torc_core.testing.stores.finishing import FinishingContract
 from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
@@ -37,7 +39,11 @@ class StoreContract(
     ConcurrencyContract,
     AgreementContract,
 ):
-    """Everything that a store has to do. Capabilities are class attributes: see `SceneContract`."""
+    """Everything that a store has to do; `shared = False` for one that only one thread may use."""
 
 
-__all__ = ["StoreContract"]
+class DurableStoreContract(StoreContract, DurabilityContract):
+    """The same for stores that outlive their process; needs a `reopen` method as well."""
+
+
+__all__ = ["DurableStoreContract", "StoreContract"]

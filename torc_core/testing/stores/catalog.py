@@ -235,6 +235,23 @@ class CatalogContract(SceneContract):
 
         assert len(scene.jobs(workflow)) == 2
 
+    def test_a_canceled_job_that_its_node_has_not_ended_yet_is_neither_removed_nor_disabled(
+        self, scene: Scene
+    ) -> None:
+        workflow = scene.started(fan(1))
+        node = scene.node(workflow)
+        given = scene.claim(node)
+        id = given[0].job.id
+        scene.store.stop([id])
+
+        with pytest.raises(Conflict, match="has not ended it yet"):
+            scene.store.remove(Job, [id])
+        with pytest.raises(Invalid, match="has not ended it yet"):
+            scene.store.change(Job, id, {"status": JobStatus.DISABLED})
+        scene.finish(node, given, JobStatus.CANCELED)
+
+        assert scene.store.remove(Job, [id]) == 1
+
     def test_a_removed_result_leaves_the_status_of_its_job(self, scene: Scene) -> None:
         workflow = scene.started(fan(1))
         scene.end(workflow, "job0")

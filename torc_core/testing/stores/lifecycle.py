@@ -120,6 +120,24 @@ class LifecycleContract(SceneContract):
         assert [one.run_id for one in scene.jobs(workflow)] == [1, 2]
         assert list(scene.finish(node, given)) == ["done"]
 
+    def test_a_canceled_job_that_its_node_has_not_ended_yet_does_not_start_over(self, scene: Scene) -> None:
+        workflow = scene.started(diamond())
+        scene.end(workflow, "a")
+        node = scene.node(workflow, cpus=1)
+        given = scene.claim(node)
+        scene.store.stop([given[0].job.id])
+        file = scene.store.find(File, Query(workflow=workflow, where={"name": "a"})).items[0]
+        scene.store.add_jobs(
+            [NewJob(workflow_id=workflow, name="new", command="true", output_files=[file.id])]
+        )
+
+        with pytest.raises(Invalid, match=r"\(b\)"):
+            scene.store.initialize(workflow, Initialize(only_uninitialized=True))
+        scene.store.initialize(workflow, Initialize(only_uninitialized=True, force=True))
+
+        assert (names(given), scene.statuses(workflow)["b"]) == (["b"], "canceled")
+        assert list(scene.turn(node, offer=scene.offer(node, limit=0)).cancel) == [given[0].job.id]
+
     def test_a_full_initialisation_is_refused_while_jobs_run(self, scene: Scene) -> None:
         workflow = scene.started(fan(2))
         scene.claim(scene.node(workflow, cpus=1))

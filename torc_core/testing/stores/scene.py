@@ -161,11 +161,9 @@ def ids(jobs: Iterable[Job]) -> list[JobId]:
 class SceneContract:
     """The part of the contract that all others stand on.
 
-    A subclass provides the fixture `store`. `durable`: what was committed is there after the store is opened
-    again. `shared`: threads may use the store at the same time.
+    A subclass provides the fixture `store`. `shared`: threads may use the store at the same time.
     """
 
-    durable = False
     shared = True
 
     @pytest.fixture
