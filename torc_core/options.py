@@ -93,7 +93,10 @@ def split(words: Sequence[str], owned: Callable[[Sequence[str]], Collection[str]
         elif equals and not option.value:
             raise UsageError(f"option '{name}' takes no value, but was given {value!r}")
         _take(flags, option, name, value)
-    return flags, [*rest, *words[place:]]
+    verbatim = words[place:]
+    # NOTE: behind ":::" a word such as "-x" is an input, not an option.
+    guard = ["--"] if verbatim and verbatim[0] != "--" else []
+    return flags, [*rest, *guard, *verbatim]
 
 
 def _take(flags: Flags, option: Option, name: str, value: str) -> None:

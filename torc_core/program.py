@@ -45,9 +45,8 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     TorcError
         Whatever the command raises; `UsageError` if the words make no sense.
     """
-    umask = os.umask(
-        0o077
-    )  # NOTE: what torc writes is for its user alone (`security.md` D1); jobs get theirs back.
+    # NOTE: what torc writes is for its user alone (`security.md` D1); jobs get the user's own mask back.
+    umask = os.umask(0o077)
     config = Config.load(user_file=_config_file(words))
     host = Host.load(config, tolerant=_first_command(words) == "plugins")
     app = _app(host)

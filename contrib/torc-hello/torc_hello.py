@@ -1,5 +1,7 @@
 """Greets: the smallest plugin of torc."""
 
+import sys
+
 from torc_core import hookimpl
 
 
@@ -14,7 +16,7 @@ def torc_events(events):
     """Say goodbye to every workflow that is complete."""
     for event in events:
         if event.category == "workflow_completed":
-            print(f"goodbye, workflow {event.workflow_id}")
+            print(f"goodbye, workflow {event.workflow_id}", file=sys.stderr)
 
 
 def hello(name: str = "world") -> str:

@@ -7,7 +7,7 @@ events mean is decided here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import yaml
@@ -18,7 +18,6 @@ from yaml import (
     MappingStartEvent,
     ScalarEvent,
     SequenceStartEvent,
-    StreamEndEvent,
 )
 
 from torc_core.spec.complaint import Complaint, Complaints
@@ -84,10 +83,11 @@ class _Anchored:
 class _Frame:
     """A list or map that is being read."""
 
-    __slots__ = ("anchored", "before", "entry", "height", "key", "merged", "value")
+    __slots__ = ("anchored", "before", "entry", "height", "key", "mapping", "merged", "value")
 
-    def __init__(self, value: Any, entry: int, anchored: _Anchored | None, before: int) -> None:
-        self.value = value
+    def __init__(self, mapping: bool, entry: int, anchored: _Anchored | None, before: int) -> None:
+        self.mapping = mapping
+        self.value: Any = {} if mapping else []
         self.entry = entry
         self.anchored = anchored
         self.before = before
@@ -109,15 +109,24 @@ class _Composer:
 
     def tree(self) -> dict[str, Any]:
         """Read everything; raises `Complaints`."""
-        events = self._events()
-        next(events)
-        first = next(events)
-        if isinstance(first, StreamEndEvent):
-            raise refusal("syntax", "the document is empty", Position(1, 1))
-        root = self._root(events)
-        for event in events:
-            if isinstance(event, DocumentStartEvent):
-                self._refuse("syntax", "a second document begins here; write one document per file", event)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            events = loader(self._text).get_event
+            events()
+            if type(events()) is not DocumentStartEvent:
+                raise refusal("syntax", "the document is empty", Position(1, 1))
+            root = self._root(events)
+            event = events()
+        except yaml.reader.ReaderError as error:
+            # The C parser counts bytes and the other characters, so the place is looked for.
+            bad = yaml.reader.Reader.NON_PRINTABLE.search(self._text)
+            at = self.outline.position(bad.start() if bad else 0)
+            name = ascii(bad[0]) if bad else "that stands here"
+            raise refusal("syntax", f"the character {name} is not allowed in YAML", at) from error
+        except yaml.MarkedYAMLError as error:
+            raise _syntax(error) from error
+        if type(event) is DocumentStartEvent:
+            self._refuse("syntax", "a second document begins here; write one document per file", event)
         if self._complaints:
             raise Complaints(self._complaints)
         if isinstance(root, Plain):
@@ -131,66 +140,49 @@ class _Composer:
             )
         return root
 
-    def _events(self) -> Iterator[Any]:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            parser = loader(self._text)
-            get = parser.get_event
-            while True:
-                event = get()
-                yield event
-                if type(event) is StreamEndEvent:
-                    return
-        except yaml.reader.ReaderError as error:
-            # The C parser counts bytes and the other characters, so the place is looked for.
-            bad = yaml.reader.Reader.NON_PRINTABLE.search(self._text)
-            at = self.outline.position(bad.start() if bad else 0)
-            name = ascii(bad[0]) if bad else "that stands here"
-            raise refusal("syntax", f"the character {name} is not allowed in YAML", at) from error
-        except yaml.MarkedYAMLError as error:
-            raise _syntax(error) from error
-
-    def _root(self, events: Iterator[Any]) -> Any:
+    def _root(self, events: Callable[[], Any]) -> Any:
         """Read values until the document ends.
 
-        PERF: one loop with everything that happens per event inlined; a document may have two million.
+        PERF: one loop with most of what happens per event inlined; a document may have two million.
         """
         frames, outline, meanings = self._frames, self.outline, self._meanings
         root: Any = None
         frame: _Frame | None = None
-        for event in events:
+        while True:
+            event = events()
             kind = type(event)
             anchored: _Anchored | None = None
             if kind is ScalarEvent or kind is AliasEvent:
                 self._nodes += 1
+                keyed = frame is not None and frame.mapping and frame.key is None
                 if kind is AliasEvent:
                     anchored = self._alias(event)
                     value = anchored.value
                 else:
                     value = event.value
+                    if len(value) > SHORT or "\0" in value:
+                        self._check_text(event)
                     if event.tag is not None:
                         value = self._tagged(event)
-                    elif event.implicit[0]:
+                    elif event.implicit[0] and (not keyed or event.anchor is not None):
                         meaning = meanings.get(value)
                         if meaning is None:
                             meaning = resolve(value)
                             if len(meanings) < REMEMBERED:
                                 meanings[value] = meaning
                         value = meaning
-                    if len(event.value) > SHORT or "\0" in event.value:
-                        self._check_text(event)
                     if event.anchor is not None:
                         anchored = self._anchors[event.anchor] = _Anchored()
                         anchored.value, anchored.ended = value, True
                 if self._nodes > NODES:
                     self._refuse_size(event)
-                if frame is not None and type(frame.value) is dict and frame.key is None:
+                if frame is not None and keyed:
                     self._key(frame, value, event)
                     continue
                 height = 0 if anchored is None else anchored.height
                 if frame is None:
                     outline.open("", event.start_mark.index)
-                elif type(frame.value) is list:
+                elif not frame.mapping:
                     outline.open(len(frame.value), event.start_mark.index)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 frame = self._open(frame, event)
@@ -208,7 +200,7 @@ class _Composer:
                 continue
             if height >= frame.height:
                 frame.height = height + 1
-            if type(frame.value) is list:
+            if not frame.mapping:
                 frame.value.append(value)
             elif frame.key == MERGE and frame.merged is not None:
                 self._merge(frame, value, event)
@@ -216,7 +208,6 @@ class _Composer:
             else:
                 frame.value[frame.key] = value
                 frame.key = None
-        return root
 
     def _open(self, frame: _Frame | None, event: Any) -> _Frame:
         """Begin a list or map."""
@@ -231,7 +222,7 @@ class _Composer:
             self._refuse_tag(event, kind)
         if frame is None:
             entry = self.outline.open("", event.start_mark.index)
-        elif type(frame.value) is list:
+        elif not frame.mapping:
             entry = self.outline.open(len(frame.value), event.start_mark.index)
         elif frame.key is None:
             self._refuse("wrong-type", f"a key must be text, not {kind}", event)
@@ -240,7 +231,7 @@ class _Composer:
         anchored = None
         if event.anchor is not None:
             anchored = self._anchors[event.anchor] = _Anchored()
-        return _Frame([] if listed else {}, entry, anchored, self._nodes)
+        return _Frame(not listed, entry, anchored, self._nodes)
 
     def _close(self, frame: _Frame, event: Any) -> Any:
         """End a list or map: what was merged comes first, and what the map says itself wins."""
@@ -260,22 +251,19 @@ class _Composer:
 
     def _key(self, frame: _Frame, value: Any, event: Any) -> None:
         """A scalar or alias where a map expects a key."""
-        merge = (
-            type(event) is ScalarEvent and event.value == MERGE and event.implicit[0] and event.tag is None
-        )
         if isinstance(value, Plain):
             value = value.text
         if not isinstance(value, str):
             kind = "a list" if isinstance(value, list) else "a map"
             self._refuse("wrong-type", f"a key must be text, not {kind}", event)
         frame.key = value
-        if value in frame.value or (merge and frame.merged is not None):
+        if value in frame.value or (value == MERGE and frame.merged is not None):
             line = self.outline.line_of(frame.entry, value)
             at = self.outline.position(event.start_mark.index)
             self._complaints.append(complaint("duplicate-key", duplicate(value, line), at, self._path()))
             if len(self._complaints) >= LISTED:
                 raise Complaints(self._complaints)
-        elif merge:
+        elif value == MERGE and type(event) is ScalarEvent and event.implicit[0] and event.tag is None:
             frame.merged = []
         self._entry = self.outline.open(value, event.start_mark.index)
 

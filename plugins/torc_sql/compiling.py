@@ -11,7 +11,19 @@ import sys
 import textwrap
 from pathlib import Path
 
-from sqlalchemy import ClauseElement, Delete, Insert, Table, bindparam, delete, insert, select, tuple_
+from sqlalchemy import (
+    ClauseElement,
+    Delete,
+    Select,
+    Table,
+    TextClause,
+    UpdateBase,
+    bindparam,
+    delete,
+    insert,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -19,6 +31,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from torc_sql import statements, tables
 
 WIDTH = 110
+
+_WHOLE = (Select, UpdateBase, TextClause)
 
 
 def compiled(database: str) -> dict[str, str]:
@@ -35,9 +49,10 @@ def compiled(database: str) -> dict[str, str]:
     for table in tables.METADATA.sorted_tables:
         if "wf" in table.c:
             texts[f"PURGE_{table.name.upper()}"] = _text(_purge(table), named)
-    for name, statement in vars(statements).items():
-        if name[0].isupper() and isinstance(statement, ClauseElement):
-            texts[name] = _text(statement, ordered if isinstance(statement, Insert) else named)
+    for module in statements.MODULES:
+        for name, statement in vars(module).items():
+            if name.isupper() and name[0] != "_" and isinstance(statement, _WHOLE):
+                texts[name] = _text(statement, named)
     return texts
 
 

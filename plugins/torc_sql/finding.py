@@ -30,7 +30,7 @@ from torc_sql.transaction import Transaction
 MOST_VALUES = 30_000
 """Values that one filter may name; databases bind no more than about this many."""
 
-_VISIBLE = "{} IN (SELECT id FROM workflow WHERE deleting = 0)"
+_VISIBLE = "EXISTS (SELECT 1 FROM workflow AS owner WHERE owner.id = {} AND owner.deleting = 0)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

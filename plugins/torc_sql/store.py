@@ -299,14 +299,9 @@ class SqlStore:
     def _write(self) -> Iterator[Transaction]:
         """One transaction, and what follows from its commit: those who wait look again, listeners are told."""
         self._resume_rest()
-        try:
-            with self._database.write() as tx:
-                tx.committed = self._queue
-                yield tx
-        except BaseException:
-            # What was read from a transaction that is undone may never have been.
-            self._shapes.clear()
-            raise
+        with self._database.write() as tx:
+            tx.committed, tx.undone = self._queue, self._forget
+            yield tx
         if tx.woken:
             self._waiting.wake(tx.woken)
         self._deliver()
@@ -322,6 +317,10 @@ class SqlStore:
     def _queue(self, tx: Transaction) -> None:
         if self._callbacks and tx.events:
             self._undelivered.append(tx.events)
+
+    def _forget(self, tx: Transaction) -> None:
+        # What was read from a transaction that is undone may never have been.
+        self._shapes.clear()
 
     def _deliver(self) -> None:
         if not self._undelivered:

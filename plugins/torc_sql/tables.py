@@ -175,7 +175,7 @@ output_user_data = _table(
 )  # fmt: skip
 claim = _table(
     "claim", _text("claim_id", key=True), _wf(), _refers("node_id", "compute_node", nullable=True),
-    _text("job_ids"), _int("created_at"),
+    _text("job_ids"), _int("created_at"), keyed=True,
 )  # fmt: skip
 result = _table(
     "result", _id(), _wf(), _refers("job_id", "job"), _int("run_id"), _int("attempt_id"), _maybe("node_id"),
@@ -243,7 +243,6 @@ _index("action_job_job", action_job, "job_id")
 _index("action_job_wf", action_job, "wf")
 _index("node_wf", node, "wf")
 _index("node_epoch", node, "epoch")
-_index("node_active", node, "is_active", "last_beat")
 _index("node_scheduler", node, "scheduler_id", where=text("scheduler_id IS NOT NULL"))
 _index("workflow_source", workflow, "source_path", where=text("source_path IS NOT NULL"))
 _index("event_wf", event, "wf", "id")

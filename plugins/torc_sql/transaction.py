@@ -48,7 +48,7 @@ class Transaction:
     marker
         How the driver wants a positional parameter to be written.
 
-    `committed` is called with the transaction after the commit, while nobody else can write.
+    `committed` and `undone` are called with the transaction when it is over, while nobody else can write.
     """
 
     __slots__ = (
@@ -61,6 +61,7 @@ class Transaction:
         "committed",
         "events",
         "now",
+        "undone",
         "woken",
     )
 
@@ -70,6 +71,7 @@ class Transaction:
         self._marker = marker
         self.now = now
         self.committed: Callable[[Transaction], None] = _nothing
+        self.undone: Callable[[Transaction], None] = _nothing
         self._jobs: Counter[tuple[int, int]] = Counter()
         self._ready: Counter[int] = Counter()
         self._told: dict[WorkflowId, list[telling.Told]] = {}
@@ -171,4 +173,4 @@ class Transaction:
 
 
 def _nothing(tx: Transaction) -> None:
-    """What follows a commit that nobody waits for."""
+    """What follows when nobody waits for the end of a transaction."""

@@ -19,7 +19,7 @@ from torc_sqlite.dialect import sqlite
 from torc_sqlite.filesystem import network_type
 from torc_sqlite.lease import BEAT, Lease, Row
 from torc_sqlite.owner import PATIENCE, Owner
-from torc_sqlite.schema import migrate, version
+from torc_sqlite.schema import migrate
 from torc_sqlite.settings import SqliteSettings
 
 log = logging.getLogger(__name__)
@@ -83,11 +83,7 @@ class SqliteDatabase:
     def server_id(self) -> str:
         """The UUID that the database got when it was made; of a file that is not there yet, the one it will get."""
         if self._server_id is None:
-            if self._writer is not None:
-                with self.read() as tx:
-                    found = tx.row("META", name_="server_id")
-                self._server_id = found[0] if found else None
-            self._server_id = self._server_id or self._clock.uuid()
+            self._server_id = self._clock.uuid()
         return self._server_id
 
     @contextmanager
@@ -98,11 +94,15 @@ class SqliteDatabase:
             self._lock.acquire()
         try:
             connection = self._ours()
-            with self._plainly(), _transaction(connection, "BEGIN IMMEDIATE"):
-                tx = Transaction(connection.cursor(), self._texts, self._clock.now())
-                self._lease.check(tx)
-                yield tx
-                tx.settle()
+            tx = Transaction(connection.cursor(), self._texts, self._clock.now())
+            try:
+                with self._plainly(), _transaction(connection, "BEGIN IMMEDIATE"):
+                    self._lease.check(tx)
+                    yield tx
+                    tx.settle()
+            except BaseException:
+                tx.undone(tx)
+                raise
             tx.committed(tx)
             self._checkpoint(connection)
         finally:
@@ -199,10 +199,12 @@ class SqliteDatabase:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        fresh = version(connection) == 0
         migrate(connection, self._path)
-        if fresh:
-            connection.execute("INSERT INTO meta (name, value) VALUES ('server_id', ?)", (self.server_id,))
+        known = connection.execute(self._texts["META"], {"name_": "server_id"}).fetchone()
+        if known is None:
+            connection.execute(self._texts["INSERT_META"], ("server_id", self.server_id))
+        else:
+            self._server_id = known[0]
 
     def _take(self, connection: sqlite3.Connection) -> None:
         """Get the lease, and from then on give signs of life where another host could look for them."""

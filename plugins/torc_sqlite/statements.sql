@@ -239,6 +239,94 @@ SELECT workflow.id, workflow.name, workflow.run_id, workflow.initialized_run, wo
 workflow.is_archived, workflow.derived, workflow.compute_node_wait_for_healthy_database_minutes FROM workflow
 WHERE workflow.id = :wf_ AND workflow.deleting = 0
 
+-- FRESH
+SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.status IN
+(0, 1, 2, 10) GROUP BY job.status, job.unmet = 0
+
+-- BEGIN_RUN
+UPDATE workflow SET run_id=:run_, initialized_run=:run_ WHERE workflow.id = :wf_
+
+-- SET_ALL_ANEW
+UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
+lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=CASE
+WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL WHERE job.wf = :wf_ AND
+job.status IN (0, 1, 2, 10)
+
+-- SET_ANEW
+UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, node_id=NULL, lease=NULL,
+prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:since_, stop=0,
+reason=:reason_, result_id=NULL WHERE job.id = :job_
+
+-- NEXT_RUN
+UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2 AND job.run_id != :run_
+
+-- COUNT_ALL_READY
+UPDATE job_class SET num_ready=(SELECT count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.class_id =
+job_class.id AND job.status = 2 AND job.node_id IS NULL) WHERE job_class.wf = :wf_
+
+-- ALL_JOBS
+SELECT job.id, job.status, job.cancel_on_blocking_job_failure, job.name, job.unmet FROM job WHERE job.wf =
+:wf_ ORDER BY job.id
+
+-- OF_STATUS
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ AND job.status = :code_ ORDER BY job.id
+
+-- FIRST_DATA
+UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1
+
+-- REQUIRED_FILES
+SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size FROM file WHERE
+file.wf = :wf_ AND ((EXISTS (SELECT * FROM input_member, input_set, input_use WHERE input_member.item_id =
+file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND input_use.set_id =
+input_set.id)) AND NOT (EXISTS (SELECT * FROM job_output_file WHERE job_output_file.item_id = file.id)) OR
+(EXISTS (SELECT * FROM job_output_file, job WHERE job_output_file.item_id = file.id AND job.id =
+job_output_file.job_id AND job.status = 5))) ORDER BY file.id
+
+-- MISSING_USER_DATA
+SELECT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM user_data WHERE
+user_data.wf = :wf_ AND user_data.data IS NULL AND NOT (EXISTS (SELECT * FROM job_output_user_data WHERE
+job_output_user_data.item_id = user_data.id)) AND (EXISTS (SELECT * FROM input_member, input_set, input_use
+WHERE input_member.item_id = user_data.id AND input_member.set_id = input_set.id AND input_set.kind =
+'user_data' AND input_use.set_id = input_set.id)) ORDER BY user_data.id
+
+-- OF_NODE_JOBS
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.node_id = :node_ AND job.wf = :wf_ ORDER BY job.id
+
+-- INTERRUPTED
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ AND job.status IN (6, 8) AND job.reason IS NOT NULL ORDER BY job.id
+
+-- CALL_OFF_ALL
+UPDATE workflow SET is_canceled=1 WHERE workflow.id = :wf_
+
+-- WORKFLOW
+SELECT workflow.id, workflow.name, workflow.user, workflow.description, workflow.project, workflow.metadata,
+workflow.created_at, workflow.run_id, workflow.is_canceled, workflow.is_archived, workflow.env,
+workflow.execution_config, workflow.resource_monitor_config, workflow.slurm_defaults, workflow.dynamic_jobs,
+workflow.notify, workflow.report, workflow.api_access, workflow.use_pending_failed, workflow.enable_ro_crate,
+workflow.retry_on_node_loss, workflow.compute_node_wait_for_new_jobs_seconds,
+workflow.compute_node_ignore_workflow_completion, workflow.compute_node_wait_for_healthy_database_minutes,
+workflow.compute_node_min_time_for_new_jobs_seconds, workflow.compute_node_expiration_buffer_seconds,
+workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus FROM workflow
+WHERE workflow.id = :wf_ AND workflow.deleting = 0
+
+-- CURRENT_RESULTS
+SELECT coalesce(sum(result.exec_minutes), 0.0) AS coalesce_1, max(CASE WHEN (result.run_id = :run_) THEN
+result.completed_at END) AS max_1 FROM result JOIN job ON job.id = result.job_id AND job.result_id = result.id
+WHERE result.wf = :wf_
+
+-- FIRST_START
+SELECT min(job.start_time) AS min_1 FROM job WHERE job.wf = :wf_ AND job.run_id = :run_
+
+-- FAILURES
+SELECT coalesce(job.reason, 'exit_code') AS coalesce_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND
+job.status = 6 GROUP BY coalesce(job.reason, 'exit_code')
+
 -- JOB_STATE
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
@@ -408,6 +496,32 @@ UPDATE compute_node SET is_active=0, end_time=:now_ WHERE compute_node.id = :nod
 = 1 RETURNING id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes, num_gpus, gpu_ids,
 num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time, last_beat, end_time
 
+-- NODE_OF_EPOCH
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node WHERE
+compute_node.epoch = :epoch_ AND compute_node.wf = :wf_
+
+-- BEAT
+UPDATE compute_node SET last_beat=:now_ WHERE compute_node.id = :node_
+
+-- MINE
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.node_id = :node_ ORDER BY job.id
+
+-- FORKED
+UPDATE job SET forked=1 WHERE job.id = :job_
+
+-- MISSED
+UPDATE job SET missed=(job.missed + 1) WHERE job.id = :job_
+
+-- ORDERS
+SELECT job.id, job.status, job.priority, job.stop, job.prefetched, job.recalled FROM job WHERE job.node_id =
+:node_ AND (job.stop != 0 OR job.prefetched = 1) ORDER BY job.id
+
 -- OF_JOB
 SELECT job.wf FROM job WHERE job.id = :id_
 
@@ -540,119 +654,64 @@ job_class.memory_bytes = :memory_ AND job_class.num_gpus = :gpus_ AND job_class.
 job_class.runtime_s = :runtime_ AND coalesce(job_class.scheduler_id, 0) = coalesce(:scheduler_, 0) AND
 coalesce(job_class.label, '') = coalesce(:label_, '')
 
--- NODE_OF_EPOCH
-SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
-compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
-compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
-compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
-compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node WHERE
-compute_node.epoch = :epoch_ AND compute_node.wf = :wf_
+-- ALONE_SETS
+SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND dep_set.digest IS NULL ORDER BY dep_set.id
 
--- BEAT
-UPDATE compute_node SET last_beat=:now_ WHERE compute_node.id = :node_
+-- USES_OF_SET
+SELECT dep_use.job_id, dep_use.sources FROM dep_use WHERE dep_use.set_id = :set_ ORDER BY dep_use.job_id
 
--- MINE
-SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
-job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.node_id = :node_ ORDER BY job.id
+-- DROP_USES_OF_SET
+DELETE FROM dep_use WHERE dep_use.set_id = :set_
 
--- FORKED
-UPDATE job SET forked=1 WHERE job.id = :job_
+-- SHARE
+UPDATE dep_set SET digest=:digest_ WHERE dep_set.id = :set_
 
--- MISSED
-UPDATE job SET missed=(job.missed + 1) WHERE job.id = :job_
+-- WAITERS
+SELECT job.id, job.name, job.num_blockers FROM job WHERE job.wf = :wf_ AND job.num_blockers > 0 ORDER BY
+job.id
 
--- ORDERS
-SELECT job.id, job.status, job.priority, job.stop, job.prefetched, job.recalled FROM job WHERE job.node_id =
-:node_ AND (job.stop != 0 OR job.prefetched = 1) ORDER BY job.id
+-- WAITING_FOR
+SELECT dep_use.job_id FROM dep_use JOIN dep_member ON dep_member.set_id = dep_use.set_id WHERE
+dep_member.job_id = :job_
 
--- FRESH
-SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.status IN
-(0, 1, 2, 10) GROUP BY job.status, job.unmet = 0
+-- BLOCKERS
+SELECT DISTINCT dep_member.job_id, blocker.name FROM dep_member JOIN dep_use ON dep_use.set_id =
+dep_member.set_id JOIN job AS blocker ON blocker.id = dep_member.job_id WHERE dep_use.job_id = :job_ ORDER BY
+dep_member.job_id
 
--- BEGIN_RUN
-UPDATE workflow SET run_id=:run_, initialized_run=:run_ WHERE workflow.id = :wf_
+-- FILE_JOBS
+SELECT job.id, job.name FROM job WHERE job.wf = :wf_ AND ((EXISTS (SELECT * FROM job_output_file WHERE
+job_output_file.job_id = job.id)) OR (EXISTS (SELECT * FROM input_use, input_set WHERE input_use.job_id =
+job.id AND input_set.id = input_use.set_id AND input_set.kind = 'file')))
 
--- SET_ALL_ANEW
-UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
-lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=CASE
-WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL WHERE job.wf = :wf_ AND
-job.status IN (0, 1, 2, 10)
+-- FILE_NAMES
+SELECT file.id, file.name, file.path FROM file WHERE file.wf = :wf_
 
--- SET_ANEW
-UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, node_id=NULL, lease=NULL,
-prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:since_, stop=0,
-reason=:reason_, result_id=NULL WHERE job.id = :job_
+-- FILE_SETS
+SELECT input_member.item_id, input_set.id FROM input_member JOIN input_set ON input_set.id =
+input_member.set_id WHERE input_set.wf = :wf_ AND input_set.kind = 'file' ORDER BY input_member.item_id,
+input_set.id
 
--- NEXT_RUN
-UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2 AND job.run_id != :run_
+-- FILE_WRITERS
+SELECT job_output_file.item_id, job_output_file.job_id FROM job_output_file WHERE job_output_file.wf = :wf_
+ORDER BY job_output_file.item_id, job_output_file.job_id
 
--- COUNT_ALL_READY
-UPDATE job_class SET num_ready=(SELECT count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.class_id =
-job_class.id AND job.status = 2 AND job.node_id IS NULL) WHERE job_class.wf = :wf_
+-- USER_DATA_JOBS
+SELECT job.id, job.name FROM job WHERE job.wf = :wf_ AND ((EXISTS (SELECT * FROM job_output_user_data WHERE
+job_output_user_data.job_id = job.id)) OR (EXISTS (SELECT * FROM input_use, input_set WHERE input_use.job_id =
+job.id AND input_set.id = input_use.set_id AND input_set.kind = 'user_data')))
 
--- ALL_JOBS
-SELECT job.id, job.status, job.cancel_on_blocking_job_failure, job.name, job.unmet FROM job WHERE job.wf =
-:wf_ ORDER BY job.id
+-- USER_DATA_NAMES
+SELECT user_data.id, user_data.name FROM user_data WHERE user_data.wf = :wf_
 
--- OF_STATUS
-SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
-job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ AND job.status = :code_ ORDER BY job.id
+-- USER_DATA_SETS
+SELECT input_member.item_id, input_set.id FROM input_member JOIN input_set ON input_set.id =
+input_member.set_id WHERE input_set.wf = :wf_ AND input_set.kind = 'user_data' ORDER BY input_member.item_id,
+input_set.id
 
--- FIRST_DATA
-UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1
-
--- REQUIRED_FILES
-SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size FROM file WHERE
-file.wf = :wf_ AND ((EXISTS (SELECT * FROM input_member, input_set, input_use WHERE input_member.item_id =
-file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND input_use.set_id =
-input_set.id)) AND NOT (EXISTS (SELECT * FROM job_output_file WHERE job_output_file.item_id = file.id)) OR
-(EXISTS (SELECT * FROM job_output_file, job WHERE job_output_file.item_id = file.id AND job.id =
-job_output_file.job_id AND job.status = 5))) ORDER BY file.id
-
--- MISSING_USER_DATA
-SELECT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM user_data WHERE
-user_data.wf = :wf_ AND user_data.data IS NULL AND NOT (EXISTS (SELECT * FROM job_output_user_data WHERE
-job_output_user_data.item_id = user_data.id)) AND (EXISTS (SELECT * FROM input_member, input_set, input_use
-WHERE input_member.item_id = user_data.id AND input_member.set_id = input_set.id AND input_set.kind =
-'user_data' AND input_use.set_id = input_set.id)) ORDER BY user_data.id
-
--- OF_NODE_JOBS
-SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
-job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.node_id = :node_ AND job.wf = :wf_ ORDER BY job.id
-
--- INTERRUPTED
-SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
-job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ AND job.status IN (6, 8) AND job.reason IS NOT NULL ORDER BY job.id
-
--- CALL_OFF_ALL
-UPDATE workflow SET is_canceled=1 WHERE workflow.id = :wf_
-
--- WORKFLOW
-SELECT workflow.id, workflow.name, workflow.user, workflow.description, workflow.project, workflow.metadata,
-workflow.created_at, workflow.run_id, workflow.is_canceled, workflow.is_archived, workflow.env,
-workflow.execution_config, workflow.resource_monitor_config, workflow.slurm_defaults, workflow.dynamic_jobs,
-workflow.notify, workflow.report, workflow.api_access, workflow.use_pending_failed, workflow.enable_ro_crate,
-workflow.retry_on_node_loss, workflow.compute_node_wait_for_new_jobs_seconds,
-workflow.compute_node_ignore_workflow_completion, workflow.compute_node_wait_for_healthy_database_minutes,
-workflow.compute_node_min_time_for_new_jobs_seconds, workflow.compute_node_expiration_buffer_seconds,
-workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus FROM workflow
-WHERE workflow.id = :wf_ AND workflow.deleting = 0
-
--- CURRENT_RESULTS
-SELECT coalesce(sum(result.exec_minutes), 0.0) AS coalesce_1, max(CASE WHEN (result.run_id = :run_) THEN
-result.completed_at END) AS max_1 FROM result JOIN job ON job.id = result.job_id AND job.result_id = result.id
-WHERE result.wf = :wf_
-
--- FIRST_START
-SELECT min(job.start_time) AS min_1 FROM job WHERE job.wf = :wf_ AND job.run_id = :run_
-
--- FAILURES
-SELECT coalesce(job.reason, 'exit_code') AS coalesce_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND
-job.status = 6 GROUP BY coalesce(job.reason, 'exit_code')
+-- USER_DATA_WRITERS
+SELECT job_output_user_data.item_id, job_output_user_data.job_id FROM job_output_user_data WHERE
+job_output_user_data.wf = :wf_ ORDER BY job_output_user_data.item_id, job_output_user_data.job_id
 
 -- ALL_WORKFLOW
 SELECT workflow.id, workflow.name, workflow.user, workflow.description, workflow.project, workflow.metadata,
@@ -713,53 +772,6 @@ compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM comp
 
 -- ACTION_JOBS
 SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ ORDER BY action_job.job_id
-
--- WAITERS
-SELECT job.id, job.name, job.num_blockers FROM job WHERE job.wf = :wf_ AND job.num_blockers > 0 ORDER BY
-job.id
-
--- WAITING_FOR
-SELECT dep_use.job_id FROM dep_use JOIN dep_member ON dep_member.set_id = dep_use.set_id WHERE
-dep_member.job_id = :job_
-
--- BLOCKERS
-SELECT DISTINCT dep_member.job_id, blocker.name FROM dep_member JOIN dep_use ON dep_use.set_id =
-dep_member.set_id JOIN job AS blocker ON blocker.id = dep_member.job_id WHERE dep_use.job_id = :job_ ORDER BY
-dep_member.job_id
-
--- FILE_JOBS
-SELECT job.id, job.name FROM job WHERE job.wf = :wf_ AND ((EXISTS (SELECT * FROM job_output_file WHERE
-job_output_file.job_id = job.id)) OR (EXISTS (SELECT * FROM input_use, input_set WHERE input_use.job_id =
-job.id AND input_set.id = input_use.set_id AND input_set.kind = 'file')))
-
--- FILE_NAMES
-SELECT file.id, file.name, file.path FROM file WHERE file.wf = :wf_
-
--- FILE_SETS
-SELECT input_member.item_id, input_set.id FROM input_member JOIN input_set ON input_set.id =
-input_member.set_id WHERE input_set.wf = :wf_ AND input_set.kind = 'file' ORDER BY input_member.item_id,
-input_set.id
-
--- FILE_WRITERS
-SELECT job_output_file.item_id, job_output_file.job_id FROM job_output_file WHERE job_output_file.wf = :wf_
-ORDER BY job_output_file.item_id, job_output_file.job_id
-
--- USER_DATA_JOBS
-SELECT job.id, job.name FROM job WHERE job.wf = :wf_ AND ((EXISTS (SELECT * FROM job_output_user_data WHERE
-job_output_user_data.job_id = job.id)) OR (EXISTS (SELECT * FROM input_use, input_set WHERE input_use.job_id =
-job.id AND input_set.id = input_use.set_id AND input_set.kind = 'user_data')))
-
--- USER_DATA_NAMES
-SELECT user_data.id, user_data.name FROM user_data WHERE user_data.wf = :wf_
-
--- USER_DATA_SETS
-SELECT input_member.item_id, input_set.id FROM input_member JOIN input_set ON input_set.id =
-input_member.set_id WHERE input_set.wf = :wf_ AND input_set.kind = 'user_data' ORDER BY input_member.item_id,
-input_set.id
-
--- USER_DATA_WRITERS
-SELECT job_output_user_data.item_id, job_output_user_data.job_id FROM job_output_user_data WHERE
-job_output_user_data.wf = :wf_ ORDER BY job_output_user_data.item_id, job_output_user_data.job_id
 
 -- REQUIREMENT
 SELECT resource_requirements.id, resource_requirements.wf, resource_requirements.name,
@@ -823,15 +835,3 @@ SELECT job.class_id FROM job WHERE job.id = :job_
 
 -- VISIBLE
 SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 ORDER BY workflow.id
-
--- ALONE_SETS
-SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ AND dep_set.digest IS NULL ORDER BY dep_set.id
-
--- USES_OF_SET
-SELECT dep_use.job_id, dep_use.sources FROM dep_use WHERE dep_use.set_id = :set_ ORDER BY dep_use.job_id
-
--- DROP_USES_OF_SET
-DELETE FROM dep_use WHERE dep_use.set_id = :set_
-
--- SHARE
-UPDATE dep_set SET digest=:digest_ WHERE dep_set.id = :set_

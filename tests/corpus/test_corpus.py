@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from torc_formats import torc_spec_formats
 
 from torc_core.spec.load import load
+from torc_formats import torc_spec_formats
 
 HERE = Path(__file__).parent
 GOOD = sorted((HERE / "good").iterdir())
@@ -35,9 +35,11 @@ def test_the_corpus_is_large():
     assert len(DOCUMENTS) >= MANY
 
 
-@pytest.mark.parametrize("document", [pytest.param(one, id=one[0]) for one in DOCUMENTS if one[3] is not None])
+@pytest.mark.parametrize(
+    "document", [pytest.param(one, id=one[0]) for one in DOCUMENTS if one[3] is not None]
+)
 def test_a_hostile_document_is_refused_for_its_reason_or_planned_rightly(document):
-    name, file, text, code = document
+    _name, file, text, code = document
     start = time.process_time()
 
     result = load(file, FORMATS, text=text)

@@ -63,12 +63,15 @@ class Caller:
         """The oldest answer that has come and was not yet taken."""
         return self._answers.popleft() if self._answers else None
 
-    def close(self) -> None:
-        """Send nothing more. A held turn is ended by the store when the node leaves, and is not waited for."""
+    def close(self, timeout: float) -> None:
+        """Send nothing more, and wait up to `timeout` seconds for a turn that is on its way.
+
+        A held turn is not waited for; the store ends it when the node leaves.
+        """
         self._closed.set()
         self._turns.put(None)
         self._listens.put(None)
-        self._threads[0].join()
+        self._threads[0].join(timeout)
 
     def join(self, timeout: float) -> None:
         """Wait until nothing of ours is inside the store, so that it may be closed; at most `timeout` seconds."""

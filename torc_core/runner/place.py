@@ -1,9 +1,11 @@
-"""Where a runner is: its host, its process, and which life of both."""
+"""Where a runner is: its host, its process, which life of both, and the directory for its files."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+
+from torc_core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,31 @@ def process_start(pid: int) -> int | None:
     except PermissionError:
         pass
     return 0
+
+
+def output_folder(output_dir: str) -> str:
+    """Make the output directory absolute, create it and its parts, and prove that it can be written to.
+
+    Raises
+    ------
+    UsageError
+        If it cannot.
+    """
+    path = os.path.abspath(output_dir)
+    try:
+        for one in (path, f"{path}/job_stdio"):
+            os.makedirs(one, mode=0o700, exist_ok=True)
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        marker = os.open(f"{path}/.torc-output", flags, 0o600)
+        try:
+            os.write(marker, b'{"schema": "torc.output/1"}\n')
+        finally:
+            os.close(marker)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {path!r}: {os.strerror(error.errno or 0).lower()}; choose another output directory"
+        ) from error
+    return path
 
 
 def _text(path: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from torc_core.detection import Detected
-from torc_core.errors import Fenced, Unavailable, UsageError
+from torc_core.errors import Fenced, Unavailable
 from torc_core.model import Assignment, JobStatus, NewNode, Node, Verdict, Workflow
 from torc_core.protocols import Clock, Executor, Queue
 from torc_core.runner import environment
@@ -20,7 +20,7 @@ from torc_core.runner.ledger import Ledger
 from torc_core.runner.log import log, log_to
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.outcome import Cause
-from torc_core.runner.place import Place
+from torc_core.runner.place import Place, output_folder
 from torc_core.runner.report import End, Leaving, Report, Tally, Watcher
 from torc_core.runner.signals import signals_to
 from torc_core.runner.stock import Stock
@@ -33,7 +33,7 @@ RESERVE = 10.0
 LEAVE_WITHIN = 60.0
 """Seconds from a signal until the runner has left, whatever its jobs do."""
 LAST_CALL = 5.0
-"""Seconds that a held turn has to return after the node has left."""
+"""Seconds that the store has to answer what is on its way when the runner leaves."""
 
 
 class Runner:
@@ -93,7 +93,7 @@ class Runner:
         TorcError
             If the store refuses this runner; its jobs have been killed then.
         """
-        output_dir, place, workflow = _prepare(self._options.output_dir), Place.here(), self._workflow
+        output_dir, place, workflow = output_folder(self._options.output_dir), Place.here(), self._workflow
         name = f"job_runner_{place.hostname}_wf{workflow.id}_r{workflow.run_id}.log"
         with log_to(f"{output_dir}/{name}"), signals_to(self.interrupt):
             mark = f"{self._store.server_id}.{workflow.id}"
@@ -180,7 +180,7 @@ class Runner:
             self._attempts.kill_forked()
             raise
         finally:
-            caller.close()
+            caller.close(LAST_CALL)
         if self._leaving not in (Leaving.AWAY, Leaving.FENCED):
             self._store.leave(node.id, None)
         caller.join(LAST_CALL)
@@ -327,8 +327,12 @@ class Runner:
     def _may_leave(self, now: float) -> bool:
         """Whether to leave now, for the reason in `_leaving` (`runner.md` §10.1)."""
         if self._leave_by is not None and now >= self._leave_by:
-            self._leave_by = None
-            self._tell(self._attempts.give_up(), now)
+            self._leave_by = now + LAST_CALL
+            if len(self._attempts):
+                self._tell(self._attempts.give_up(), now)
+            else:
+                # Not even the store answers: what it does not know by now the next `torc run` finds out.
+                self._leaving = Leaving.AWAY
         if len(self._attempts):
             return False
         if self._leaving in (Leaving.AWAY, Leaving.FENCED):
@@ -377,28 +381,3 @@ def _clean_up(end: End, verdict: Verdict) -> None:
             if path is not None:
                 with suppress(OSError):
                     os.unlink(path)
-
-
-def _prepare(output_dir: str) -> str:
-    """Make the output directory absolute, create it and its parts, and prove that it can be written to.
-
-    Raises
-    ------
-    UsageError
-        If it cannot.
-    """
-    path = os.path.abspath(output_dir)
-    try:
-        for one in (path, f"{path}/job_stdio"):
-            os.makedirs(one, mode=0o700, exist_ok=True)
-        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        marker = os.open(f"{path}/.torc-output", flags, 0o600)
-        try:
-            os.write(marker, b'{"schema": "torc.output/1"}\n')
-        finally:
-            os.close(marker)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {path!r}: {os.strerror(error.errno or 0).lower()}; choose another output directory"
-        ) from error
-    return path

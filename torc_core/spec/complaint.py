@@ -108,7 +108,15 @@ class Report:
         self, severity: str, code: str, path: Path, message: str, about: str | None, hint: str | None
     ) -> None:
         key = (code, path, message)
-        if key not in self._found and len(self._found) < MOST_COMPLAINTS:
+        if len(self._found) >= MOST_COMPLAINTS:
+            # NOTE: a document of 32 MiB can be wrong in millions of places, and has to fit into the memory
+            key, path = ("too-many", (), ""), ()
+            code, message, about = (
+                "too-many",
+                f"only the first {MOST_COMPLAINTS:,} complaints are listed",
+                None,
+            )
+        if key not in self._found:
             self._found[key] = Complaint(
                 severity=severity, code=code, message=message, path=path, about=about, hint=hint
             )

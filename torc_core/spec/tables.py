@@ -7,6 +7,7 @@ from typing import Any
 
 from torc_core.model.event import EVENTS
 from torc_core.spec.document import Path
+from torc_core.spec.free import json_object, json_value, or_json_text
 from torc_core.spec.shape import (
     CONTROL,
     IDENT,
@@ -20,9 +21,6 @@ from torc_core.spec.shape import (
     boolean,
     choice,
     duration,
-    json_object,
-    json_text,
-    json_value,
     list_of,
     map_of,
     memory,
@@ -33,7 +31,7 @@ from torc_core.spec.shape import (
     shown,
     text,
     whole,
-)
+)  # fmt: skip
 
 MOST_ENV, MOST_ENV_BYTES = 1_000, 128 * 1024
 
@@ -211,19 +209,12 @@ def raw(reading: Reading, value: Any, path: Path) -> Any:
     return value
 
 
-def or_json_text(kind: Kind) -> Kind:
-    """What `kind` reads, or JSON text that holds it (`workflow-spec.md` §12.2)."""
-
-    def read(reading: Reading, value: Any, path: Path) -> Any:
-        if isinstance(value, str):
-            value = json_text(reading, value, path)
-        return WRONG if value is WRONG else kind(reading, value, path)
-
-    return read
+def _each(kind: Kind, *names: str) -> dict[str, Field]:
+    """Several optional keys of one kind."""
+    return dict.fromkeys(names, Field(kind))
 
 
 _some, _template = text(), text(template=True)
-_names = list_of(_template)
 _switch, _positive, _count = Field(boolean, default=False), whole(1), whole(0)
 _expansion = {
     "parameters": Field(raw),
@@ -242,22 +233,22 @@ JOB = Table(
     invocation_script=Field(_template),
     priority=Field(_count, default=0),
     env=Field(env),
-    resource_requirements=Field(_template),
-    failure_handler=Field(_template),
-    scheduler=Field(_template),
-    label=Field(_template),
+    **_each(_template, "resource_requirements", "failure_handler", "scheduler", "label"),
     cancel_on_blocking_job_failure=Field(boolean, default=True),
     supports_termination=_switch,
-    depends_on=Field(_names),
-    depends_on_regexes=Field(_names),
-    input_files=Field(_names),
-    output_files=Field(_names),
-    input_user_data=Field(_names),
-    output_user_data=Field(_names),
-    input_file_regexes=Field(_names),
-    output_file_regexes=Field(_names),
-    input_user_data_regexes=Field(_names),
-    output_user_data_regexes=Field(_names),
+    **_each(
+        list_of(_template),
+        "depends_on",
+        "depends_on_regexes",
+        "input_files",
+        "input_file_regexes",
+        "output_files",
+        "output_file_regexes",
+        "input_user_data",
+        "input_user_data_regexes",
+        "output_user_data",
+        "output_user_data_regexes",
+    ),
     stdio=Field(STDIO),
     **_expansion,
 )
@@ -290,14 +281,9 @@ RULE = Table(
 HANDLER = Table(name=Field(name, required=True), rules=Field(list_of(RULE, low=1), required=True))
 SCHEDULER = Table(
     name=Field(name, required=True),
-    account=Field(one_line()),
+    **_each(one_line(), "account", "partition", "qos", "gres", "mem", "tmp"),
     nodes=Field(_positive, default=1),
     walltime=Field(walltime, default="01:00:00"),
-    partition=Field(one_line()),
-    qos=Field(one_line()),
-    gres=Field(one_line()),
-    mem=Field(one_line()),
-    tmp=Field(one_line()),
     ntasks_per_node=Field(_positive),
     extra=Field(one_line(low=0)),
     serialize_allocations=_switch,
@@ -313,8 +299,7 @@ ACTION = Table(
         required=True,
     ),
     action_type=Field(choice("run_commands", "schedule_nodes"), required=True),
-    jobs=Field(list_of(_some)),
-    job_name_regexes=Field(list_of(_some)),
+    **_each(list_of(_some), "jobs", "job_name_regexes"),
     commands=Field(list_of(text(low=1, prose=True))),
     scheduler=Field(_some),
     scheduler_type=Field(choice("slurm", "local")),
@@ -332,20 +317,16 @@ NOTIFY = Table(
 )
 EXECUTION = Table(
     mode=Field(choice("direct", "slurm", "auto")),
-    sigkill_headroom_seconds=Field(_count),
-    timeout_exit_code=Field(whole(1, 255)),
-    staggered_start=Field(boolean),
     stdio=Field(STDIO),
     job_stdio_overrides=Field(map_of(STDIO)),
-    limit_resources=Field(boolean),
-    limit_runtime=Field(boolean),
     termination_signal=Field(signal),
-    sigterm_lead_seconds=Field(_count),
-    allow_daemons=Field(boolean),
-    oom_exit_code=Field(whole(1, 255)),
     srun_termination_signal=Field(pattern(_SRUN_SIGNAL, '"TERM@120"')),
-    enable_cpu_bind=Field(boolean),
     srun_mpi=Field(pattern(_MPI, '"pmix"')),
+    **_each(whole(1, 255), "timeout_exit_code", "oom_exit_code"),
+    **_each(_count, "sigkill_headroom_seconds", "sigterm_lead_seconds"),
+    **_each(
+        boolean, "staggered_start", "limit_resources", "limit_runtime", "allow_daemons", "enable_cpu_bind"
+    ),
 )
 ONLY_IN = {
     **dict.fromkeys(
@@ -361,8 +342,7 @@ ONLY_IN = {
 MONITOR = Table(
     enabled=Field(boolean),
     granularity=_granularity,
-    sample_interval_seconds=Field(_positive),
-    flush_interval_seconds=Field(_positive),
+    **_each(_positive, "sample_interval_seconds", "flush_interval_seconds"),
     generate_plots=Field(boolean),
     jobs=Field(Table(enabled=_switch, granularity=_granularity)),
     compute_node=Field(
@@ -377,12 +357,10 @@ MONITOR = Table(
 DYNAMIC = Table(max_iterations=Field(_positive, default=1000))
 WORKFLOW = Table(
     name=Field(name, required=True),
-    user=Field(_some),
+    **_each(_some, "user", "project", "jobs_sort_method"),
     description=Field(text(prose=True)),
-    project=Field(_some),
     metadata=Field(json_object),
-    parameters=Field(raw),
-    variables=Field(raw),
+    **_each(raw, "parameters", "variables"),
     env=Field(env),
     jobs=Field(list_of(JOB), required=True),
     files=Field(list_of(FILE), default=()),
@@ -393,8 +371,7 @@ WORKFLOW = Table(
     actions=Field(list_of(ACTION), default=()),
     slurm_defaults=Field(map_of(slurm_default)),
     execution_config=Field(or_json_text(EXECUTION)),
-    resource_monitor=Field(or_json_text(MONITOR)),
-    resource_monitor_config=Field(or_json_text(MONITOR)),
+    **_each(or_json_text(MONITOR), "resource_monitor", "resource_monitor_config"),
     use_pending_failed=_switch,
     retry_on_node_loss=Field(_count, default=0),
     compute_node_wait_for_new_jobs_seconds=Field(_count, default=90),
@@ -408,5 +385,4 @@ WORKFLOW = Table(
     notify=Field(list_of(NOTIFY)),
     report=_switch,
     api_access=Field(choice("none", "read", "edit"), default="edit"),
-    jobs_sort_method=Field(_some),
 )

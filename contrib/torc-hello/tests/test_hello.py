@@ -61,7 +61,7 @@ def test_the_observer_says_goodbye_to_a_complete_workflow(host, clock, capsys):
         (found,) = store.find(Job, Query(workflow=workflow)).items
 
     assert found.status is JobStatus.COMPLETED
-    assert capsys.readouterr().out == f"goodbye, workflow {workflow}\n"
+    assert capsys.readouterr().err == f"goodbye, workflow {workflow}\n"
 
 
 @pytest.mark.parametrize("words", [["plugins", "list"]])

@@ -50,7 +50,6 @@ TEXT NOT NULL, label TEXT, scheduler_id BIGINT, output_dir TEXT, time_limit BIGI
 '1' NOT NULL, start_time BIGINT NOT NULL, last_beat BIGINT, end_time BIGINT, avg_cpu_percent DOUBLE,
 peak_cpu_percent DOUBLE, avg_memory_bytes BIGINT, peak_memory_bytes BIGINT, PRIMARY KEY (id), FOREIGN KEY(wf)
 REFERENCES workflow (id), FOREIGN KEY(scheduler_id) REFERENCES slurm_scheduler (id) );
-CREATE INDEX node_active ON compute_node (is_active, last_beat);
 CREATE INDEX node_epoch ON compute_node (epoch);
 CREATE INDEX node_scheduler ON compute_node (scheduler_id) WHERE scheduler_id IS NOT NULL;
 CREATE INDEX node_wf ON compute_node (wf);
@@ -69,7 +68,7 @@ CREATE UNIQUE INDEX job_class_shape ON job_class (wf, num_cpus, memory_bytes, nu
 coalesce(scheduler_id, 0), coalesce(label, ''));
 CREATE TABLE claim ( claim_id TEXT NOT NULL, wf BIGINT NOT NULL, node_id BIGINT, job_ids TEXT NOT NULL,
 created_at BIGINT NOT NULL, PRIMARY KEY (claim_id), FOREIGN KEY(wf) REFERENCES workflow (id), FOREIGN
-KEY(node_id) REFERENCES compute_node (id) );
+KEY(node_id) REFERENCES compute_node (id) ) WITHOUT ROWID;
 CREATE INDEX claim_node ON claim (node_id, created_at);
 CREATE INDEX claim_wf ON claim (wf);
 CREATE TABLE input_member ( set_id BIGINT NOT NULL, item_id BIGINT NOT NULL, wf BIGINT NOT NULL, PRIMARY KEY

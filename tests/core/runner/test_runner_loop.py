@@ -236,7 +236,7 @@ def test_an_output_directory_that_cannot_be_written_to_is_refused(site) -> None:
     site.create("exit 0")
     (site.folder / "out").write_text("a file")
 
-    with pytest.raises(UsageError, match="cannot write to '.*out'"):
+    with pytest.raises(UsageError, match=r"cannot write to '.*out'"):
         site.runner().run()
 
 

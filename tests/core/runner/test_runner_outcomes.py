@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from torc_core.model import JobStatus, PlannedFile, PlannedJob, Plan, PlannedWorkflow
+from torc_core.model import JobStatus, Plan, PlannedFile, PlannedJob, PlannedWorkflow
 
 WITH_OUTPUT = PlannedWorkflow(name="outputs")
 

@@ -100,7 +100,8 @@ def test_a_signal_gives_back_what_was_started_ahead(site, later) -> None:
     assert statuses.count(JobStatus.READY) == 300 - report.tally.completed - report.tally.terminated
     # What had only been started on record never ran: it is ready again with the same attempt.
     assert {job.attempt_id for job in site.jobs()} == {1}
-    assert (site.folder / "up").read_text().count("up") == report.tally.completed + report.tally.terminated
+    ran = (site.folder / "up").read_text().count("up")
+    assert report.tally.completed <= ran <= report.tally.completed + report.tally.terminated
 
 
 def test_a_cancel_ends_what_runs_and_the_runner_leaves(site, later) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from torc_formats import torc_spec_formats
 
 from torc_core.model import Plan
 from torc_core.providers import SpecFormat
@@ -14,6 +13,7 @@ from torc_core.spec.document import Document, Position
 from torc_core.spec.load import load
 from torc_core.spec.parse import Options
 from torc_core.spec.validate import Validated, validate
+from torc_formats import torc_spec_formats
 
 Validating = Callable[..., Validated]
 

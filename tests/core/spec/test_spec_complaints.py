@@ -91,9 +91,9 @@ CASES = {
     "variable in variable": ("variable-clash", "variables.out", 2, "variables.out refers to {base}; variables cannot refer to each other",
         HEAD + "variables: {out: '{base}/x'}\njobs:\n- {name: a, command: '{out}'}\n"),
     "cycle": ("cycle", "jobs[0]", 6, "jobs wait for each other: a → b (file 'x') → c (depends_on) → a (user data 'y')",
-        "name: w\nfiles: [{name: x, path: x}]\nuser_data:\n- {name: y}\njobs:\n"
+        ("name: w\nfiles: [{name: x, path: x}]\nuser_data:\n- {name: y}\njobs:\n"
         "- {name: a, command: x, output_files: [x], input_user_data: [y]}\n"
-        "- {name: b, command: x, input_files: [x]}\n- {name: c, command: x, depends_on: [b], output_user_data: [y]}\n"),
+        "- {name: b, command: x, input_files: [x]}\n- {name: c, command: x, depends_on: [b], output_user_data: [y]}\n")),
     "self": ("self-cycle", "jobs[0].depends_on[0]", 3, "job 'a' depends on itself", "name: w\njobs:\n- {name: a, command: x, depends_on: [a]}\n"),
     "self file": ("self-cycle", "jobs[0]", 4, "job 'a' reads file 'f', which it writes",
         HEAD + "files: [{name: f, path: p}]\njobs:\n- {name: a, command: x, input_files: [f], output_files: [f]}\n"),

@@ -78,8 +78,8 @@ def test_a_parameter_has_the_values_that_are_written(written, values):
         ([], "empty-parameter", "the list has no values"),
         ("[]", "empty-parameter", '"[]" has no values'),
         ("noon:30", "bad-value", '"noon:30" is not a range of numbers; to mean the text itself put it in a list'),
-        ("http://x", "bad-value", '"http://x" is not a range of numbers; to mean the text itself put it in a list: '
-         "['http://x']"),
+        ("http://x", "bad-value", ('"http://x" is not a range of numbers; to mean the text itself put it in a list: '
+         "['http://x']")),
         ("C:\\x", "bad-value", '"C:\\\\x" is not a range of numbers'),
         ("1:2:3:4", "bad-value", '"1:2:3:4" is not a range (start:end or start:end:step)'),
         ("[1, 2", "bad-value", '"[1, 2": the list is not closed'),

@@ -94,6 +94,12 @@ def test_values_are_put_into_a_command_and_output_is_printed(torc: Torc, home: P
     assert "Jobs 2:  completed 2" in ran.err
 
 
+def test_inputs_may_look_like_options(torc: Torc) -> None:
+    ran = torc("exec", "-k", "echo {}", ":::", "-x", "--yes")
+
+    assert ran.out.splitlines() == ["-x", "--yes"]
+
+
 def test_words_after_a_double_dash_are_a_program_and_its_arguments(torc: Torc, home: Path) -> None:
     ran = torc("exec", "--", "printf", "%s|", "a b", "$HOME")
 

@@ -31,6 +31,7 @@ from torc_core.model import (
     UserDataId,
     Workflow,
     WorkflowId,
+    with_user_data_ids,
 )
 from torc_core.store.memory.change import Change
 from torc_core.store.memory.flow import Flow, InputSet, Links
@@ -105,8 +106,18 @@ def of_plan(plan: Plan, user: str, id: WorkflowId, now: int, number: Callable[[s
             [files[at] for at in planned.output_files],
             [data[at] for at in planned.output_user_data],
         )
-        flow.put(_job(id, job, planned, needs, handlers, schedulers, flow.links))
+        flow.put(_job(id, job, _numbered(planned, data), needs, handlers, schedulers, flow.links))
     return flow
+
+
+def _numbered(job: PlannedJob, data: Sequence[UserDataId]) -> PlannedJob:
+    """The job with the ids of user data where its texts refer to records by position."""
+    script = job.invocation_script
+    return replace(
+        job,
+        command=with_user_data_ids(job.command, data),
+        invocation_script=script and with_user_data_ids(script, data),
+    )
 
 
 def _job(

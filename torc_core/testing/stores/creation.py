@@ -12,6 +12,7 @@ from torc_core.model import (
     FailureHandler,
     File,
     Initialize,
+    Job,
     JobDependency,
     JobFile,
     NewJob,
@@ -26,6 +27,7 @@ from torc_core.model import (
     SlurmScheduler,
     UserData,
     Workflow,
+    user_data_mark,
 )
 from torc_core.testing.plans import barrier, chain, diamond, fan, job
 from torc_core.testing.stores.scene import Scene, SceneContract, ids
@@ -52,6 +54,24 @@ class CreationContract(SceneContract):
             "/s.yaml",
             "00",
         )
+
+    def test_a_command_that_refers_to_user_data_gets_the_id_of_the_record(self, scene: Scene) -> None:
+        scene.created(replace(fan(1), user_data=[PlannedUserData(name="before")]))
+        writer = replace(
+            job("w"),
+            command=f"update {user_data_mark(1)} {user_data_mark(0)}",
+            invocation_script=f"log {user_data_mark(1)}",
+        )
+        plan = Plan(
+            workflow=PlannedWorkflow(name="w"), jobs=[writer],
+            user_data=[PlannedUserData(name="a"), PlannedUserData(name="b")],
+        )  # fmt: skip
+
+        workflow = scene.created(plan).id
+
+        first, second = ids(scene.store.find(UserData, Query(workflow=workflow)).items)
+        (created,) = scene.store.find(Job, Query(workflow=workflow)).items
+        assert (created.command, created.invocation_script) == (f"update {second} {first}", f"log {second}")
 
     def test_a_created_workflow_has_all_records_of_its_plan(self, scene: Scene) -> None:
         plan = replace(

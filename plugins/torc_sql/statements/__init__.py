@@ -1,0 +1,11 @@
+"""Every statement, built once, named after what it does. Executed as text: see `torc_sql.compiling`.
+
+Parameters end in an underscore, since SQLAlchemy wants them to differ from the columns that are set.
+"""
+
+from __future__ import annotations
+
+from torc_sql.statements import attempts, records, relations, whole
+
+MODULES = (whole, attempts, relations, records)
+"""Where the statements are."""
