@@ -70,7 +70,9 @@ def contrib(session: nox.Session) -> None:
     session.install(wheel(session), *GROUPS["test"])
     for project in sorted(path.parent for path in (HERE / "contrib").glob("*/pyproject.toml")):
         session.install(str(project))
-        session.run("pytest", "--rootdir", str(project), "-c", str(project / "pyproject.toml"), str(project / "tests"))
+        session.run(
+            "pytest", "--rootdir", str(project), "-c", str(project / "pyproject.toml"), str(project / "tests")
+        )
 
 
 @nox.session(python=PYTHON)

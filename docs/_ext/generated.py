@@ -21,7 +21,9 @@ def keys(kind: type[Any], name: str) -> Iterator[tuple[str, str, str]]:
         if inner is not MISSING and is_dataclass(inner):
             yield from keys(inner, f"{name}.{field.name}")
         else:
-            default = "{}" if field.default is MISSING else "" if field.default is None else repr(field.default)
+            default = (
+                "{}" if field.default is MISSING else "" if field.default is None else repr(field.default)
+            )
             yield f"{name}.{field.name}", default, field.metadata["help"]
 
 

@@ -60,7 +60,12 @@ class Bench:
 
     def torc(self, *words: str, folder: Path) -> tuple[float, int]:
         """Run torc as a whole process in its own home: seconds, peak resident bytes."""
-        env = {"HOME": str(folder), "PATH": os.environ["PATH"], "USER": "bench", "XDG_RUNTIME_DIR": str(folder)}
+        env = {
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+            "USER": "bench",
+            "XDG_RUNTIME_DIR": str(folder),
+        }
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "torc.log"
         begin = time.perf_counter()
@@ -123,7 +128,8 @@ def chain(bench: Bench) -> Iterator[Figure]:
     """A chain of no-op jobs: what a hop costs beyond spawning."""
     jobs = bench.size(1_000)
     links = [
-        {"name": f"j{i}", "command": "true", **({"depends_on": [f"j{i - 1}"]} if i else {})} for i in range(jobs)
+        {"name": f"j{i}", "command": "true", **({"depends_on": [f"j{i - 1}"]} if i else {})}
+        for i in range(jobs)
     ]
     folder = bench.folder / "chain"
     path = write(folder, {"name": "chain", "jobs": links})
@@ -158,7 +164,11 @@ def large(bench: Bench, full: int, seconds_goal: float, mib_goal: float) -> Iter
     figures = (created + initialized, max(peak, peak_too) / 2**20)
     detail = f"create {created:.1f} s, initialize {initialized:.1f} s"
     yield Figure(
-        work=f"{jobs:,} jobs: parse, plan, create, initialize", value=figures[0], unit="s", goal=seconds_goal, detail=detail
+        work=f"{jobs:,} jobs: parse, plan, create, initialize",
+        value=figures[0],
+        unit="s",
+        goal=seconds_goal,
+        detail=detail,
     )
     yield Figure(work=f"{jobs:,} jobs: peak memory", value=figures[1], unit="MiB", goal=mib_goal)
 
@@ -187,9 +197,9 @@ def million(bench: Bench) -> Iterator[Figure]:
 
 def claim_of_64(folder: Path) -> float:
     """Median seconds of a claim of 64 jobs, of 25."""
-    from torc_core.host import Host  # noqa: PLC0415 - only this benchmark needs the library
-    from torc_core.model import GIB, Offer, Query, Resources, Workflow  # noqa: PLC0415
-    from torc_core.system import SystemClock  # noqa: PLC0415
+    from torc_core.host import Host
+    from torc_core.model import GIB, Offer, Query, Resources, Workflow
+    from torc_core.system import SystemClock
 
     clock = SystemClock()
     provider = Host.load().stores["sqlite"]
@@ -235,11 +245,11 @@ def barrier(bench: Bench) -> Iterator[Figure]:
 
 def rows_of_dependencies(folder: Path) -> int:
     """How many rows hold the dependencies of the one workflow in this home."""
-    import sqlite3  # noqa: PLC0415 - only this benchmark looks into the file
+    import sqlite3
 
     with sqlite3.connect(folder / ".local/share/torc/torc.db") as database:
         tables = ("dep_set", "dep_member", "dep_use")
-        return sum(database.execute(f"select count(*) from {table}").fetchone()[0] for table in tables)  # noqa: S608
+        return sum(database.execute(f"select count(*) from {table}").fetchone()[0] for table in tables)
 
 
 def startup(bench: Bench) -> Iterator[Figure]:
@@ -249,7 +259,9 @@ def startup(bench: Bench) -> Iterator[Figure]:
     bench.torc("run", path, folder=folder)
     for words, goal in ((("--version",), 120), (("status", "last"), 250)):
         spans = sorted(bench.torc(*words, folder=folder)[0] for _ in range(11))
-        yield Figure(work=f"torc {' '.join(words)}", value=1000 * spans[5], unit="ms", goal=goal, detail="median of 11")
+        yield Figure(
+            work=f"torc {' '.join(words)}", value=1000 * spans[5], unit="ms", goal=goal, detail="median of 11"
+        )
 
 
 WORKS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
@@ -264,8 +276,12 @@ WORKS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the work; goals are still those of all of it")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the work; goals are still those of all of it"
+    )
     parser.add_argument("--only", nargs="+", choices=list(WORKS), default=list(WORKS))
     parser.add_argument("--strict", action="store_true", help="exit 1 when a goal is not reached")
     options = parser.parse_args()

@@ -79,7 +79,10 @@ def test_every_dependency_has_its_reason() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     reasons = (ROOT / "docs/explanation/dependencies.md").read_text().lower()
-    wanted = [*project["project"]["dependencies"], *(n for g in project["dependency-groups"].values() for n in g)]
+    wanted = [
+        *project["project"]["dependencies"],
+        *(n for g in project["dependency-groups"].values() for n in g),
+    ]
     for requirement in wanted:
         name = re.split(r"[<>=!~ \[]", requirement)[0].lower()
         assert name.removeprefix("types-") in reasons, f"{name}: say in dependencies.md why this one"

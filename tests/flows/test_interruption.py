@@ -61,12 +61,18 @@ def test_after_kill_9_the_same_command_finishes_every_job(torc: Torc, lines: int
     current = Counter(r["job_id"] for r in torc.json("results", "list", "last")["items"])
     assert len(current) == 120
     assert set(current.values()) == {1}
-    begun = Counter(tuple(line.split()[:2]) for line in (torc.folder / "ledger").read_text().splitlines() if "begin" in line)
+    begun = Counter(
+        tuple(line.split()[:2])
+        for line in (torc.folder / "ledger").read_text().splitlines()
+        if "begin" in line
+    )
     assert max(begun.values()) == 1, "an attempt was started twice"
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_trees_records_the_jobs_and_can_be_resumed(torc: Torc, number: int, status: int) -> None:
+def test_a_signal_ends_the_trees_records_the_jobs_and_can_be_resumed(
+    torc: Torc, number: int, status: int
+) -> None:
     tree = "touch here; sh -c 'sleep 300 & sleep 300'; true"
     spec = {
         "name": "tree",

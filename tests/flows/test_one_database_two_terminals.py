@@ -43,7 +43,9 @@ def test_a_fresh_account_needs_no_server_and_no_configuration(torc: Torc) -> Non
 
 
 def test_other_terminals_look_and_cancel_while_a_run_goes_on(torc: Torc) -> None:
-    path = spec(torc, "long", [{"name": "a", "command": "touch here; sleep 300"}, {"name": "b", "command": "true"}])
+    path = spec(
+        torc, "long", [{"name": "a", "command": "touch here; sleep 300"}, {"name": "b", "command": "true"}]
+    )
     run = torc.start("run", path, "--num-cpus", "1")
     until_exists(torc.folder / "here", run)
 
@@ -78,7 +80,9 @@ def test_two_runs_at_once_share_the_database(torc: Torc) -> None:
 
 
 def test_workflows_created_beside_a_run_are_there_afterwards(torc: Torc) -> None:
-    path = spec(torc, "busy", [{"name": "a", "command": "touch here; while [ ! -e go ]; do sleep 0.02; done"}])
+    path = spec(
+        torc, "busy", [{"name": "a", "command": "touch here; while [ ! -e go ]; do sleep 0.02; done"}]
+    )
     other = spec(torc, "other", [{"name": "x", "command": "true"}])
     run = torc.start("run", path)
     until_exists(torc.folder / "here", run)

@@ -166,7 +166,7 @@ def test_a_relative_path_is_refused() -> None:
 def test_a_place_that_cannot_be_written_is_named(opened: Open, path: Path) -> None:
     path.parent.write_text("a file where the directory should be")
 
-    with pytest.raises(Unavailable, match="cannot be created"):
+    with pytest.raises(Unavailable, match="Not a directory"):
         opened().create(diamond(), "ann")
 
 
