@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import Distribution, entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +14,7 @@ from pluggy import PluginManager, PluginValidationError
 from torc_core import hookspecs
 from torc_core.config import Config, Problem
 from torc_core.errors import PluginError, did_you_mean
+from torc_core.record import record
 
 if TYPE_CHECKING:
     from pluggy import HookCaller
@@ -22,7 +23,7 @@ GROUP = "torc"
 """The group of entry points by which plugins are found."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PluginRecord:
     """One installed plugin, for `torc plugins`.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from torc_core.config.declare import Color, LogLevel
 from torc_core.errors import UsageError, did_you_mean
+from torc_core.record import record
 from torc_core.session import Format
 
 VERBATIM = frozenset({"--", ":::", "::::", ":::+", "::::+"})
 """From the first of these words on, everything belongs to the command, whatever it looks like."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Option:
     """An option; `value` is what its value is called, empty for a switch; `key` is what it sets."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -34,6 +33,7 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
+from torc_core.record import record
 
 R = TypeVar("R")
 
@@ -217,7 +217,7 @@ class Listening(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Task:
     """A process to start.
 
@@ -255,7 +255,7 @@ class Task:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Exit:
     """A job's process has ended and its tree is gone, or it could not be started.
 
@@ -360,7 +360,7 @@ class AllocationState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
     """Run `command` on `nodes` machines; the command is a torc runner, never a job."""
 

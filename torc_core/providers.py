@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from torc_core.record import record
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
     from torc_core.spec.document import Document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NoSettings:
     """For providers with nothing to configure."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Provider:
     """The face of everything that can be chosen by name.
 
@@ -32,7 +33,7 @@ class Provider:
     settings: type[Any] = NoSettings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class StoreProvider(Provider):
     """A store, chosen by URL scheme: the name *is* the scheme. `open(url, settings, clock)`.
 
@@ -42,7 +43,7 @@ class StoreProvider(Provider):
     open: Callable[[str, Any, Clock], Store]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ServerProvider(Provider):
     """A way to serve a store. `open(store, settings)`; `owner`: a `torc run` on an embedded store starts it too."""
 
@@ -50,28 +51,28 @@ class ServerProvider(Provider):
     owner: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ExecutorProvider(Provider):
     """A way to turn a job into a process on this node."""
 
     open: Callable[[Any], Executor]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LauncherProvider(Provider):
     """A way to start runners."""
 
     open: Callable[[Any], Launcher]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class MonitorProvider(Provider):
     """A way to measure jobs."""
 
     open: Callable[[Any], Monitor]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SpecFormat:
     """A way to write a workflow down.
 

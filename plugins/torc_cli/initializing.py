@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torc_cli.output.answer import Report
 from torc_core.errors import Conflict
 from torc_core.model import LIVE, File, Fingerprint, Query, Totals, UserData, Workflow, WorkflowId
 from torc_core.protocols import Store
+from torc_core.record import record
 
 NAMED = 20
 """Missing things that a refusal names (`engine.md` §6.3)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Check:
     """What the inputs and outputs of a workflow look like from here.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ from torc_cli.output import json_text
 from torc_cli.output.answer import refuse_csv
 from torc_core.model import Job, Json, Node, NodeId, Workflow
 from torc_core.protocols import Store
+from torc_core.record import record
 from torc_core.session import Session
 
 PIECE = 1024**2
@@ -33,7 +33,7 @@ STREAMS: Mapping[str, Sequence[str]] = {
 """Which files there are, by `stdio.mode`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LogFile:
     """One file of an attempt; it may be gone, or not be visible from here."""
 
@@ -82,7 +82,7 @@ def _mode(workflow: Workflow, job: Job) -> str:
     return mode if isinstance(mode, str) else "separate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class JobLog:
     """The output of an attempt as an answer: raw bytes for people, text in JSON.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 
 from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
@@ -12,12 +12,13 @@ from torc_cli.output.records import Item
 from torc_cli.selector import confirm, ids
 from torc_core.errors import UsageError
 from torc_core.model import Page, Query
+from torc_core.record import record
 from torc_core.session import Session
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Noun(Generic[R]):
     """One kind of record, and how it is shown.
 

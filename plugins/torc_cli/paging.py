@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,13 +10,14 @@ from cyclopts import Parameter
 from torc_cli.options import Flag
 from torc_core.errors import UsageError
 from torc_core.model import Query, Value, WorkflowId
+from torc_core.record import record
 
 MOST = 100_000
 """As many records as a list has without `--limit`."""
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Paging:
     """Which part of a list, and in which order.
 
@@ -79,7 +79,7 @@ class Paging:
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ShortPaging(Paging):
     """The same with the short forms `-o`, `-s` and `-r` of the published system, where they are free."""
 

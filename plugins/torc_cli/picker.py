@@ -9,12 +9,13 @@ import termios
 import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from select import select
 
 from torc_cli.output.cells import age, plain
 from torc_cli.standing import state
 from torc_core.model import Totals, Workflow
+from torc_core.record import record
 from torc_core.session import Session
 
 KEYS = {
@@ -25,7 +26,7 @@ KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What the user has typed, and where the cursor stands among the rows that match it.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isinf
 from typing import Any, NoReturn
 
+from torc_core.record import record
 from torc_core.spec.complaint import Complaint, Complaints
 from torc_core.spec.document import Path
 from torc_formats.limits import (
@@ -39,7 +39,7 @@ LONGEST = 400
 """No number that a double can hold needs so many digits, and Python takes quadratic time for them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Notation:
     """What is allowed where; no pattern goes back over what it has matched.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from torc_core.record import record
 from torc_core.spec.document import Path, Position
 from torc_formats.kdl_parser import KdlText, Node
 from torc_formats.kdl_words import WORKFLOW, Shape
@@ -28,7 +29,7 @@ def entries_of(node: Node) -> list[Node]:
     return entries + (node.children or [])
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Here:
     """A value that has been reached: the nodes that make it up, and what a step from here means.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SocketServerSettings:
     """The side that serves."""
 
@@ -21,7 +23,7 @@ class SocketServerSettings:
     max_message_mb: int = field(default=1024, metadata={"help": "Largest request, in MiB."})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SocketStoreSettings:
     """The side that asks."""
 

@@ -8,6 +8,7 @@ from dataclasses import fields as declared
 from dataclasses import replace
 from typing import Any
 
+from torc_core.engine.completion import occupied
 from torc_core.engine.telling import Told, ours
 from torc_core.errors import Conflict, Forbidden, Invalid
 from torc_core.model import (
@@ -190,8 +191,8 @@ def check_removable(change: Change, record: Any) -> None:
         For an event that torc wrote.
     """
     kind, tx = type(record), change.tx
-    if kind is Job and record.status.live:
-        raise Conflict(f"job {record.id} is {record.status.label}; cancel it first")
+    if kind is Job and occupied(record):
+        raise Conflict(_occupied(record))
     if kind is Event and ours(record.category):
         raise Forbidden(f"event {record.id} was written by torc itself; it cannot be removed")
     if kind is Node and (record.is_active or tx.rows("MINE", node_=record.id)):
@@ -261,10 +262,16 @@ def _check_status(job: Job, status: JobStatus) -> None:
         raise Invalid(
             "Cannot update job status; a job can only be disabled, or a disabled one set to uninitialized"
         )
-    if job.status.live:
-        raise Invalid(f"job {job.id} is {job.status.label}; cancel it first")
+    if occupied(job):
+        raise Invalid(_occupied(job))
     if job.status is JobStatus.COMPLETED:
         raise Invalid(f"job {job.id} is completed; it cannot be disabled")
+
+
+def _occupied(job: Job) -> str:
+    if job.status.live:
+        return f"job {job.id} is {job.status.label}; cancel it first"
+    return f"job {job.id} is {job.status.label}, but node {job.node_id} has not ended it yet; try again later"
 
 
 def _reclass(change: Change, job: JobState) -> None:

@@ -145,6 +145,11 @@ class Change:
         """Whether any job of the workflow has to leave files behind."""
         return self.tx.row("ANY_OUTPUT", wf_=self.wf) is not None
 
+    @cached_property
+    def has_sets(self) -> bool:
+        """Whether any job of the workflow waits for another."""
+        return self.tx.row("ANY_SET", wf_=self.wf) is not None
+
     def holds_ahead(self, node: NodeId) -> bool:
         """Whether the node has jobs that are held or started ahead; asked once for each node."""
         known = self._ahead.get(node)
@@ -198,7 +203,7 @@ class Change:
         general walk reads every waiter. Held equal to `settle` by the model-based test of the store contract.
         """
         freed = 0
-        for job in moves:
+        for job in moves if self.has_sets else ():
             for group, remaining in self.tx.rows("LESSEN", job_=job):
                 if remaining:
                     continue

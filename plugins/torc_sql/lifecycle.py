@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from torc_core.engine import telling
-from torc_core.engine.completion import CASCADE
+from torc_core.engine.completion import CASCADE, occupied
 from torc_core.engine.runs import (
     LOST_CODE,
     RETRIED,
@@ -151,18 +151,22 @@ def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:
 
 def _fresh(change: Change, how: Initialize) -> set[JobId]:
     """The jobs that start over; of the partial form with all that is downstream of them (§6.2, step 2)."""
-    jobs = [(JobId(row[0]), STATUSES[row[1]], row[3]) for row in change.tx.rows("ALL_JOBS", wf_=change.wf)]
-    fresh = {id for id, status, _ in jobs if starts_over(status, how.only_uninitialized)}
+    jobs = [JobState(*row) for row in change.tx.rows("STATES", wf_=change.wf)]
+    fresh = {job.id for job in jobs if starts_over(job.status, how.only_uninitialized)}
     if not how.only_uninitialized:
         return fresh
     reached = spread(fresh, Graph(change.tx))
-    live = [(id, status, name) for id, status, name in jobs if id in reached and status.live]
+    kept = [job for job in jobs if occupied(job)]
+    live = [job for job in kept if job.id in reached]
     if live and not how.force:
-        id, status, name = live[0]
-        raise Invalid(f"job {id} ({name}) is {status.label}, and jobs before it start over; cancel it first")
-    kept = {id for id, status, _ in jobs if status.live or status is JobStatus.DISABLED}
+        job = live[0]
+        raise Invalid(
+            f"job {job.id} ({job.name}) is {job.status.label}, and jobs before it start over; cancel it first"
+        )
+    reached -= {job.id for job in kept}
+    reached -= {job.id for job in jobs if job.status is JobStatus.DISABLED}
     # Blocked jobs are set anew in any case, so that none waits for a relation that is gone.
-    return fresh | (reached - kept) | {id for id, status, _ in jobs if status is JobStatus.BLOCKED}
+    return fresh | reached | {job.id for job in jobs if job.status is JobStatus.BLOCKED}
 
 
 def _check_idle(change: Change) -> None:

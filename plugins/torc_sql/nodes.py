@@ -17,6 +17,9 @@ from torc_sql.transaction import Transaction
 ABSENT = 2
 """Beats in a row that do not list a job which never ran: then its node does not have it (`engine.md` §15.2)."""
 
+BEAT_STEP = 1_000
+"""Milliseconds: signs of life are not written more often, since every turn is one (leases last minutes)."""
+
 
 def join(change: Change, new: NewNode) -> Node:
     """Register a runner; the same epoch is the same node."""
@@ -59,7 +62,7 @@ def check_seat(node: Node, turn: Turn) -> None:
 
 def act(change: Change, node: Node, turn: Turn) -> Orders:
     """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10)."""
-    if node.last_beat != change.tx.now:
+    if not 0 <= change.tx.now - (node.last_beat or 0) < BEAT_STEP:
         change.tx.run("BEAT", node_=node.id, now_=change.tx.now)
     endings = [one if one.node == node.id else replace(one, node=node.id) for one in turn.endings]
     judged = completion.finish(change, endings)
@@ -130,4 +133,5 @@ def leave(change: Change, node: Node, usage: Usage | None) -> None:
             change.again(job)
         elif job.status not in LIVE:
             change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
+    change.tx.run("FORGET_NODE_CLAIMS", node_=node.id)
     change.gone(node.id, {} if usage is None else {f.name: getattr(usage, f.name) for f in fields(usage)})

@@ -62,6 +62,7 @@ class SqlStore:
         self._database = database
         self._clock = clock
         self._shapes: Shapes = {}
+        self._blocks: dict[str, tuple[int, int]] = {}
         self._waiting = Waiting()
         self._callbacks: list[Callable[[Sequence[Event]], None]] = []
         self._undelivered: deque[Sequence[Event]] = deque()
@@ -300,7 +301,7 @@ class SqlStore:
         """One transaction, and what follows from its commit: those who wait look again, listeners are told."""
         self._resume_rest()
         with self._database.write() as tx:
-            tx.committed, tx.undone = self._queue, self._forget
+            tx.committed, tx.undone, tx.blocks = self._queue, self._forget, self._blocks
             yield tx
         if tx.woken:
             self._waiting.wake(tx.woken)
@@ -319,8 +320,9 @@ class SqlStore:
             self._undelivered.append(tx.events)
 
     def _forget(self, tx: Transaction) -> None:
-        # What was read from a transaction that is undone may never have been.
+        # What was read or taken in a transaction that is undone may never have been.
         self._shapes.clear()
+        self._blocks.clear()
 
     def _deliver(self) -> None:
         if not self._undelivered:

@@ -174,7 +174,7 @@ output_user_data = _table(
     keyed=True,
 )  # fmt: skip
 claim = _table(
-    "claim", _text("claim_id", key=True), _wf(), _refers("node_id", "compute_node", nullable=True),
+    "claim", _text("claim_id", key=True), _int("wf"), _refers("node_id", "compute_node", nullable=True),
     _text("job_ids"), _int("created_at"), keyed=True,
 )  # fmt: skip
 result = _table(
@@ -234,7 +234,6 @@ _index("requirement_name", requirement, "wf", "name")
 _index("handler_wf", handler, "wf")
 _index("scheduler_wf", scheduler, "wf")
 _index("claim_node", claim, "node_id", "created_at")
-_index("claim_wf", claim, "wf")
 _index("result_attempt", result, "job_id", "run_id", "attempt_id", unique=True)
 _index("result_job", result, "wf", "job_id")
 _index("result_node", result, "node_id")

@@ -28,14 +28,14 @@ LOG_PAGES = 1_024
 class Mode(Enum):
     """How a file is written (`promises.md` Q8)."""
 
-    LOCAL = "WAL"
-    ROLLBACK = "TRUNCATE"
-    EXCLUSIVE = "WAL "
+    LOCAL = "local"
+    ROLLBACK = "rollback"
+    EXCLUSIVE = "exclusive"
 
     @property
     def journal(self) -> str:
         """The value of `PRAGMA journal_mode`."""
-        return self.value.strip()
+        return "truncate" if self is Mode.ROLLBACK else "wal"
 
 
 def check_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
@@ -51,7 +51,13 @@ def writer(path: Path, mode: Mode) -> sqlite3.Connection:
     _set(connection, COMMON | {"wal_autocheckpoint": "0"})
     if mode is Mode.EXCLUSIVE:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-    connection.execute(f"PRAGMA journal_mode={mode.journal}")
+    (journal,) = connection.execute(f"PRAGMA journal_mode={mode.journal}").fetchone()
+    if journal != mode.journal:
+        connection.close()
+        raise Unavailable(
+            f"database '{path}' cannot have a journal of kind {mode.journal!r} where it lies;"
+            " set stores.sqlite.network_mode to 'rollback'"
+        )
     return connection
 
 

@@ -113,17 +113,25 @@ class SqliteDatabase:
         """A snapshot on a connection of its own; without shared memory, a short turn on the writer's."""
         if self._mode is not Mode.LOCAL or self._writer is None:
             with self._lock, self._plainly():
+                self._check_open()
                 connection = self._writer or self._empty()
                 with _transaction(connection, "BEGIN"):
                     yield Transaction(connection.cursor(), self._texts, self._clock.now())
             return
         with self._slots, self._plainly():
-            connection = self._idle.pop() if self._idle else connections.reader(self._path)
+            self._check_open()
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = connections.reader(self._path)
             try:
                 with _transaction(connection, "BEGIN"):
                     yield Transaction(connection.cursor(), self._texts, self._clock.now())
             finally:
-                self._idle.append(connection)
+                if self._closed.is_set():
+                    connection.close()
+                else:
+                    self._idle.append(connection)
 
     def publish(self, address: Mapping[str, str]) -> None:
         """Write the owner file, and the database first if it is not there yet."""
@@ -148,10 +156,13 @@ class SqliteDatabase:
             finally:
                 self._owner.release()
 
-    def _ours(self) -> sqlite3.Connection:
-        """The writer's connection, with the lease; the file is made when there is none."""
+    def _check_open(self) -> None:
         if self._closed.is_set():
             raise Unavailable(f"database '{self._path}' was closed")
+
+    def _ours(self) -> sqlite3.Connection:
+        """The writer's connection, with the lease; the file is made when there is none."""
+        self._check_open()
         connection = self._writer
         if connection is None:
             self._make()
@@ -191,10 +202,11 @@ class SqliteDatabase:
             self._owner.release()
             raise
         self._writer = connection
+        log.info("opened database=%s mode=%s sqlite=%s", self._path, self._mode.value, sqlite3.sqlite_version)
         if self._network:
             log.warning(
                 "database %s is on a %s file system: written in %s mode, which is slower; a local disk is better",
-                self._path, self._network, self._mode.name.lower(),
+                self._path, self._network, self._mode.value,
             )  # fmt: skip
         return connection
 
@@ -280,4 +292,4 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
 def _mode(settings: SqliteSettings, network: str | None) -> Mode:
     if settings.network_mode == "auto":
         return Mode.ROLLBACK if network else Mode.LOCAL
-    return Mode[settings.network_mode.upper()]
+    return Mode(settings.network_mode)

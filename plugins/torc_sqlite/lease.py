@@ -6,9 +6,9 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torc_core.errors import Owned, Unavailable
+from torc_core.record import record
 from torc_sql.transaction import Transaction
 from torc_sqlite.owner import boot_id, process_start
 
@@ -18,7 +18,7 @@ WATCH = 35.0
 """Seconds without one after which another host's lease is taken over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Row:
     """The lease as it stands in the database; pid 0: nobody has it."""
 

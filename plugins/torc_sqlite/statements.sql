@@ -244,7 +244,8 @@ SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE j
 (0, 1, 2, 10) GROUP BY job.status, job.unmet = 0
 
 -- BEGIN_RUN
-UPDATE workflow SET run_id=:run_, initialized_run=:run_ WHERE workflow.id = :wf_
+UPDATE workflow SET run_id=:run_, initialized_run=:run_, uses_gpus=(EXISTS (SELECT * FROM job_class, job WHERE
+job_class.wf = :wf_ AND job_class.num_gpus > 0 AND job.class_id = job_class.id)) WHERE workflow.id = :wf_
 
 -- SET_ALL_ANEW
 UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
@@ -267,6 +268,11 @@ job_class.id AND job.status = 2 AND job.node_id IS NULL) WHERE job_class.wf = :w
 -- ALL_JOBS
 SELECT job.id, job.status, job.cancel_on_blocking_job_failure, job.name, job.unmet FROM job WHERE job.wf =
 :wf_ ORDER BY job.id
+
+-- STATES
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.wf = :wf_ ORDER BY job.id
 
 -- OF_STATUS
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
@@ -436,6 +442,9 @@ job.class_id, job.prefetched
 
 -- ANY_OUTPUT
 SELECT job_output_file.item_id FROM job_output_file WHERE job_output_file.wf = :wf_ LIMIT 1 OFFSET 0
+
+-- ANY_SET
+SELECT dep_set.id FROM dep_set WHERE dep_set.wf = :wf_ LIMIT 1 OFFSET 0
 
 -- ANY_AHEAD
 SELECT job.id FROM job WHERE job.node_id = :node_ AND job.prefetched = 1 LIMIT 1 OFFSET 0

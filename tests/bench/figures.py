@@ -197,14 +197,15 @@ def million(bench: Bench) -> Iterator[Figure]:
 
 def claim_of_64(folder: Path) -> float:
     """Median seconds of a claim of 64 jobs, of 25."""
+    from torc_core.config import Config
     from torc_core.host import Host
     from torc_core.model import GIB, Offer, Query, Resources, Workflow
     from torc_core.system import SystemClock
 
     clock = SystemClock()
-    provider = Host.load().stores["sqlite"]
+    provider = Host.load(Config.load()).stores["sqlite"]
     path = folder / ".local/share/torc/torc.db"
-    store = provider.open(f"sqlite:///{path}", provider.settings(), clock)
+    store = provider.open(f"sqlite://{path}", provider.settings(), clock)
     try:
         (workflow,) = store.find(Workflow, Query(limit=1, sort="id", reverse=True)).items
         spans = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from torc_core.config.source import LAYERS, Entry, Layer, Source
 from torc_core.errors import UsageError
+from torc_core.record import record
 
 STANDALONE = Path("torc_output/torc.db")
 
@@ -16,7 +16,7 @@ FLAGS = ("flag.store", "client.api_url", "client.database")
 """The three ways to name a store; `flag.store` and `flag.standalone` exist on the command line only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Choice:
     """A store by URL, what named it, and the weaker layers that named another."""
 

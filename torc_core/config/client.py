@@ -3,16 +3,16 @@
 # NOTE: no `from __future__ import annotations` here: the types are read at run time, and real ones are read faster.
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from torc_core.config.declare import Color, LogLevel, key, section, tables
+from torc_core.record import record
 
 Free = Mapping[str, Any]
 """A table whose keys another part of torc checks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Run:
     """Defaults of `torc run` and `torc exec`."""
 
@@ -24,7 +24,7 @@ class Run:
     num_gpus: int | None = key(None, "GPUs to offer; not set: those detected.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Offline:
     """What runners do while the store is away."""
 
@@ -32,7 +32,7 @@ class Offline:
     drain_ping_interval_secs: int = key(120, "Pause between attempts to reach the store, in seconds.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Tls:
     """How servers prove who they are."""
 
@@ -40,7 +40,7 @@ class Tls:
     insecure: bool = key(False, "Do not check certificates.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Slurm:
     """How Slurm is asked for nodes."""
 
@@ -57,7 +57,7 @@ class Slurm:
     max_node_hours: float | None = key(None, "Never ask for more node-hours.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Hpc:
     """What is known about clusters."""
 
@@ -68,7 +68,7 @@ class Hpc:
     custom_profiles: Mapping[str, Free] = tables("Profiles of your own, by name.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Remote:
     """How remote machines are reached."""
 
@@ -83,7 +83,7 @@ class Remote:
     ssh_config: str | None = key(None, "OpenSSH configuration file to read.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Watch:
     """Defaults of `torc watch`."""
 
@@ -101,7 +101,7 @@ class Watch:
     max_node_hours: float | None = key(None, "Never ask for more node-hours.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Client:
     """Settings of the commands."""
 
@@ -123,7 +123,7 @@ class Client:
     watch: Watch = section(Watch)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Plugins:
     """Which plugins are loaded."""
 

@@ -2,12 +2,11 @@
 
 # NOTE: no `from __future__ import annotations` here: the types are read at run time, and real ones are read faster.
 
-from dataclasses import dataclass
-
 from torc_core.config.declare import LogLevel, key, section
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Events:
     """How long events are kept."""
 
@@ -16,7 +15,7 @@ class Events:
     debug: bool = key(False, "Keep debug events too.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one user or job may ask of a server."""
 
@@ -26,7 +25,7 @@ class Limits:
     user_events_per_workflow: int = key(100_000, "Events that users may add to one workflow.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Logging:
     """Log files of a server."""
 
@@ -34,7 +33,7 @@ class Logging:
     json_logs: bool = key(False, "Log lines are JSON.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ServerSlurm:
     """What a server may do with Slurm."""
 
@@ -42,7 +41,7 @@ class ServerSlurm:
     rpc_per_minute: int = key(20, "At most so many questions to Slurm.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ServerKeys:
     """Settings of `torc-server`."""
 
@@ -82,7 +81,7 @@ class ServerKeys:
     slurm: ServerSlurm = section(ServerSlurm)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Dash:
     """Settings of `torc-dash`."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from torc_core.record import record
 
 Layer = Literal["default", "system", "user", "project", "env", "flag"]
 
@@ -13,7 +14,7 @@ LAYERS: tuple[Layer, ...] = ("default", "system", "user", "project", "env", "fla
 """From the weakest to the strongest (`cli.md` §7.1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Source:
     """The origin of a value.
 
@@ -38,7 +39,7 @@ class Source:
         return f"{self.file}:{self.line}" if self.file else "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A value with its key (`client.run.output_dir`) and its origin."""
 
@@ -47,7 +48,7 @@ class Entry:
     source: Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What is wrong in a layer; `severity` is `error` or `warning`."""
 

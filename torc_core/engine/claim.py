@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 
 from torc_core.model import JobId, Node, Offer, Resources, SchedulerId, Shape
+from torc_core.record import record
 
 HOLD_MS = 600_000
 """A job that has been ready for so long, and only lacks room, keeps those behind it off the node."""
@@ -21,7 +21,7 @@ Head = tuple[JobId, int, int]
 """A ready job as the claim sees it: id, priority, `ready_since` in milliseconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Ready:
     """The ready jobs of one class.
 
@@ -38,7 +38,7 @@ class Ready:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Room:
     """What a node can take now, and what it could take if nothing ran on it.
 
@@ -63,7 +63,7 @@ class Room:
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Choice:
     """A job that is given, and the nodes it was fitted to (several only for jobs that take whole nodes)."""
 
@@ -72,7 +72,7 @@ class Choice:
     nodes: tuple[int, ...] = (0,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Pick:
     """The answer to a claim; `waits_for` is the job that keeps the others off the node (`engine.md` §7.6)."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from torc_core.engine.moves import NEXT
 from torc_core.errors import Conflict, Invalid, TorcError
 from torc_core.model import LIVE, OPEN, Ending, Held, JobId, JobStatus, NodeId, Verdict
+from torc_core.record import record
 
 CANCEL, TERMINATE = 1, 2
 """The values of `Job.stop`: what the node of a live job was ordered to do with it; 0: nothing."""
@@ -43,7 +43,7 @@ class Attempt(Protocol):
     def claimed_at(self) -> int | None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What is to be done about an ending, a start or a give-back.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from torc_core.engine.claim import Room, why_never, why_not_now
 from torc_core.model import JobId, JobStatus, Shape
 from torc_core.model.resources import GIB, MIB
+from torc_core.record import record
 
 _ORDER = ("label", "scheduler", "time", "nodes", "gpus", "memory", "cpus", "together", "hold")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Empty:
     """Why nothing was given; `never`: nothing that is ready could run here even if the node were empty."""
 

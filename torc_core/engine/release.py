@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Protocol
 
 from torc_core.model import JobId, JobStatus
+from torc_core.record import record
 
 
 class Waiter(NamedTuple):
@@ -52,7 +53,7 @@ class Graph(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Settled:
     """What has to be written, besides the change itself.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from torc_core.engine.completion import CANCEL, TERMINATE, Attempt
 from torc_core.engine.release import Graph, recount
 from torc_core.errors import Invalid
 from torc_core.model import LIVE, JobId, JobStatus, NodeId
+from torc_core.record import record
 
 AGAIN = frozenset({"interrupted", "runner_died", "node_lost"})
 """Reasons of an end that say nothing about the job itself: `torc run` runs such a job again."""
@@ -55,7 +55,7 @@ def spread(uninitialized: Iterable[JobId], graph: Graph) -> set[JobId]:
     return reached - start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Begun:
     """How jobs and groups stand at the beginning of a run.
 
@@ -211,7 +211,7 @@ def _circle(
     return list(reversed(list(path)[path[job] :]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Resumption:
     """How a job goes on after its runner died.
 
@@ -244,7 +244,7 @@ def resumed(job: Attempt, dead: Collection[NodeId]) -> Resumption | None:
     return Resumption(again=False) if job.stop else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Stopping:
     """How a job is stopped: its next status (None: it stays), and the order that its node gets (0: none)."""
 

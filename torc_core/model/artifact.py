@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torc_core.model.ids import FileId, JobId, UserDataId, WorkflowId
 from torc_core.model.plan import Json
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class File:
     """A file by name and path; the fingerprint is what was last seen: seconds since 1970, bytes."""
 
@@ -21,7 +20,7 @@ class File:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """What a file looked like: modification time in seconds since 1970, size in bytes; None: it was not there."""
 
@@ -30,7 +29,7 @@ class Fingerprint:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UserData:
     """A JSON value by name; `has_data` tells a stored null from nothing."""
 
@@ -42,7 +41,7 @@ class UserData:
     is_ephemeral: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class JobDependency:
     """One job waits for another."""
 
@@ -53,7 +52,7 @@ class JobDependency:
     depends_on_job_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class JobFile:
     """A file between the job that writes it and one that reads it; None where there is no such job."""
 
@@ -67,7 +66,7 @@ class JobFile:
     consumer_job_name: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class JobUserData:
     """A user data record between the job that writes it and one that reads it."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from torc_core.model.ids import EventId, WorkflowId
 from torc_core.model.plan import Json
+from torc_core.record import record
 
 
 class Severity(StrEnum):
@@ -47,7 +47,7 @@ MANY_EQUAL = 1_000
 """More equal moves than this in one transaction are told as one event with a count and an id range."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that was committed; `timestamp` in milliseconds since 1970, ids ascend over the whole store."""
 

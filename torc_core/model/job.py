@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from torc_core.model.ids import (
     FileId,
@@ -18,9 +17,10 @@ from torc_core.model.ids import (
 )
 from torc_core.model.resources import Resources
 from torc_core.model.status import JobStatus
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """What a job needs of each of its nodes."""
 
@@ -36,7 +36,7 @@ class Requirement:
     runtime_s: int = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Shape:
     """What decides where and when a job fits; jobs of equal shape form one class (`engine.md` §7.2).
 
@@ -64,7 +64,7 @@ class Shape:
         return Resources(cpus=self.cpus, memory=self.memory, gpus=self.gpus)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job and its live state; instants are milliseconds since 1970, UTC."""
 
@@ -97,7 +97,7 @@ class Job:
     result_id: ResultId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job to add to an existing workflow; relations are ids of that workflow."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torc_core.model.ids import NodeId, SchedulerId, WorkflowId
 from torc_core.model.resources import Resources
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NewNode:
     """A runner that asks to work on a workflow (`runner.md` §2.5).
 
@@ -41,7 +41,7 @@ class NewNode:
     time_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Node:
     """A registered runner; instants in milliseconds since 1970."""
 
@@ -66,7 +66,7 @@ class Node:
     end_time: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What a runner used in its life: percent of one core, bytes."""
 

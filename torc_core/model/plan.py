@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntFlag, StrEnum
+
+from torc_core.record import record
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """What JSON can say."""
@@ -26,7 +28,7 @@ class InputKind(StrEnum):
     USER_DATA = "user_data"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedWorkflow:
     """The settings of a workflow (`workflow-spec.md` §3); durations in the units their names say."""
 
@@ -59,7 +61,7 @@ class PlannedWorkflow:
     access_groups: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
     """A file that jobs read or write."""
 
@@ -68,7 +70,7 @@ class PlannedFile:
     identifier: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedUserData:
     """A JSON value that jobs read or write; `data` is the value itself, None when not given."""
 
@@ -78,7 +80,7 @@ class PlannedUserData:
     is_ephemeral: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedRequirement:
     """What a job needs of each node; `memory` and `runtime` as written, the other two in bytes and seconds."""
 
@@ -92,7 +94,7 @@ class PlannedRequirement:
     runtime_s: int = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedHandler:
     """A failure handler; its rules as plain mappings with every default filled in."""
 
@@ -100,7 +102,7 @@ class PlannedHandler:
     rules: Sequence[Mapping[str, Json]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedScheduler:
     """A Slurm scheduler: `fields` are those of `workflow-spec.md` §10.1 with every default filled in."""
 
@@ -108,7 +110,7 @@ class PlannedScheduler:
     fields: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedAction:
     """Something to do at a moment of the workflow; `jobs` are positions, ascending."""
 
@@ -120,7 +122,7 @@ class PlannedAction:
     persistent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedInput:
     """One distinct list of files or user data that jobs read.
 
@@ -137,7 +139,7 @@ class PlannedInput:
     group: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlannedJob:
     """A job without parameters; every reference is a position in the plan.
 
@@ -170,7 +172,7 @@ class PlannedJob:
     num_blockers: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A whole workflow, ready to be created in one transaction; ids follow the order of the sequences.
 

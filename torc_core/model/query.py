@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 
 from torc_core.model.ids import WorkflowId
+from torc_core.record import record
 
 R = TypeVar("R")
 
@@ -14,7 +15,7 @@ Value = None | bool | int | float | str
 """What a field can be compared with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Query:
     """Which records of a kind, in which order, and how many.
 
@@ -48,7 +49,7 @@ class Query:
     limit: int = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Page(Generic[R]):
     """A part of a list: `total` counts all that match."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
 from torc_core.errors import BadValue
+from torc_core.record import record
 
 MIB = 1024**2
 GIB = 1024**3
@@ -23,7 +23,7 @@ _DURATION = re.compile(
 _SECONDS_OF = (YEAR, MONTH, 604_800, 86_400, 3_600, 60, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Resources:
     """An amount of one machine.
 

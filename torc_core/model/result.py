@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torc_core.model.artifact import Fingerprint
 from torc_core.model.ids import JobId, NodeId, ResultId, WorkflowId
 from torc_core.model.status import JobStatus
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class JobUsage:
     """What an attempt used: bytes, percent of one core (400 = four cores); None: not known."""
 
@@ -20,7 +20,7 @@ class JobUsage:
     avg_cpu_percent: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Ending:
     """What a runner reports of an attempt that ended (`runner.md` §6.3).
 
@@ -55,7 +55,7 @@ class Ending:
     leftovers: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Result:
     """A stored ending: one per (job, run, attempt).
 

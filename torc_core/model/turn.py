@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from torc_core.model.ids import FileId, JobId, NodeId, WorkflowId
 from torc_core.model.job import Job, Shape
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What a node has free, and what it asks for (`engine.md` §7.1).
 
@@ -48,7 +49,7 @@ class Offer:
     wait_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Held:
     """An attempt that a node holds."""
 
@@ -57,7 +58,7 @@ class Held:
     lease: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Beat:
     """I am alive, and this is what I have: claimed but not forked; forked and not yet acknowledged as ended."""
 
@@ -65,7 +66,7 @@ class Beat:
     running: Sequence[Held] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One call of a runner: each part is executed in this order, all in one transaction."""
 
@@ -93,7 +94,7 @@ class Verdict(StrEnum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Output:
     """A file that a job has to leave behind."""
 
@@ -102,7 +103,7 @@ class Output:
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """A claimed job with everything a runner needs to start it.
 
@@ -129,7 +130,7 @@ class Assignment:
     stated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Orders:
     """The answer to a turn.
 
@@ -167,7 +168,7 @@ class Orders:
     canceled: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What a verb changed.
 

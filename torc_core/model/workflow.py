@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from torc_core.model.artifact import Fingerprint
 from torc_core.model.ids import ActionId, HandlerId, JobId, SchedulerId, WorkflowId
 from torc_core.model.plan import Json
 from torc_core.model.status import ENDED, JobStatus
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """A workflow and its state; `created_at` in milliseconds since 1970, UTC."""
 
@@ -47,7 +48,7 @@ class Workflow:
     uses_gpus: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Totals:
     """How far a workflow is, in one snapshot (`observability.md` §1).
 
@@ -98,7 +99,7 @@ class Totals:
         return not self.workflow.is_canceled and fine == self.total
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class FailureHandler:
     """Which exit codes are tried again, and how."""
 
@@ -108,7 +109,7 @@ class FailureHandler:
     rules: Sequence[Mapping[str, Json]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SlurmScheduler:
     """How allocations are asked for; `fields` as in `workflow-spec.md` §10.1."""
 
@@ -118,7 +119,7 @@ class SlurmScheduler:
     fields: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Action:
     """Something to do at a moment of the workflow."""
 
@@ -132,7 +133,7 @@ class Action:
     persistent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Initialize:
     """How a workflow is to be initialised (`engine.md` §6.2, §6.3).
 

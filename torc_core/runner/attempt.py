@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torc_core.model import Assignment, Held, Shape
 from torc_core.protocols import Exit, Task
+from torc_core.record import record
 from torc_core.runner import environment
 from torc_core.runner.ledger import Slot
 from torc_core.runner.options import Execution
@@ -52,7 +53,7 @@ class Attempt:
         return self.given.shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Workplace:
     """What the attempts of a runner have in common; makes attempts of what was given, and tasks of attempts.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from torc_core.model import Json, SchedulerId
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the one who starts a runner decides.
 
@@ -37,7 +38,7 @@ class Options:
     grace: float = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Stdio:
     """Where standard output and error go (`runner.md` §5.3)."""
 
@@ -69,7 +70,7 @@ class Stdio:
                 return f"{base}.o", f"{base}.e"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Execution:
     """The part of `execution_config` (`workflow-spec.md` §8) that a runner on this machine obeys; times in seconds."""
 

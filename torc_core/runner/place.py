@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from torc_core.errors import UsageError
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Place:
     """A process on a host; `start` in clock ticks since boot, `boot_id` a UUID of the kernel's."""
 

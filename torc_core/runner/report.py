@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
 from torc_core.model import Assignment, Ending
+from torc_core.record import record
 
 MOST_FAILURES = 100
 """So many failed jobs are named in a report; all are counted."""
@@ -26,7 +27,7 @@ class Leaving(StrEnum):
     DRAINED = "drained"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class End:
     """A job that ended here: what was claimed, what is reported, and where its output went (None: nowhere)."""
 
@@ -37,7 +38,7 @@ class End:
     delete_on_success: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Tally:
     """How far this runner is: its own jobs by how they ended, and what is left of the whole workflow."""
 
@@ -66,7 +67,7 @@ class Watcher(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a runner did and why it left.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from torc_core.errors import InvalidSpec, did_you_mean
+from torc_core.record import record
 from torc_core.spec.document import Path, Position
 
 MOST_COMPLAINTS = 100_000
@@ -16,7 +17,7 @@ SHOWN = 100
 """At most so many complaints are printed; JSON has all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Complaint:
     """One thing that is wrong (`error`) or suspicious (`warning`) (`workflow-spec.md` §17.2).
 

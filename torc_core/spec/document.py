@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from torc_core.record import record
 
 Path = tuple[str | int, ...]
 """The way from the root of a document to a value: keys and list indexes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Plain:
     """A scalar that was written without quotes and is not text, with the text as it was written.
 
@@ -21,7 +22,7 @@ class Plain:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Position:
     """A place in a text, counted from 1."""
 
@@ -29,7 +30,7 @@ class Position:
     column: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Document:
     """A document as read.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from torc_core.record import record
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path, Plain
 from torc_core.spec.shape import IDENT, WRONG, Reading, absent, bare, plain_text, quoted, shown
@@ -22,7 +22,7 @@ _ITEM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Span:
     """A range: `count` values from `start` by `step`, each divided by `scale`; scale 0 means whole numbers.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from torc_core.record import record
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path
 from torc_core.spec.parameters import Values, parameters
@@ -19,7 +19,7 @@ EXPANDED = ("jobs", "files", "user_data")
 """The objects that have parameters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line adds to a document.
 
@@ -52,7 +52,7 @@ class Options:
     source_digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A document whose values have their types; objects that are no mappings are left out.
 

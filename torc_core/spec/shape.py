@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torc_core.errors import BadValue
 from torc_core.model.resources import duration_seconds, memory_bytes
+from torc_core.record import record
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path, Plain
 
@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}|(?<!\$)\{([A-Za-z_][A-
 Kind = Callable[["Reading", Any, Path], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Field:
     """A key of an object."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torc_core.model import InputKind, Json, Plan, PlannedJob
+from torc_core.record import record
 from torc_core.spec.advise import advise
 from torc_core.spec.complaint import Complaint, Report
 from torc_core.spec.cycles import cycles, levels
@@ -29,7 +29,7 @@ from torc_core.spec.substitute import substitute
 LONG_CYCLE = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Validated:
     """What became of a document.
 

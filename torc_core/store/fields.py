@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from dataclasses import fields as declared
 from typing import Any
 
@@ -25,9 +24,10 @@ from torc_core.model import (
     UserData,
     Workflow,
 )
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Fields:
     """What may be done with the fields of a kind of record.
 

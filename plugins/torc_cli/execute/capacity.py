@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torc_core.detection import Detected
 from torc_core.errors import Conflict, UsageError
 from torc_core.model import Node, Resources
 from torc_core.model.resources import GIB, memory_text
+from torc_core.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the user says this host has; None: whatever is found. Memory in GiB."""
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Self
 
 from torc_cli.execute.capacity import Asked, offered
@@ -37,6 +37,7 @@ from torc_core.detection import Detected
 from torc_core.errors import Conflict
 from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
 from torc_core.protocols import Executor, Store
+from torc_core.record import record
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Report as RunnerReport
 from torc_core.session import Session
@@ -48,7 +49,7 @@ EXECUTOR = "subprocess"
 RUNNER_LOG = "torc_core.runner"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Wish:
     """How a workflow is to be run.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import ceil
 
 from torc_core.errors import UsageError
+from torc_core.record import record
 
 _HALT = re.compile(r"(now|soon),(fail|success|done)(?:=([0-9]{1,9})(%)?)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Halt:
     """A condition on what has ended.
 

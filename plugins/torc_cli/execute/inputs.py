@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, product
 from math import prod
 from posixpath import basename, dirname, splitext
 
 from torc_cli.execute.commands import lines_of, read_list
 from torc_core.errors import UsageError
+from torc_core.record import record
 
 SEPARATORS = (":::", "::::", ":::+", "::::+")
 """Values; files with one value a line; with `+`: paired with the source before instead of combined with it."""
@@ -31,7 +31,7 @@ _PARTS: dict[str, Callable[[str], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Input sources: those of one block are paired, blocks are combined, the last block varying fastest."""
 
@@ -47,7 +47,7 @@ class Inputs:
             yield tuple(chain.from_iterable(combination))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Made:
     """A command, and the values that were put into it."""
 

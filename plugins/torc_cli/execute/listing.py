@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from torc_cli.execute.durations import seconds_of
 from torc_cli.execute.inputs import Made
 from torc_core.errors import BadValue, UsageError
 from torc_core.model import Job, Json, Plan, PlannedJob, PlannedRequirement, PlannedWorkflow
 from torc_core.model.resources import memory_bytes
+from torc_core.record import record
 
 PREFIX = "job"
 """Jobs of a list are called `job1`, `job2`, … by the number of their command."""
@@ -18,7 +18,7 @@ PREFIX = "job"
 STDIO = ("separate", "combined", "no-stdout", "no-stderr", "none")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Needs:
     """What each command of a list needs; None: not given."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from torc_cli.execute.commands import parse_list, read_list
@@ -22,11 +22,12 @@ from torc_cli.output.answer import Report as Answer
 from torc_cli.output.answer import Text
 from torc_core.errors import UsageError
 from torc_core.model import Job, JobStatus, Json
+from torc_core.record import record
 from torc_core.session import Answer as AnyAnswer
 from torc_core.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What the user said on the command line of `torc exec`, or of `torc run tasks.txt`."""
 
@@ -45,7 +46,7 @@ class Choice:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Commands:
     """Commands by their numbers, and what is known of where they come from.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from torc_cli.options import Flag
 from torc_core.errors import UsageError
+from torc_core.record import record
 from torc_core.session import Session
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Running:
     """How jobs are run here, and what is told of them.
 
@@ -86,7 +86,7 @@ class Running:
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Printing:
     """What is printed of what jobs write.
 
@@ -115,7 +115,7 @@ class Printing:
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where commands come from, besides the words of the command line.
 
@@ -145,7 +145,7 @@ class Source:
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Each:
     """What each command needs.
 
@@ -171,7 +171,7 @@ class Each:
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Creating:
     """What is said of a workflow beside its specification.
 

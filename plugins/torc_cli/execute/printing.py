@@ -7,10 +7,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from torc_core.model import Assignment, Job, JobId
+from torc_core.record import record
 from torc_core.runner.report import End
 
 PIECE = 1 << 20
@@ -26,7 +26,7 @@ Label = Callable[[Job], str]
 """What a tag says of a job."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Style:
     """How output is printed.
 

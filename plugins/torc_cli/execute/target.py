@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from torc_core.errors import UsageError
+from torc_core.record import record
 
 SPEC_SUFFIXES = (".yaml", ".yml", ".json", ".json5", ".kdl")
 LIST_SUFFIXES = (".txt", ".cmds", ".list", ".tasks")
@@ -21,7 +21,7 @@ class Kind(StrEnum):
     COMMANDS = "commands"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Target:
     """An argument and its kind; `text` is a selector, a path or `-`."""
 

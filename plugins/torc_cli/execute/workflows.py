@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from torc_cli.execute.capacity import offered
 from torc_cli.execute.execution import Wish, detect, execute
@@ -22,11 +21,12 @@ from torc_core.detection import Detected
 from torc_core.model import Job, JobStatus, Json, Plan, Query, Requirement, Resources, Value, Workflow
 from torc_core.model.resources import memory_text
 from torc_core.protocols import Store
+from torc_core.record import record
 from torc_core.session import Answer as AnyAnswer
 from torc_core.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Start:
     """What the user said on the command line of `torc run`; `slots` 0: packed by resources."""
 

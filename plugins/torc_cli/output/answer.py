@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar
 
 from torc_cli.output import json_text
@@ -12,6 +12,7 @@ from torc_cli.output.cells import Column, plain
 from torc_cli.output.stdout import write
 from torc_core.errors import UsageError
 from torc_core.model import Json
+from torc_core.record import record
 
 if TYPE_CHECKING:
     from torc_core.session import Session
@@ -20,7 +21,7 @@ OUTCOME = "torc.outcome/1"
 """The schema of every change (C10)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A page of records (C10): the items as JSON has them, and the columns that a table shows of them.
 
@@ -77,7 +78,7 @@ class Listing:
                 session.note(f"… and {left} more {self.noun}; go on with --offset {after}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Record:
     """One record (C10): its REST model as a mapping; a table shows one field per line.
 
@@ -114,7 +115,7 @@ class Record:
             session.note(plain(self.hint, lines=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a change did (C10, `torc.outcome/1`).
 
@@ -153,7 +154,7 @@ class Outcome:
             session.note(plain(self.hint, lines=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Report:
     """A summary of many records (C10, `observability.md`).
 
@@ -202,7 +203,7 @@ class Report:
             session.note(plain(self.hint, lines=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Stream:
     """Records that appear while the command runs: lines for people, JSON Lines for programs (C9)."""
 
@@ -220,7 +221,7 @@ class Stream:
             sys.stdout.flush()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Text:
     """Text that is the same in every format, such as a completion script; printed as it is."""
 

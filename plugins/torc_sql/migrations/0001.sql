@@ -67,10 +67,9 @@ CREATE INDEX job_class_scheduler ON job_class (scheduler_id) WHERE scheduler_id 
 CREATE UNIQUE INDEX job_class_shape ON job_class (wf, num_cpus, memory_bytes, num_gpus, num_nodes, runtime_s,
 coalesce(scheduler_id, 0), coalesce(label, ''));
 CREATE TABLE claim ( claim_id TEXT NOT NULL, wf BIGINT NOT NULL, node_id BIGINT, job_ids TEXT NOT NULL,
-created_at BIGINT NOT NULL, PRIMARY KEY (claim_id), FOREIGN KEY(wf) REFERENCES workflow (id), FOREIGN
-KEY(node_id) REFERENCES compute_node (id) ) WITHOUT ROWID;
+created_at BIGINT NOT NULL, PRIMARY KEY (claim_id), FOREIGN KEY(node_id) REFERENCES compute_node (id) )
+WITHOUT ROWID;
 CREATE INDEX claim_node ON claim (node_id, created_at);
-CREATE INDEX claim_wf ON claim (wf);
 CREATE TABLE input_member ( set_id BIGINT NOT NULL, item_id BIGINT NOT NULL, wf BIGINT NOT NULL, PRIMARY KEY
 (set_id, item_id), FOREIGN KEY(set_id) REFERENCES input_set (id), FOREIGN KEY(wf) REFERENCES workflow (id) )
 WITHOUT ROWID;

@@ -156,6 +156,7 @@ LIVE_CLASSES = (
     .group_by(_J.class_id, _J.prefetched)
 )
 ANY_OUTPUT = select(t.output_file.c.item_id).where(t.output_file.c.wf == _b("wf_")).limit(literal_column("1"))
+ANY_SET = select(_SET.id).where(_SET.wf == _b("wf_")).limit(literal_column("1"))
 ANY_AHEAD = (
     select(_J.id)
     .where(_J.node_id == _b("node_"), _J.prefetched == literal_column("1"))

@@ -90,7 +90,13 @@ _FRESH = _J.status.in_([literal_column("0"), literal_column("1"), literal_column
 _UNMET = _J.unmet == literal_column("0")
 FRESH = select(_J.status, _UNMET, func.count()).where(_J.wf == _WF, _FRESH).group_by(_J.status, _UNMET)
 BEGIN_RUN = (
-    update(t.workflow).where(t.workflow.c.id == _WF).values(run_id=_b("run_"), initialized_run=_b("run_"))
+    update(t.workflow)
+    .where(t.workflow.c.id == _WF)
+    .values(
+        run_id=_b("run_"),
+        initialized_run=_b("run_"),
+        uses_gpus=exists().where(_C.wf == _WF, _C.num_gpus > literal_column("0"), _J.class_id == _C.id),
+    )
 )
 _ANEW = {
     "run_id": _b("run_"), "attempt_id": literal_column("1"), "result_id": null(), "claimed_at": null(),
@@ -121,6 +127,7 @@ ALL_JOBS = (
     .where(_J.wf == _WF)
     .order_by(_J.id)
 )
+STATES = select(*STATE_COLUMNS).where(_J.wf == _WF).order_by(_J.id)
 OF_STATUS = select(*STATE_COLUMNS).where(_J.wf == _WF, _J.status == _b("code_")).order_by(_J.id)
 FIRST_DATA = (
     update(t.user_data)

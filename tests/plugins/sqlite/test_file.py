@@ -203,6 +203,8 @@ def test_a_closed_store_says_so(opened: Open) -> None:
 
     with pytest.raises(Unavailable, match="was closed"):
         store.create(diamond(), "ann")
+    with pytest.raises(Unavailable, match="was closed"):
+        store.find(Workflow, Query())
 
 
 def test_an_old_sqlite_is_refused() -> None:

@@ -120,4 +120,4 @@ def _row(path: Path) -> tuple[int, str, int]:
     with sqlite3.connect(path) as other:
         row = other.execute("SELECT epoch, host, pid FROM server_lease").fetchone()
     other.close()
-    return tuple(row)  # type: ignore[return-value]  # three columns
+    return tuple(row)

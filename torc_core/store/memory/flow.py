@@ -31,6 +31,7 @@ from torc_core.model import (
     UserData,
     Workflow,
 )
+from torc_core.record import record
 
 KINDS = (File, UserData, Requirement, FailureHandler, SlurmScheduler, Action, Node, Result)
 """Records that are kept as they are, in one table per kind."""
@@ -100,7 +101,7 @@ class Links:
         return self._sizes[groups]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class InputSet:
     """A distinct list of files or user data that jobs read."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from torc_core.engine import telling
 from torc_core.engine.claim import recalled
@@ -24,6 +24,7 @@ from torc_core.model import (
     Usage,
     Verdict,
 )
+from torc_core.record import record
 from torc_core.store.memory import attempts
 from torc_core.store.memory.change import FREED, Change
 from torc_core.store.memory.flow import Flow, Told
@@ -60,7 +61,7 @@ def seated(flow: Flow, turn: Turn) -> Node:
     return node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Said:
     """What the parts of a turn brought, before the orders are added."""
 
