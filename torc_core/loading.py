@@ -110,25 +110,25 @@ def _load(
         manager.trace.root.setwriter(sys.stderr.write)
         manager.enable_tracing()
     records: list[PluginRecord] = []
-    for record, load in found:
+    for plugin, load in found:
         try:
-            _register(manager, record, load, records)
-            records.append(record)
+            _register(manager, plugin, load, records)
+            records.append(plugin)
         except PluginError as error:
             if not tolerant:
                 raise
-            records.append(replace(record, state="failed", why=str(error)))
+            records.append(replace(plugin, state="failed", why=str(error)))
     manager.hook.torc_addhooks(manager=manager)
-    for place, record in enumerate(records):
-        if record.state != "loaded":
+    for place, plugin in enumerate(records):
+        if plugin.state != "loaded":
             continue
         try:
-            records[place] = replace(record, hooks=_hooks(manager, record))
+            records[place] = replace(plugin, hooks=_hooks(manager, plugin))
         except PluginError as error:
             if not tolerant:
                 raise
-            manager.unregister(name=record.name)
-            records[place] = replace(record, state="failed", why=str(error))
+            manager.unregister(name=plugin.name)
+            records[place] = replace(plugin, state="failed", why=str(error))
     return manager, tuple(records)
 
 

@@ -319,8 +319,10 @@ class Executor(Protocol):
         ...
 
     def sweep(self, prefix: str) -> int:
-        """Kill what dead runners left on this node: every process whose mark begins with `prefix` and whose
-        `TORC_RUNNER` (`pid.start`) names no living process. Returns, when they are gone, how many there were.
+        """Kill what dead runners left on this node; returns, when they are gone, how many processes there were.
+
+        These are the processes whose mark begins with `prefix` and whose `TORC_RUNNER` (`pid.start`) names no living
+        process.
         """
         ...
 
@@ -331,9 +333,7 @@ class Executor(Protocol):
 
 @runtime_checkable
 class Queueing(Protocol):
-    """An executor that can keep tasks at hand, so that the next of them starts where one of its line has ended,
-    without asking anybody.
-    """
+    """An executor that can keep tasks at hand: the next starts where one of its line has ended, nobody is asked."""
 
     def queue(self, line: int, busy: int, tasks: Sequence[Task]) -> None:
         """Keep tasks in a line, first in, first out; tasks that were given to `start` name their line.

@@ -37,7 +37,7 @@ def _made(cls: type[Any]) -> type[Any]:
     for name, method in _shared(names).items():
         if name not in cls.__dict__:
             setattr(made, name, method)
-    made.__init__ = _init(made, every)  # type: ignore[misc]  # the one that is compiled
+    setattr(made, "__init__", _init(made, every))  # noqa: B010 - as an attribute it would not pass type checks
     return made
 
 
@@ -66,7 +66,8 @@ def _init(cls: type[Any], every: tuple[Any, ...]) -> Any:
         heads.append(head)
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
-    exec(f"def __init__(self, {', '.join(heads)}):\n" + "\n".join(lines or [" pass"]), known)
+    # NOTE: the text is made of names of fields only, as the standard library does it.
+    exec(f"def __init__(self, {', '.join(heads)}):\n" + "\n".join(lines or [" pass"]), known)  # noqa: S102 - see above
     init = known["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     return init
@@ -74,44 +75,42 @@ def _init(cls: type[Any], every: tuple[Any, ...]) -> Any:
 
 def _shared(names: tuple[str, ...]) -> dict[str, Any]:
     """What all records have, over their own fields."""
-    if len(names) > 1:
-        values = attrgetter(*names)
-    elif names:
-        (only,) = names
+    several = attrgetter(*names) if len(names) > 1 else None
 
-        def values(one: Any) -> tuple[Any, ...]:
-            return (getattr(one, only),)
-    else:
+    def values(one: Any) -> tuple[Any, ...]:
+        return several(one) if several else tuple(getattr(one, name) for name in names)
 
-        def values(one: Any) -> tuple[Any, ...]:
-            return ()
-
-    def __repr__(self: Any) -> str:
+    def as_repr(self: Any) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in zip(names, values(self), strict=True))
         return f"{type(self).__qualname__}({inside})"
 
-    def __eq__(self: Any, other: object) -> Any:
+    def as_eq(self: Any, other: object) -> Any:
         if other.__class__ is self.__class__:
             return values(self) == values(other)
         return NotImplemented
 
-    def __hash__(self: Any) -> int:
+    def as_hash(self: Any) -> int:
         return hash(values(self))
 
-    def __setattr__(self: Any, name: str, value: object) -> None:
+    def as_setattr(self: Any, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
-    def __delattr__(self: Any, name: str) -> None:
+    def as_delattr(self: Any, name: str) -> None:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
-    def __getstate__(self: Any) -> list[Any]:
+    def as_getstate(self: Any) -> list[Any]:
         return list(values(self))
 
-    def __setstate__(self: Any, state: list[Any]) -> None:
+    def as_setstate(self: Any, state: list[Any]) -> None:
         for name, value in zip(names, state, strict=True):
             object.__setattr__(self, name, value)
 
     return {
-        method.__name__: method
-        for method in (__repr__, __eq__, __hash__, __setattr__, __delattr__, __getstate__, __setstate__)
+        "__repr__": as_repr,
+        "__eq__": as_eq,
+        "__hash__": as_hash,
+        "__setattr__": as_setattr,
+        "__delattr__": as_delattr,
+        "__getstate__": as_getstate,
+        "__setstate__": as_setstate,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from enum import Enum
 from pathlib import Path
-from urllib.parse import quote
 
 from torc_core.errors import Unavailable
 
@@ -75,12 +74,17 @@ def blank() -> sqlite3.Connection:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
+        f"file:{_quoted(str(path))}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
     )
+
+
+def _quoted(path: str) -> str:
+    """A path inside of a URI file name, where three characters mean something else (SQLite, "URI Filenames")."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _set(connection: sqlite3.Connection, pragmas: dict[str, str]) -> None:

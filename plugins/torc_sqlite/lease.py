@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable
 
 from torc_core.errors import Owned, Unavailable
 from torc_core.record import record
 from torc_sql.transaction import Transaction
-from torc_sqlite.owner import boot_id, process_start
+from torc_sqlite.owner import boot_id, host_name, process_start
 
 BEAT = 10.0
 """Seconds between two signs of life."""
@@ -55,7 +54,7 @@ class Lease:
             If another host gives signs of life.
         """
         first = look()
-        if not networked or not first.pid or first.host == socket.gethostname():
+        if not networked or not first.pid or first.host == host_name():
             return
         end = time.monotonic() + self._watch
         while time.monotonic() < end:
@@ -71,7 +70,7 @@ class Lease:
         """Write that the database is ours from now on."""
         pid = os.getpid()
         (epoch,) = tx.row(
-            "TAKE_LEASE", host_=socket.gethostname(), boot_=boot_id(), pid_=pid, start_=process_start(pid),
+            "TAKE_LEASE", host_=host_name(), boot_=boot_id(), pid_=pid, start_=process_start(pid),
             beat_=tx.now,
         )  # fmt: skip
         self._epoch, self._beaten = epoch, tx.now

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import stat
 import time
 from collections.abc import Mapping
@@ -22,6 +21,11 @@ PATIENCE = 5.0
 
 _NAP = 0.02
 _LONGEST = 65_536
+
+
+def host_name() -> str:
+    """What this host calls itself, as `socket.gethostname` says without importing it."""
+    return os.uname().nodename
 
 
 def boot_id() -> str:
@@ -94,7 +98,7 @@ class Owner:
     def publish(self, address: Mapping[str, str]) -> None:
         """Write the owner file; the addresses by kind go in as they are."""
         pid = os.getpid()
-        host = socket.gethostname()
+        host = host_name()
         content: dict[str, Any] = dict.fromkeys(("url", "socket", "internal_host", "port", "key_file"))
         content |= address
         content |= {
@@ -171,7 +175,7 @@ class Owner:
 
 def _lives(owner: Mapping[str, Any]) -> bool:
     """Whether the process that wrote an owner file is still there; of another host's only its lock can tell."""
-    if owner.get("host") != socket.gethostname():
+    if owner.get("host") != host_name():
         return True
     pid = owner.get("pid")
     return (

@@ -7,16 +7,19 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from torc_core.errors import Invalid, NotFound, Unavailable
 from torc_core.model import File, Initialize, Job, Query, Workflow
+from torc_core.system import SystemClock
 from torc_core.testing.plans import chain, diamond
 from torc_sql.store import SqlStore
-from torc_sqlite import connections
+from torc_sqlite import connections, open_sqlite
 from torc_sqlite.connections import check_version
+from torc_sqlite.settings import SqliteSettings
 
 Open = Callable[..., SqlStore]
 
@@ -154,11 +157,18 @@ def test_a_database_of_another_program_is_refused(opened: Open, path: Path) -> N
         opened()
 
 
-def test_a_relative_path_is_refused() -> None:
-    from torc_core.system import SystemClock
-    from torc_sqlite import open_sqlite
-    from torc_sqlite.settings import SqliteSettings
+def test_any_character_may_stand_in_the_path(opened: Open, path: Path) -> None:
+    store = opened()
+    store.close()
+    odd = path.with_name("50% of #1? ä.db")
+    with closing(open_sqlite(f"sqlite://{odd}", SqliteSettings(), SystemClock())) as other:
+        other.create(diamond(), "ann")
+        assert other.find(Workflow, Query()).total == 1
 
+    assert odd.exists()
+
+
+def test_a_relative_path_is_refused() -> None:
     with pytest.raises(Unavailable, match="not absolute"):
         open_sqlite("sqlite://torc.db", SqliteSettings(), SystemClock())
 

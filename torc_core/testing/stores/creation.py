@@ -58,7 +58,7 @@ class CreationContract(SceneContract):
     def test_a_command_that_refers_to_user_data_gets_the_id_of_the_record(self, scene: Scene) -> None:
         scene.created(replace(fan(1), user_data=[PlannedUserData(name="before")]))
         writer = replace(
-            job("w"),
+            job(0),
             command=f"update {user_data_mark(1)} {user_data_mark(0)}",
             invocation_script=f"log {user_data_mark(1)}",
         )
@@ -69,7 +69,7 @@ class CreationContract(SceneContract):
 
         workflow = scene.created(plan).id
 
-        first, second = ids(scene.store.find(UserData, Query(workflow=workflow)).items)
+        first, second = (one.id for one in scene.store.find(UserData, Query(workflow=workflow)).items)
         (created,) = scene.store.find(Job, Query(workflow=workflow)).items
         assert (created.command, created.invocation_script) == (f"update {second} {first}", f"log {second}")
 
