@@ -32,7 +32,8 @@ def _made(cls: type[Any]) -> type[Any]:
         name: value for name, value in cls.__dict__.items() if name not in {*names, "__dict__", "__weakref__"}
     }
     inside["__slots__"] = tuple(name for name in names if name not in inherited)
-    made: type[Any] = type(cls)(cls.__name__, cls.__bases__, inside)
+    metaclass: Any = type(cls)
+    made: type[Any] = metaclass(cls.__name__, cls.__bases__, inside)
     made.__qualname__ = cls.__qualname__
     for name, method in _shared(names).items():
         if name not in cls.__dict__:

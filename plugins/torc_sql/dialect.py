@@ -21,8 +21,6 @@ class Dialect:
         As SQLAlchemy calls it.
     texts
         Reads the compiled statements by name (`compiling`).
-    marker
-        How a positional parameter is written.
     glob
         How a column (`{}`) is compared with a shell pattern.
     translate
@@ -31,7 +29,6 @@ class Dialect:
 
     name: str
     texts: Callable[[], Mapping[str, str]]
-    marker: str
     glob: str
     translate: Callable[[Exception], TorcError | None]
 

@@ -28,4 +28,4 @@ def sqlite(path: str) -> Dialect:
     def translate(error: Exception) -> TorcError | None:
         return translated(error, path)
 
-    return Dialect(name="sqlite", texts=texts, marker="?", glob="{} GLOB ?", translate=translate)
+    return Dialect(name="sqlite", texts=texts, glob="{} GLOB ?", translate=translate)

@@ -79,14 +79,32 @@ def test_no_module_is_a_drawer(path: Path) -> None:
     assert not re.search(r"(^|_)(utils?|helpers?|common|misc|base|manager)$", path.stem)
 
 
-def test_the_core_stays_small() -> None:
-    lines = sum(
-        len(path.read_text().splitlines())
-        for path in CORE.rglob("*.py")
-        if "testing" not in path.relative_to(CORE).parts
+def lines_of_code(path: Path) -> int:
+    """Lines that are neither blank nor comment nor docstring."""
+    text = path.read_text()
+    prose = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(
+        1
+        for number, line in lines
+        if number not in prose and line.strip() and not line.lstrip().startswith("#")
     )
 
-    assert lines <= 6_000
+
+def test_the_core_stays_small() -> None:
+    # The language of specifications (`spec/`) is as large as its reference; everything else has to be small.
+    parts = [
+        path for path in CORE.rglob("*.py") if path.relative_to(CORE).parts[0] not in {"testing", "spec"}
+    ]
+
+    assert sum(map(lines_of_code, parts)) <= 6_000
 
 
 def test_the_core_asks_for_time_and_chance_in_one_place_only() -> None:
@@ -184,7 +202,7 @@ def test_help_imports_nothing_that_only_work_needs(words: list[str], tmp_path: P
 def test_importing_torc_needs_pluggy_only() -> None:
     program = (
         "import sys; before = set(sys.modules);"
-        "import torc_core, torc_core.host, torc_core.session, torc_core.store.memory, torc_core.protocols;"
+        "import torc_core, torc_core.host, torc_core.session, torc_core.store.observed, torc_core.protocols;"
         "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))"
     )
 

@@ -80,7 +80,8 @@ def _offers(host: Host) -> list[str]:
 def _settings(who: str, settings: type[Any] | None) -> list[str]:
     if settings is None:
         return []
-    if not is_dataclass(settings) or not settings.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # made by dataclass
+    # NOTE: asked of the class itself, since records (`torc_core.record`) are frozen without the flag.
+    if not is_dataclass(settings) or settings.__setattr__ is object.__setattr__:
         return [f"the settings of {who} are no frozen dataclass"]
     problems = []
     for item in fields(settings):

@@ -9,8 +9,8 @@ import pytest
 import torc_hello
 
 from torc_core.model import Ending, Initialize, Job, JobStatus, Offer, Query, Resources
-from torc_core.store.memory import MemoryStore
 from torc_core.store.observed import observed
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import fan
 from torc_core.testing.plugins import check_plugin
 

@@ -20,8 +20,8 @@ from torc_core.host import Host
 from torc_core.model import Event, Query, Workflow
 from torc_core.protocols import Store
 from torc_core.providers import StoreProvider
-from torc_core.store.memory import MemoryStore
 from torc_core.system import SystemClock
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import diamond
 
 CLOCK = SystemClock()

@@ -25,8 +25,8 @@ from torc_core.model import (
 from torc_core.runner.options import Options
 from torc_core.runner.report import End, Report, Tally
 from torc_core.runner.runner import Runner
-from torc_core.store.memory import MemoryStore
 from torc_core.system import SystemClock
+from torc_core.testing.memory import MemoryStore
 from torc_local.executor import Subprocesses
 
 GIB = 1024**3

@@ -12,8 +12,8 @@ import pytest
 
 from torc_core.engine.release import recount
 from torc_core.model import Ending, Initialize, Job, JobStatus, Plan, Query
-from torc_core.store.memory import MemoryStore
-from torc_core.store.memory.flow import Flow
+from torc_core.testing.memory import MemoryStore
+from torc_core.testing.memory.flow import Flow
 from torc_core.testing.plans import barrier, chain, random_plan
 from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores.scene import Scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torc_core.store.memory import MemoryStore
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores import StoreContract
 

@@ -34,8 +34,8 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.runner.report import End
-from torc_core.store.memory import MemoryStore
 from torc_core.system import SystemClock
+from torc_core.testing.memory import MemoryStore
 
 
 def end(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from torc_core.store.memory import MemoryStore
 from torc_core.system import SystemClock
+from torc_core.testing.memory import MemoryStore
 from torc_socket.client import SocketStore
 from torc_socket.server import SocketServer
 from torc_socket.settings import SocketServerSettings, SocketStoreSettings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from torc_core.store.memory import MemoryStore
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores import StoreContract
 from torc_socket.client import SocketStore

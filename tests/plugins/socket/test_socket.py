@@ -31,8 +31,8 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.protocols import Store
-from torc_core.store.memory import MemoryStore
 from torc_core.system import SystemClock
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import chain, diamond, fan
 from torc_socket.client import REPEATABLE, SocketStore
 from torc_socket.place import check_private, new_socket_path
@@ -429,7 +429,7 @@ def test_closing_twice_and_closing_what_never_started_has_no_effect(
 def test_an_owner_that_is_killed_leaves_its_callers_with_a_sentence(folder: Path) -> None:
     program = f"""
 import sys, time
-from torc_core.store.memory import MemoryStore
+from torc_core.testing.memory import MemoryStore
 from torc_core.system import SystemClock
 from torc_socket.server import SocketServer
 from torc_socket.settings import SocketServerSettings

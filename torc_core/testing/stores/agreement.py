@@ -26,7 +26,7 @@ from torc_core.model import (
 )
 from torc_core.model.resources import GIB
 from torc_core.protocols import Store
-from torc_core.store.memory import MemoryStore
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import random_plan
 from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores.scene import Scene, SceneContract, beat, ended, held

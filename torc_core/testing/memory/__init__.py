@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from torc_core.store.memory.store import MemoryStore
+from torc_core.testing.memory.store import MemoryStore
 
 __all__ = ["MemoryStore"]

@@ -25,9 +25,9 @@ from torc_core.model import (
     Verdict,
 )
 from torc_core.record import record
-from torc_core.store.memory import attempts
-from torc_core.store.memory.change import FREED, Change
-from torc_core.store.memory.flow import Flow, Told
+from torc_core.testing.memory import attempts
+from torc_core.testing.memory.change import FREED, Change
+from torc_core.testing.memory.flow import Flow, Told
 
 ABSENT = 2
 """Beats in a row that do not list a job which never ran: then its node does not have it (`engine.md` §15.2)."""

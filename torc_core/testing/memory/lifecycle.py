@@ -38,9 +38,9 @@ from torc_core.model import (
     Totals,
     UserData,
 )
-from torc_core.store.memory.change import FREED, Change
-from torc_core.store.memory.creation import derived
-from torc_core.store.memory.flow import Flow
+from torc_core.testing.memory.change import FREED, Change
+from torc_core.testing.memory.creation import derived
+from torc_core.testing.memory.flow import Flow
 
 NAMED = 20
 """At most so many missing things are named in a refusal."""

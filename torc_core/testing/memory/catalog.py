@@ -30,9 +30,9 @@ from torc_core.model import (
 )
 from torc_core.model.resources import duration_seconds, memory_bytes
 from torc_core.store.fields import FIELDS
-from torc_core.store.memory.change import Change
-from torc_core.store.memory.creation import check_relations, recount_waiter, relate
-from torc_core.store.memory.flow import Flow, InputSet
+from torc_core.testing.memory.change import Change
+from torc_core.testing.memory.creation import check_relations, recount_waiter, relate
+from torc_core.testing.memory.flow import Flow, InputSet
 
 ADDED = (File, UserData, Requirement, Event)
 """Kinds of records that clients may add."""

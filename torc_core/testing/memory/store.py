@@ -44,9 +44,9 @@ from torc_core.model import (
 )
 from torc_core.protocols import Clock
 from torc_core.store.fields import PAIRS, check_change, check_query, known
-from torc_core.store.memory import attempts, catalog, creation, lifecycle, nodes, relations
-from torc_core.store.memory.change import Change
-from torc_core.store.memory.flow import Flow
+from torc_core.testing.memory import attempts, catalog, creation, lifecycle, nodes, relations
+from torc_core.testing.memory.change import Change
+from torc_core.testing.memory.flow import Flow
 
 R = TypeVar("R")
 

@@ -13,7 +13,7 @@ from torc_core.engine.moves import legal
 from torc_core.engine.release import settle
 from torc_core.errors import Invalid
 from torc_core.model import Ending, Job, JobId, JobStatus, Node, NodeId, Result, ResultId
-from torc_core.store.memory.flow import Flow
+from torc_core.testing.memory.flow import Flow
 
 FREED: dict[str, Any] = {"node_id": None, "lease": None, "prefetched": False, "stop": 0}
 """What a job loses when no node has it any more."""

@@ -40,9 +40,9 @@ from torc_core.model import (
     Verdict,
 )
 from torc_core.model.resources import MIB
-from torc_core.store.memory.change import FREED, Change
-from torc_core.store.memory.flow import Flow
-from torc_core.store.memory.lifecycle import fingerprint
+from torc_core.testing.memory.change import FREED, Change
+from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.lifecycle import fingerprint
 
 BY_HAND_MS = 600_000
 """An unfenced claim that is not started within this time is given up (`engine.md` §7.8)."""

@@ -18,7 +18,7 @@ from torc_core.model import (
     UserData,
     Value,
 )
-from torc_core.store.memory.flow import Flow
+from torc_core.testing.memory.flow import Flow
 
 
 def dependencies(flow: Flow, query: Query) -> Page[JobDependency]:

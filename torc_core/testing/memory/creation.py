@@ -33,8 +33,8 @@ from torc_core.model import (
     WorkflowId,
     with_user_data_ids,
 )
-from torc_core.store.memory.change import Change
-from torc_core.store.memory.flow import Flow, InputSet, Links
+from torc_core.testing.memory.change import Change
+from torc_core.testing.memory.flow import Flow, InputSet, Links
 
 SOURCES = {InputKind.FILE: Source.FILE, InputKind.USER_DATA: Source.USER_DATA}
 
