@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torc_core.engine import telling
 from torc_core.engine.claim import (
@@ -48,13 +48,12 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     ready = _ready(change, place, offer, classes)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.tx.now)
     of = {head[0]: id for (id, _, _), line in zip(classes, ready, strict=True) for head in line.heads}
-    jobs = [_take(change, choice, of, node, offer, prefetched=False) for choice in chosen.choices]
+    jobs = _take(change, chosen.choices, of, node, offer, prefetched=False)
     if node is not None and offer.ahead > 0 and chosen.waits_for is None:
         gone = {choice.job for choice in chosen.choices}
-        jobs += [
-            _take(change, choice, of, node, offer, prefetched=True)
-            for choice in _ahead(change, node, place, ready, offer, gone)
-        ]
+        jobs += _take(
+            change, _ahead(change, node, place, ready, offer, gone), of, node, offer, prefetched=True
+        )
     if jobs:
         _remember(change, node, offer, [one.job.id for one in jobs])
         return jobs, None
@@ -140,22 +139,36 @@ def _ahead(
 
 
 def _take(
-    change: Change, choice: Choice, of: dict[JobId, int], node: Node | None, offer: Offer, *, prefetched: bool
-) -> Assignment:
+    change: Change,
+    choices: Sequence[Choice],
+    of: Mapping[JobId, int],
+    node: Node | None,
+    offer: Offer,
+    *,
+    prefetched: bool,
+) -> list[Assignment]:
+    if not choices:
+        return []
     starts = offer.start and node is not None and not prefetched
     status = JobStatus.RUNNING if starts else JobStatus.PENDING
     tx = change.tx
-    row = tx.row(
-        "TAKE", job_=choice.job, status_=int(status), node_=None if node is None else node.id,
-        lease_=None if node is None else offer.claim_id, now_=tx.now, start_=tx.now if starts else None,
-        prefetched_=prefetched,
-    )  # fmt: skip
-    change.shifted(JobStatus.READY, status)
-    tx.ready(of[choice.job], -1)
-    given = assignment(change, row, choice.nodes[0])
-    if starts:
-        job = given.job
-        change.tell(telling.job_started(job.id, job.name, job.node_id, job.run_id, job.attempt_id))
+    rows = {
+        row[0]: row
+        for row in tx.rows(
+            "TAKE", jobs_=json.dumps([choice.job for choice in choices]), status_=int(status),
+            node_=None if node is None else node.id, lease_=None if node is None else offer.claim_id, now_=tx.now,
+            start_=tx.now if starts else None, prefetched_=prefetched,
+        )
+    }  # fmt: skip
+    change.shifted(JobStatus.READY, status, len(choices))
+    given = []
+    for choice in choices:
+        tx.ready(of[choice.job], -1)
+        one = assignment(change, rows[choice.job], choice.nodes[0])
+        if starts:
+            job = one.job
+            change.tell(telling.job_started(job.id, job.name, job.node_id, job.run_id, job.attempt_id))
+        given.append(one)
     return given
 
 

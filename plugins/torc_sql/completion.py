@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torc_core.engine import telling
-from torc_core.engine.claim import room, taken
 from torc_core.engine.completion import Judgement, given_back, holds, judge, meant, started, started_by_hand
 from torc_core.errors import NotFound
 from torc_core.model import (
@@ -16,14 +15,12 @@ from torc_core.model import (
     JobStatus,
     Node,
     NodeId,
-    Offer,
     Verdict,
 )
 from torc_sql import rows
 from torc_sql.change import Change
 from torc_sql.rows import STATUSES
-from torc_sql.shapes import shape_of, used
-from torc_sql.state import JobState, job_state
+from torc_sql.state import JobState
 from torc_sql.transaction import Transaction
 
 
@@ -36,14 +33,15 @@ def finish(change: Change, endings: Sequence[Ending]) -> list[Judgement]:
     judgements = []
     for ending in endings:
         judgements.append(_finish(change, ending))
-        # A second ending of the same job is judged by the first one's result.
+        # A second ending of the same job is judged by what the first one has left.
+        change.write_late()
         change.write_results()
     return judgements
 
 
 def start(change: Change, held: Held, node: Node) -> Verdict:
     """Record a start (`engine.md` §8.1)."""
-    job = job_state(change.tx, held.job, change.wf)
+    job = change.job(held.job)
     if job is None:
         return Verdict.STALE
     verdict = started(job, held)
@@ -60,7 +58,7 @@ def start_by_hand(change: Change, job: JobId, run_id: int, node: NodeId | None) 
     NotFound
         If the workflow has no such job, or no such node.
     """
-    state = job_state(change.tx, job, change.wf)
+    state = change.job(job)
     if state is None:
         raise NotFound(f"no job {job}")
     verdict = started_by_hand(state, run_id, change.run_id)
@@ -74,7 +72,7 @@ def start_by_hand(change: Change, job: JobId, run_id: int, node: NodeId | None) 
 
 def give_back(change: Change, held: Held) -> None:
     """Take back what a node will not run (`engine.md` §7.7, §7.10)."""
-    job = job_state(change.tx, held.job, change.wf)
+    job = change.job(held.job)
     judgement = None if job is None else given_back(job, held, job.forked == 1)
     if job is None or judgement is None:
         return
@@ -94,7 +92,7 @@ def fingerprint(tx: Transaction, wf: int, seen: Sequence[Fingerprint]) -> None:
 
 
 def _finish(change: Change, ending: Ending) -> Judgement:
-    job = job_state(change.tx, ending.job, change.wf)
+    job = change.job(ending.job)
     if job is None:
         missing = NotFound(f"no job {ending.job} in workflow {change.wf}")
         return Judgement(verdict=Verdict.STALE, refusal=missing)
@@ -124,7 +122,7 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
     if judgement.result is not None:
         result = change.result(job, ending, judgement.result, run, attempt)
     if judgement.status is not None:
-        change.move(job, judgement.status, "END", reason_=ending.reason, result_=result)
+        change.move_late(job, judgement.status, "END", reason_=ending.reason, result_=result)
         change.tell(
             telling.job_ended(
                 job.id, job.name, judgement.status, ending.return_code, ending.reason, run, attempt
@@ -143,21 +141,13 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
 
 
 def _fill_place(change: Change, job: JobState) -> None:
-    """A place on a node is free: the job of this class that was started ahead for it has it from now on (§7.7)."""
-    if job.node_id is None or job.prefetched or not change.holds_ahead(job.node_id):
-        return
-    row = change.tx.row("STARTED_AHEAD", node_=job.node_id, class_=job.class_id)
-    if row is not None:
-        change.tx.run("PLACE", job_=row[0])
+    if job.node_id is not None and not job.prefetched:
+        change.fill_place(job.node_id, job.class_id)
 
 
 def _run(change: Change, job: JobState, node: Node | None) -> None:
     # What was held ahead takes a place if there is one; if not, it is started ahead and takes the next.
-    waits = job.prefetched == 1
-    if waits and node is not None:
-        need = shape_of(change.tx, change.shapes, job.class_id)
-        left = room(Offer(claim_id="", free=()), node, used(change.tx, node, change.shapes)).left
-        waits = left is not None and not left.covers(taken(need, node.capacity))
+    waits = job.prefetched == 1 and not (node is not None and change.takes_place(node, job.class_id))
     id = None if node is None else node.id
-    change.move(job, JobStatus.RUNNING, "START", now_=change.tx.now, node_=id, prefetched_=waits)
+    change.move_late(job, JobStatus.RUNNING, "START", now_=change.tx.now, node_=id, prefetched_=waits)
     change.tell(telling.job_started(job.id, job.name, id, job.run_id, job.attempt_id))

@@ -65,9 +65,11 @@ def act(change: Change, node: Node, turn: Turn) -> Orders:
     if not 0 <= change.tx.now - (node.last_beat or 0) < BEAT_STEP:
         change.tx.run("BEAT", node_=node.id, now_=change.tx.now)
     endings = [one if one.node == node.id else replace(one, node=node.id) for one in turn.endings]
+    change.know([*{one.job for one in turn.endings} | {one.job for one in turn.starts}])
     judged = completion.finish(change, endings)
     change.settle()
     starts = [completion.start(change, held, node) for held in turn.starts]
+    change.write_late()
     for held in turn.give_back:
         completion.give_back(change, held)
     unknown = _beat(change, node, turn.beat, turn) if turn.beat is not None else []

@@ -100,9 +100,10 @@ class Transaction:
         self._cursor.execute(self._texts[statement], values)
         return self._cursor.rowcount
 
-    def many(self, statement: str, rows: Iterable[Any]) -> None:
-        """Execute a statement once for each row: tuples for `INSERT_…`, mappings for all others."""
+    def many(self, statement: str, rows: Iterable[Any]) -> int:
+        """Execute a statement once for each row: tuples for `INSERT_…`, mappings for all others; rows it changed."""
         self._cursor.executemany(self._texts[statement], rows)
+        return self._cursor.rowcount
 
     def free(self, sql: str, values: Sequence[object]) -> list[Any]:
         """Rows of a statement that the caller put together from names of the allow-list; `?` marks a value."""

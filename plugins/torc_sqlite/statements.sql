@@ -338,6 +338,11 @@ SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, j
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
 job.result_id FROM job WHERE job.id = :job_
 
+-- JOB_STATES
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id FROM job WHERE job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
+
 -- END
 UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
 stop=0, reason=:reason_, result_id=:result_ WHERE job.id = :job_ AND job.status = :was_
@@ -431,10 +436,11 @@ job.status = 2 AND job.node_id IS NULL ORDER BY job.priority DESC, job.id LIMIT 
 
 -- TAKE
 UPDATE job SET status=:status_, node_id=:node_, lease=:lease_, prefetched=:prefetched_, claimed_at=:now_,
-start_time=:start_ WHERE job.id = :job_ AND job.status = 2 AND job.node_id IS NULL RETURNING id, wf, name,
-command, invocation_script, env, status, priority, cancel_on_blocking_job_failure, supports_termination,
-requirement_id, scheduler_id, failure_handler_id, label, unmet, num_blockers, run_id, attempt_id, node_id,
-lease, prefetched, claimed_at, start_time, ready_since, stop, reason, result_id, class_id
+start_time=:start_ WHERE job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) AND job.status = 2
+AND job.node_id IS NULL RETURNING id, wf, name, command, invocation_script, env, status, priority,
+cancel_on_blocking_job_failure, supports_termination, requirement_id, scheduler_id, failure_handler_id, label,
+unmet, num_blockers, run_id, attempt_id, node_id, lease, prefetched, claimed_at, start_time, ready_since,
+stop, reason, result_id, class_id
 
 -- LIVE_CLASSES
 SELECT job.class_id, job.prefetched, count(*) AS count_1 FROM job WHERE job.node_id = :node_ GROUP BY
@@ -465,7 +471,7 @@ job.result_id, job.class_id FROM job WHERE job.id = :job_
 
 -- STARTED_AHEAD
 SELECT job.id FROM job WHERE job.node_id = :node_ AND job.class_id = :class_ AND job.prefetched = 1 AND
-job.status = 4 ORDER BY job.start_time, job.id LIMIT 1 OFFSET 0
+job.status = 4 ORDER BY job.start_time, job.id
 
 -- PLACE
 UPDATE job SET prefetched=0 WHERE job.id = :job_

@@ -36,6 +36,9 @@ STATE_COLUMNS = (
     _J.name, _J.class_id, _J.forked, _J.missed, _J.prefetched, _J.priority, _J.result_id,
 )  # fmt: skip
 JOB_STATE = select(*STATE_COLUMNS).where(_J.id == _b("job_"))
+# Ids as a JSON list, so that one statement serves any number of them.
+IDS = select(func.json_each(_b("jobs_")).table_valued("value").c.value).scalar_subquery()
+JOB_STATES = select(*STATE_COLUMNS).where(_J.id.in_(IDS))
 FREED = {
     "node_id": null(), "lease": null(), "prefetched": literal_column("0"), "forked": literal_column("0"),
     "missed": literal_column("0"), "recalled": literal_column("0"), "stop": literal_column("0"),
@@ -145,7 +148,7 @@ HEADS = (
 )
 TAKE = (
     update(t.job)
-    .where(_J.id == _b("job_"), CLAIMABLE)
+    .where(_J.id.in_(IDS), CLAIMABLE)
     .values(status=_b("status_"), node_id=_b("node_"), lease=_b("lease_"), claimed_at=_b("now_"),
             start_time=_b("start_"), prefetched=_b("prefetched_"))
     .returning(*JOB_COLUMNS, _J.class_id)
@@ -175,7 +178,6 @@ STARTED_AHEAD = (
     .where(_J.node_id == _b("node_"), _J.class_id == _b("class_"), _J.prefetched == literal_column("1"),
            _J.status == literal_column("4"))
     .order_by(_J.start_time, _J.id)
-    .limit(literal_column("1"))
 )  # fmt: skip
 PLACE = update(t.job).where(_J.id == _b("job_")).values(prefetched=literal_column("0"))
 FORGET_CLAIMS = delete(t.claim).where(t.claim.c.node_id == _b("node_"), t.claim.c.created_at < _b("before_"))

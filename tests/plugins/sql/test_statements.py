@@ -73,7 +73,8 @@ def test_a_hot_statement_never_scans_a_table(database: sqlite3.Connection, name:
 
     plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", values)]
 
-    assert [step for step in plan if step.startswith("SCAN")] == []
+    # A list of ids that is given as a parameter is no table of ours.
+    assert [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step] == []
 
 
 def test_a_deletion_knows_every_table_of_a_workflow() -> None:
