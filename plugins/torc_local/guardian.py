@@ -35,7 +35,7 @@ SWEEP_AFTER = 1.0
 """Seconds after the end of a job until its mark is looked for outside its session."""
 CHEAP = 100
 """A sweep may cost one part in so many of the time."""
-HOLD_BACK = 0.01
+HOLD_BACK = 0.02
 """Seconds that ends are held back while their places are taken again, so that they travel together."""
 FIRST_LOOK, LAST_LOOK = 0.001, 0.1
 """Seconds between two looks at processes that were signalled; doubling."""

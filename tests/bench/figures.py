@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,8 +81,14 @@ class Bench:
         return time.perf_counter() - begin, usage.ru_maxrss * 1024
 
 
-def bare(jobs: int, folder: Path, width: int = SLOTS) -> float:
-    """Seconds per job of a loop that only spawns `true` with its own stdio files and waits, `width` at a time."""
+SHELL_TRUE = ("/bin/sh", "-c", "true")
+"""What the bare loop of the comparison with peers spawns."""
+JUST_TRUE = ("/usr/bin/true",)
+"""The least that can be spawned at all."""
+
+
+def bare(jobs: int, folder: Path, width: int = SLOTS, argv: Sequence[str] = SHELL_TRUE) -> float:
+    """Seconds per job of a loop that only spawns with stdio files of its own and waits, `width` at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     started = ended = 0
@@ -90,7 +96,7 @@ def bare(jobs: int, folder: Path, width: int = SLOTS) -> float:
     while ended < jobs:
         while started - ended < width and started < jobs:
             files = [(os.POSIX_SPAWN_OPEN, fd, f"{folder}/{started}.{fd}", flags, 0o600) for fd in (1, 2)]
-            os.posix_spawn("/usr/bin/true", ["true"], os.environ, file_actions=files)
+            os.posix_spawn(argv[0], argv, os.environ, file_actions=files)
             started += 1
         os.wait()
         ended += 1
@@ -109,19 +115,26 @@ def flat(bench: Bench) -> Iterator[Figure]:
     """Independent no-op jobs, each with its own stdio files, `torc run` as a whole process."""
     jobs = bench.size(5_000)
     spec = {"name": "flat", "jobs": [{"name": "j{i}", "command": "true", "parameters": {"i": f"1:{jobs}"}}]}
-    ratios, rates = [], []
+    ratios, strict, rates = [], [], []
     for turn in range(3):
         folder = bench.folder / f"flat{turn}"
         path = write(folder, spec)
-        before = bare(jobs // 2, folder / "bare1")
+        before = [bare(jobs // 3, folder / "bare", argv=argv) for argv in (SHELL_TRUE, JUST_TRUE)]
         seconds, _ = bench.torc("run", path, "--num-cpus", str(SLOTS), "-q", folder=folder)
-        after = bare(jobs // 2, folder / "bare2")
-        ratios.append((before + after) / 2 / (seconds / jobs))
+        after = [bare(jobs // 3, folder / "bare", argv=argv) for argv in (SHELL_TRUE, JUST_TRUE)]
+        shell, plain = ((first + last) / 2 for first, last in zip(before, after, strict=True))
+        ratios.append(shell / (seconds / jobs))
+        strict.append(plain / (seconds / jobs))
         rates.append(jobs / seconds)
     yield Figure(
-        work=f"{jobs:,} `true` jobs, torc run as a process", value=statistics.median(ratios), unit="of bare", goal=0.75,
-        more_is_better=True, detail=f"{statistics.median(rates):.0f} jobs/s; ratios {', '.join(f'{r:.2f}' for r in ratios)}",
-    )  # fmt: skip
+        work=f"{jobs:,} `true` jobs, torc run as a process",
+        value=statistics.median(ratios),
+        unit="of bare",
+        goal=0.75,
+        more_is_better=True,
+        detail=f"{statistics.median(rates):.0f} jobs/s; ratios {', '.join(f'{r:.2f}' for r in ratios)}; "
+        f"of a loop without a shell {statistics.median(strict):.2f}",
+    )
 
 
 def chain(bench: Bench) -> Iterator[Figure]:
@@ -133,9 +146,9 @@ def chain(bench: Bench) -> Iterator[Figure]:
     ]
     folder = bench.folder / "chain"
     path = write(folder, {"name": "chain", "jobs": links})
-    before = bare(jobs, folder / "bare1", width=1)
+    before = bare(jobs, folder / "bare1", width=1, argv=JUST_TRUE)
     seconds, _ = bench.torc("run", path, "--num-cpus", str(SLOTS), "-q", folder=folder)
-    after = bare(jobs, folder / "bare2", width=1)
+    after = bare(jobs, folder / "bare2", width=1, argv=JUST_TRUE)
     spawn = (before + after) / 2
     yield Figure(
         work=f"chain of {jobs:,} jobs, per hop beyond the spawn", value=1000 * (seconds / jobs - spawn), unit="ms", goal=3,

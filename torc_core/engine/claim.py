@@ -11,8 +11,8 @@ from torc_core.record import record
 HOLD_MS = 600_000
 """A job that has been ready for so long, and only lacks room, keeps those behind it off the node."""
 
-AHEAD_MOST = 40
-"""Jobs of one class that one node may hold in advance."""
+AHEAD_MOST = 96
+"""Jobs of one class that one node may hold in advance; of jobs that take a millisecond these last a tenth of a second."""
 
 AHEAD_LEAVES = 16
 """Ready jobs of a class that are never handed out in advance, so that late nodes find work."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import chain
 from math import ceil
 
+from torc_core.engine.claim import AHEAD_MOST
 from torc_core.model import Shape
 from torc_core.runner.attempt import Attempt
 from torc_core.runner.ledger import Ledger
@@ -16,11 +17,11 @@ WORTH_IT = 1.0
 """Seconds: where jobs take longer on average, a round trip to the store costs nothing, and nothing is held ahead."""
 SHORT = 0.05
 """Seconds: where jobs take less on average, one started-ahead job per slot would be used up before the next turn."""
-COVERED = 0.025
+COVERED = 0.06
 """Seconds of work that are started ahead for each slot where jobs are short."""
-DEEPEST = 16
+DEEPEST = 32
 """Most jobs started ahead for one slot."""
-MOST_HELD = 40
+MOST_HELD = AHEAD_MOST
 """Most jobs of a class that a node may hold ahead (`engine.md` §7.7)."""
 WEIGHT = 0.1
 """How much the newest job counts in the mean duration."""

@@ -13,7 +13,7 @@ from torc_core.runner.options import Options
 from torc_core.runner.report import End
 from torc_core.runner.stock import Stock
 
-LINGER = 0.025
+LINGER = 0.05
 """Seconds that ends may wait for company while every slot is busy and has its successors at hand."""
 QUIET = 0.05
 """Seconds after a turn that brought work until one listens; in a chain the next end comes sooner."""

@@ -202,13 +202,13 @@ def test_by_count_only_the_label_keeps_a_job_away() -> None:
 
 @pytest.mark.parametrize(
     ("count", "held", "alone", "given"),
-    [(60, 0, False, 40), (60, 35, False, 5), (20, 0, False, 4), (20, 0, True, 20)],
+    [(120, 0, False, 96), (120, 91, False, 5), (20, 0, False, 4), (20, 0, True, 20)],
 )
 def test_what_is_held_ahead_is_bounded(count: int, held: int, alone: bool, given: int) -> None:
     shape = Shape()
     line = ready(shape, *((id, 0) for id in range(count)))
 
-    chosen = ahead([line], free(), 100, busy=[shape], held={shape: held}, alone=alone)
+    chosen = ahead([line], free(), 200, busy=[shape], held={shape: held}, alone=alone)
 
     assert [choice.job for choice in chosen] == list(range(given))
 

@@ -132,9 +132,9 @@ def test_one_job_is_started_ahead_for_each_slot() -> None:
 
 
 def test_of_very_short_jobs_more_are_started_ahead_but_within_bounds() -> None:
-    assert stock(0.005, 2).depth(Shape()) == 10
-    assert stock(0.0001, 2).depth(Shape()) == 32
-    assert stock(0.0001, 20).depth(Shape()) == 40
+    assert stock(0.005, 2).depth(Shape()) == 24
+    assert stock(0.0001, 2).depth(Shape()) == 64
+    assert stock(0.0001, 20).depth(Shape()) == 96
 
 
 def test_what_is_started_ahead_starts_in_the_order_in_which_it_came() -> None:

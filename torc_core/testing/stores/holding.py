@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torc_core.engine.claim import AHEAD_MOST
 from torc_core.model import Assignment, JobStatus, Node, Orders, Resources, Verdict, WorkflowId
 from torc_core.model.resources import GIB
 from torc_core.testing.plans import fan, need, shaped
@@ -35,12 +36,12 @@ class HoldingContract(SceneContract):
 
         assert not orders.jobs
 
-    def test_never_more_than_40_of_a_class_are_held_by_a_node(self, scene: Scene) -> None:
+    def test_a_node_never_holds_more_of_a_class_than_it_may(self, scene: Scene) -> None:
         _, node, orders = _full(scene, 200, ahead=100)
 
         more = scene.claim(node, free=NOTHING, ahead=100, busy=[orders.jobs[0].shape])
 
-        assert (len(orders.jobs), len(more)) == (4 + 40, 0)
+        assert (len(orders.jobs), len(more)) == (4 + AHEAD_MOST, 0)
 
     def test_the_last_16_ready_jobs_are_left_for_other_nodes(self, scene: Scene) -> None:
         workflow = scene.started(fan(30))
