@@ -37,4 +37,7 @@ def open_sqlite(url: str, settings: SqliteSettings, clock: Clock) -> Store:
     from torc_sql.store import SqlStore
     from torc_sqlite.database import SqliteDatabase
 
-    return SqlStore(SqliteDatabase(url.removeprefix("sqlite://"), settings, clock), clock)
+    path = url.removeprefix("sqlite://")
+    # Four slashes, as other programs write an absolute path, mean the same as three.
+    path = f"/{path.lstrip('/')}" if path.startswith("//") else path
+    return SqlStore(SqliteDatabase(path, settings, clock), clock)

@@ -19,6 +19,8 @@ from torc_socket.settings import SocketServerSettings, SocketStoreSettings
 class TestSocketStore(StoreContract):
     """Served from memory: what differs is the socket's fault."""
 
+    listens = False
+
     @pytest.fixture
     def store(self, clock: SetClock) -> Iterator[SocketStore]:
         folder = tempfile.mkdtemp(prefix="torc")

@@ -57,6 +57,15 @@ def test_a_closed_store_leaves_one_file_with_everything(opened: Open, path: Path
     assert opened().get(Workflow, workflow.id).name == workflow.name
 
 
+def test_four_slashes_mean_the_same_file_as_three(opened: Open, path: Path) -> None:
+    store = opened()
+    workflow = store.create(diamond(), "ann")
+    store.close()
+
+    with closing(open_sqlite(f"sqlite:///{path}", SqliteSettings(), SystemClock())) as other:
+        assert other.get(Workflow, workflow.id).name == workflow.name
+
+
 def test_a_store_keeps_its_id(opened: Open) -> None:
     store = opened()
     before = store.server_id

@@ -161,10 +161,12 @@ def ids(jobs: Iterable[Job]) -> list[JobId]:
 class SceneContract:
     """The part of the contract that all others stand on.
 
-    A subclass provides the fixture `store`. `shared`: threads may use the store at the same time.
+    A subclass provides the fixture `store`. `shared`: threads may use the store at the same time. `listens`: it tells
+    of its commits (`Listening`); one behind a socket leaves that to its owner.
     """
 
     shared = True
+    listens = True
 
     @pytest.fixture
     def store(self) -> Store:
