@@ -84,9 +84,15 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def promises(session: nox.Session) -> None:
-    """The property tests with their full counts."""
+    """Generated workflows, sequences and damaged documents with their full counts; CI runs a part of each."""
     session.install(wheel(session), *GROUPS["test"])
-    session.run("pytest", "-m", "promise", *session.posargs, env={"TORC_CASES": "10000"})
+    counts = {"TORC_TEST_CASES": "10000", "TORC_TEST_SEQUENCES": "1000", "TORC_TEST_FLIPS": "10000"}
+    suites = [
+        "tests/core/store/test_evaluator.py",
+        "tests/plugins/sqlite/test_contract.py",
+        "tests/plugins/formats",
+    ]
+    session.run("pytest", "-k", "random or restores or agrees or flipped", *suites, *session.posargs, env=counts)
 
 
 @nox.session(python=PYTHON)

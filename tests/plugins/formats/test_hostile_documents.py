@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from torc_core.spec.complaint import Complaints
 
 READERS = pytest.mark.parametrize("reader", ["yaml", "json", "json5", "kdl"])
 MIB = 1024 * 1024
+FLIPS = int(os.environ.get("TORC_TEST_FLIPS", "500"))
+"""Damaged documents per format."""
 GOOD = {
     "name": "good",
     "variables": {"root": "/scratch", "ünicode": "日本語"},
@@ -140,7 +143,7 @@ def test_a_document_with_a_flipped_byte_is_read_or_refused(formats, reader):
     data = formats[reader].dump(GOOD).encode()
     chance = random.Random(20)
 
-    for _ in range(700):
+    for _ in range(FLIPS):
         flipped = bytearray(data)
         flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
         outcome(formats[reader].load, flipped.decode("utf-8", "replace"))
