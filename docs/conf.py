@@ -8,7 +8,7 @@ from torc_core import __version__
 project = "torc"
 release = version = __version__
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cyclopts.ext.sphinx", "generated"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "generated"]
 exclude_patterns = ["_build", "changes"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-from torc_core.errors import BadValue, Conflict, NotFound, UsageError, did_you_mean
+from torc_core.errors import Conflict, NotFound, UsageError, did_you_mean
 from torc_core.model import Query, Workflow, WorkflowId
 from torc_core.session import Session
 
@@ -160,20 +160,3 @@ def confirm(session: Session, question: str, yes: bool) -> None:
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Conflict("not confirmed; nothing was changed")
-
-
-def wait_seconds(text: str) -> float:
-    """A number of seconds above zero.
-
-    Raises
-    ------
-    BadValue
-        If the text is not one.
-    """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 86_400 * 365:
-        raise BadValue(f"'{text}' is not a number of seconds above 0")
-    return seconds
