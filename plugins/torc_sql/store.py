@@ -316,8 +316,8 @@ class SqlStore:
             change.close()
 
     def _queue(self, tx: Transaction) -> None:
-        if self._callbacks and tx.events:
-            self._undelivered.append(tx.events)
+        if self._callbacks and (events := tx.events):
+            self._undelivered.append(events)
 
     def _forget(self, tx: Transaction) -> None:
         # What was read or taken in a transaction that is undone may never have been.

@@ -63,9 +63,9 @@ class Transaction:
         "_ready",
         "_texts",
         "_told",
+        "_written",
         "blocks",
         "committed",
-        "events",
         "now",
         "undone",
         "woken",
@@ -82,7 +82,7 @@ class Transaction:
         self._jobs: Counter[tuple[int, int]] = Counter()
         self._ready: Counter[int] = Counter()
         self._told: dict[WorkflowId, list[telling.Told]] = {}
-        self.events: list[Event] = []
+        self._written: list[Event | tuple[int, WorkflowId, str, Mapping[str, Json]]] = []
         self.woken: set[WorkflowId] = set()
 
     def rows(self, statement: str, **values: object) -> list[Any]:
@@ -156,7 +156,7 @@ class Transaction:
         """Write an event that somebody else made and that has its id already."""
         self.many("INSERT_EVENT", [(event.id, event.workflow_id, event.timestamp, event.category, event.severity.value,
                                     json.dumps(event.data))])  # fmt: skip
-        self.events.append(event)
+        self._written.append(event)
 
     def settle(self) -> None:
         """Write the counts and the events; the last thing before the commit."""
@@ -184,10 +184,17 @@ class Transaction:
                 for i, (wf, category, data) in enumerate(told)
             ],
         )
-        self.events += [
-            Event(id=EventId(first + i), workflow_id=wf, timestamp=self.now, category=category,
-                  severity=EVENTS[category], data=data)
-            for i, (wf, category, data) in enumerate(told)
+        self._written += [(first + i, *event) for i, event in enumerate(told)]
+
+    @property
+    def events(self) -> list[Event]:
+        """The events of this commit; made only when somebody wants to hear them."""
+        return [
+            one
+            if isinstance(one, Event)
+            else Event(id=EventId(one[0]), workflow_id=one[1], timestamp=self.now, category=one[2],
+                       severity=EVENTS[one[2]], data=one[3])
+            for one in self._written
         ]  # fmt: skip
 
 

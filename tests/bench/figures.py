@@ -212,7 +212,8 @@ def claim_of_64(folder: Path) -> float:
     """Median seconds of a claim of 64 jobs, of 25."""
     from torc_core.config import Config
     from torc_core.host import Host
-    from torc_core.model import GIB, Offer, Query, Resources, Workflow
+    from torc_core.model import Offer, Query, Resources, Workflow
+    from torc_core.model.resources import GIB
     from torc_core.system import SystemClock
 
     clock = SystemClock()
