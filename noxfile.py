@@ -55,7 +55,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     # The tests misspell words on purpose, and so does one example of the documentation.
     prose = ["torc_core", "plugins", "contrib", "docs", "examples", "README.md"]
-    session.run("codespell", "--ignore-words-list", "comand", *prose)
+    session.run("codespell", "--ignore-words-list", "comand,statu", *prose)
 
 
 @nox.session(python=PYTHON)
