@@ -94,7 +94,9 @@ def promises(session: nox.Session) -> None:
         "tests/plugins/sqlite/test_contract.py",
         "tests/plugins/formats",
     ]
-    session.run("pytest", "-k", "random or restores or agrees or flipped", *suites, *session.posargs, env=counts)
+    session.run(
+        "pytest", "-k", "random or restores or agrees or flipped", *suites, *session.posargs, env=counts
+    )
 
 
 @nox.session(python=PYTHON)
