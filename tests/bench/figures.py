@@ -156,7 +156,7 @@ def chain(bench: Bench) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def large(bench: Bench, full: int, seconds_goal: float, mib_goal: float) -> Iterator[Figure]:
+def large(bench: Bench, name: str, full: int, seconds_goal: float, mib_goal: float) -> Iterator[Figure]:
     """Parse, plan, create and initialise a parameterised spec."""
     jobs = bench.size(full)
     spec = {
@@ -170,7 +170,7 @@ def large(bench: Bench, full: int, seconds_goal: float, mib_goal: float) -> Iter
             }
         ],
     }  # fmt: skip
-    folder = bench.folder / f"large{jobs}"
+    folder = bench.folder / name
     path = write(folder, spec)
     created, peak = bench.torc("create", path, folder=folder)
     initialized, peak_too = bench.torc("workflows", "initialize", "last", "--yes", folder=folder)
@@ -188,20 +188,18 @@ def large(bench: Bench, full: int, seconds_goal: float, mib_goal: float) -> Iter
 
 def hundred_thousand(bench: Bench) -> Iterator[Figure]:
     """100,000 jobs, and their deletion."""
-    yield from large(bench, 100_000, 8, 400)
-    folder = bench.folder / f"large{bench.size(100_000)}"
+    yield from large(bench, "100k", 100_000, 8, 400)
+    folder = bench.folder / "100k"
     seconds, _ = bench.torc("delete", "last", "--yes", folder=folder)
     yield Figure(work=f"delete of {bench.size(100_000):,} jobs", value=seconds, unit="s", goal=5)
 
 
 def million(bench: Bench) -> Iterator[Figure]:
     """1,000,000 jobs, and what a claim costs among them."""
-    yield from large(bench, 1_000_000, 90, 3 * 1024)
-    few = bench.folder / "large10000"
-    if not few.exists():
-        list(large(Bench(folder=bench.folder, scale=1), 10_000, 8, 400))
-    among_few = claim_of_64(few)
-    among_many = claim_of_64(bench.folder / f"large{bench.size(1_000_000)}")
+    yield from large(bench, "1m", 1_000_000, 90, 3 * 1024)
+    list(large(Bench(folder=bench.folder, scale=1), "10k", 10_000, 8, 400))
+    among_few = claim_of_64(bench.folder / "10k")
+    among_many = claim_of_64(bench.folder / "1m")
     yield Figure(
         work=f"claim of 64: {bench.size(1_000_000):,} ready against 10,000", value=among_many / among_few, unit="times",
         goal=2, detail=f"{1000 * among_many:.2f} ms against {1000 * among_few:.2f} ms",
