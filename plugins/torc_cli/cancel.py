@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from torc_cli.options import Flag, Yes
 from torc_cli.output.answer import Outcome, refuse_csv
@@ -11,8 +12,10 @@ from torc_cli.standing import state
 from torc_core.errors import Conflict, TorcError
 from torc_core.given import Given
 from torc_core.model import JobStatus, Json, WorkflowId
-from torc_core.protocols import Store
 from torc_core.session import Session
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
 
 LOOK_SECONDS = 0.1
 

@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torc_cli.output import json_text
 from torc_cli.output.answer import refuse_csv
 from torc_core.model import Job, Json, Node, NodeId, Workflow
-from torc_core.protocols import Store
 from torc_core.record import record
 from torc_core.session import Session
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
 
 PIECE = 1024**2
 """Bytes read at once."""

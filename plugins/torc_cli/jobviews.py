@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from torc_cli.joblogs import LogFile, log_files
 from torc_cli.noun import Noun
@@ -10,8 +11,10 @@ from torc_cli.output.cells import Column, shortened
 from torc_cli.output.records import Item, job_item, result_item
 from torc_cli.relations import blockers_of, with_relations
 from torc_core.model import Job, JobStatus, Json, NodeId, Query, Requirement, Result, Workflow, WorkflowId
-from torc_core.protocols import Store
 from torc_core.session import Session
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
 
 WAITING_SHOWN = 20
 """Open blockers that `jobs get` names."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torc_cli.output.records import Item, job_item
 from torc_core.model import Job, JobDependency, JobFile, JobUserData, Query, WorkflowId
-from torc_core.protocols import Store
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
 
 AT_ONCE = 5_000
 """Ids in one question."""

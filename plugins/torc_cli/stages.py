@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from torc_core.model import Job, JobId, JobStatus, Json, Query, Result, WorkflowId
-from torc_core.protocols import Store
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
 
 R = TypeVar("R")
 

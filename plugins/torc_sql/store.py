@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock, RLock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torc_core.engine.explain import Empty
 from torc_core.errors import Forbidden, Invalid, NotFound
@@ -40,7 +40,6 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
-from torc_core.protocols import Clock
 from torc_core.store.fields import PAIRS, check_change, check_query, known
 from torc_sql import catalog, claims, completion, creation, deletion, finding, lifecycle, nodes, pairs
 from torc_sql.change import Change
@@ -49,6 +48,9 @@ from torc_sql.shapes import Shapes
 from torc_sql.state import known_job
 from torc_sql.transaction import Transaction
 from torc_sql.waiting import Waiting
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Clock
 
 R = TypeVar("R")
 LONGEST_WAIT = 20_000

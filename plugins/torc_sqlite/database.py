@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torc_core.errors import Unavailable
-from torc_core.protocols import Clock
 from torc_sql.transaction import Transaction
 from torc_sqlite import connections
 from torc_sqlite.connections import Mode
@@ -21,6 +21,9 @@ from torc_sqlite.lease import BEAT, Lease, Row
 from torc_sqlite.owner import PATIENCE, Owner
 from torc_sqlite.schema import migrate
 from torc_sqlite.settings import SqliteSettings
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Clock
 
 log = logging.getLogger(__name__)
 
