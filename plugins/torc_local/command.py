@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import takewhile
 
 LONGEST = 120 * 1024
 """Bytes of text that go into one argument; longer ones go through a file (the kernel's bound is 128 KiB)."""
@@ -95,14 +96,21 @@ def direct(text: str, env: Mapping[bytes, bytes], own: Mapping[bytes, bytes]) ->
 
 def find(name: bytes, search: bytes) -> bytes | None:
     """Where a PATH has a program; None: nowhere, or only the shell can tell what an entry means."""
-    for folder in search.split(b":"):
-        if not folder.startswith(b"/"):
-            # An empty or relative entry means the working directory, or nothing where there is no PATH at all.
-            return None
-        path = folder + b"/" + name
-        if _runs(path):
+    # PERF: asked for every job, since a job may have put a program there; only the taking apart is remembered.
+    for folder in _folders(search):
+        path = folder + name
+        if os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return None
+
+
+@lru_cache(maxsize=64)
+def _folders(search: bytes) -> tuple[bytes, ...]:
+    """The folders of a PATH up to the first entry that is not absolute.
+
+    An empty or relative entry means the working directory, or nothing where there is no PATH at all.
+    """
+    return tuple(folder + b"/" for folder in takewhile(lambda one: one.startswith(b"/"), search.split(b":")))
 
 
 def by_bash(bash: bytes, text: str) -> Program:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 
 from torc_local.command import LONGEST, Program, as_bash_leaves_it, by_bash, by_file, direct, find, text_of
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW
 MODE = 0o600
+ENCODING = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+"""What `os.fsencode` does, which is a function more for each of a dozen words of each job."""
 EXPENDABLE = 500
 """What is added to the `oom_score_adj` of jobs, so that the kernel prefers them when it has to kill for memory."""
 OPEN, DUP = os.POSIX_SPAWN_OPEN, os.POSIX_SPAWN_DUP2
@@ -132,7 +135,7 @@ class Spawner:
                 raise NotStarted(f"spawn_failed: {_name(error)}") from error
             self._cwd = work.cwd
             self._plain = as_bash_leaves_it(self._base)
-        own = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
+        own = {name.encode(*ENCODING): value.encode(*ENCODING) for name, value in work.env.items()}
         text = text_of(work.command, work.script)
         program = direct(text, self._base, own)
         if program is None:

@@ -71,7 +71,7 @@ class Bench:
         begin = time.perf_counter()
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "torc_core", *words], cwd=folder, env=env,
+                [Path(sys.executable).with_name("torc"), *words], cwd=folder, env=env,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )  # fmt: skip
             _, status, usage = os.wait4(process.pid, 0)
