@@ -25,6 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
         from torc_core.program import run
 
         boundary.exit_code = run(words, boundary)
+    gc.unfreeze()
     gc.enable()
     return boundary.exit_code
 
