@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class TorcError(Exception):
@@ -12,9 +13,13 @@ class TorcError(Exception):
     exit_code = 1
     code = "internal"
 
-    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, hint: str | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message or (type(self).__doc__ or ""))
         self.hint = hint
+        self.details = dict(details or {})
+        """For programs: `field` and `value` of what was wrong, or what else they may act on."""
 
 
 class UsageError(TorcError):
@@ -94,6 +99,17 @@ class Unreached(Unavailable):
     """nobody answered, so nothing was done: the call may be made again elsewhere"""
 
 
+class Unauthorized(TorcError):
+    """no credential, or one that does not hold"""
+
+    exit_code = 6
+    code = "unauthorized"
+
+
+class Full(Unavailable):
+    """the disk under the database is full"""
+
+
 class Fenced(TorcError):
     """another runner has taken the place of this one"""
 
@@ -119,7 +135,8 @@ ERRORS: dict[str, type[TorcError]] = {
     kind.__name__: kind
     for kind in (
         TorcError, UsageError, BadValue, InvalidConfig, InvalidSpec, PluginError, UnknownProvider,
-        NotFound, Conflict, Invalid, Forbidden, Unavailable, Fenced,
+        NotFound, Conflict, Invalid, Forbidden, Unavailable, Full, Fenced,
+        Unauthorized,
     )
 }  # fmt: skip
 """Every error by its name, for those who carry errors over a wire."""

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from torc_core.errors import ERRORS, TorcError
-from torc_socket.codec import dumps, loads
+from torc_core.store.codec import dumps, loads
 
 PROTOCOL = 1
 """Raised when a side of an older torc could no longer understand this one."""

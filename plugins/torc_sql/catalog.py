@@ -209,7 +209,7 @@ def _row(record: Any) -> tuple[Any, ...]:
     """A new record in the order of its table."""
     if isinstance(record, File):
         return (record.id, record.workflow_id, record.name, record.path, record.identifier, record.st_mtime,
-                record.size)  # fmt: skip
+                record.size, record.content_hash)  # fmt: skip
     if isinstance(record, UserData):
         data = rows.data(record)
         return (record.id, record.workflow_id, record.name, data, data, record.is_ephemeral)

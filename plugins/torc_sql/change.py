@@ -172,7 +172,7 @@ class Change:
         self._results.append((
             id, self.wf, job.id, run, attempt, ending.node or job.node_id, int(status), ending.return_code,
             ending.reason, ending.exec_minutes, ending.completed_at or self.tx.now, usage.peak_memory_bytes,
-            usage.avg_memory_bytes, usage.peak_cpu_percent, usage.avg_cpu_percent, 0,
+            usage.avg_memory_bytes, usage.peak_cpu_percent, usage.avg_cpu_percent, 0, ending.lease,
         ))  # fmt: skip
         return id
 

@@ -86,7 +86,7 @@ def expire_by_hand(change: Change) -> None:
 def assignment(change: Change, row: Row, node_index: int = 0) -> Assignment:
     """A job (a row of `JOB`) with everything that is needed to start it."""
     job = rows.job(row)
-    shape = shape_of(change.tx, change.shapes, row[27])
+    shape = shape_of(change.tx, change.shapes, row[34])
     outputs = change.tx.rows("OUTPUTS", job_=job.id) if change.has_outputs else ()
     return Assignment(
         job=job, shape=shape, outputs=[Output(file=id, name=name, path=path) for id, name, path in outputs],

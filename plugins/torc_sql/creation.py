@@ -147,7 +147,7 @@ class _Rows:
         yield (
             "INSERT_FILE",
             (
-                (self.files + i, wf, file.name, file.path, file.identifier, None, None)
+                (self.files + i, wf, file.name, file.path, file.identifier, None, None, None)
                 for i, file in enumerate(plan.files)
             ),
         )
@@ -244,13 +244,14 @@ class _Rows:
         )
         yield "INSERT_WORKFLOW_ACTION", (
             (self.actions + i, wf, action.trigger_type, action.trigger_mode, action.action_type,
-             text(action.config), action.persistent)
+             text(action.config), action.persistent, 0,
+             1 if action.trigger_mode == "any" else max(1, len(action.jobs)), 0)
             for i, action in enumerate(plan.actions)
         )  # fmt: skip
         yield (
             "INSERT_ACTION_JOB",
             (
-                (self.actions + i, self.jobs + job, wf)
+                (self.actions + i, self.jobs + job, wf, None)
                 for i, action in enumerate(plan.actions)
                 for job in action.jobs
             ),

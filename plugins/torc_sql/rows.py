@@ -22,6 +22,7 @@ from torc_core.model import (
     NewNode,
     Node,
     NodeId,
+    NodeState,
     Plan,
     Requirement,
     RequirementId,
@@ -32,6 +33,7 @@ from torc_core.model import (
     Severity,
     Shape,
     SlurmScheduler,
+    Usage,
     UserData,
     UserDataId,
     Workflow,
@@ -44,8 +46,31 @@ STATUSES = tuple(JobStatus(code) for code in range(len(JobStatus)))
 """PERF: indexing is four times as fast as calling the enumeration, and this happens for every job read."""
 
 
-# run, attempt, node, lease, prefetched, forked, missed, recalled, claimed, start, ready since, stop, reason, result
-NEW_JOB = (0, 1, None, None, 0, 0, 0, 0, None, None, None, 0, None, None)
+# run, attempt, node, lease, prefetched, forked, missed, recalled, claimed, start, ready since, stop, reason, result,
+# not before, losses, input hash, origin, lineage, spawned by, schedule
+NEW_JOB = (
+    0,
+    1,
+    None,
+    None,
+    0,
+    0,
+    0,
+    0,
+    None,
+    None,
+    None,
+    0,
+    None,
+    None,
+    None,
+    0,
+    None,
+    None,
+    None,
+    None,
+    None,
+)
 """The columns of a job that has done nothing yet, from `run_id` to the last of its table."""
 
 
@@ -67,7 +92,8 @@ def data(record: UserData) -> str | None:
 def job(row: Row) -> Job:
     """A row of `JOB_COLUMNS`."""
     (id, wf, name, command, script, env, status, priority, cancels, terminates, requirement, scheduler, handler,
-     label, unmet, blockers, run, attempt, node, lease, prefetched, claimed, start, ready, stop, reason, result) = row[:27]  # fmt: skip
+     label, unmet, blockers, run, attempt, node, lease, prefetched, claimed, start, ready, stop, reason, result,
+     not_before, losses, input_hash, origin, lineage, spawned_by, schedule) = row[:34]  # fmt: skip
     return Job(
         id=id, workflow_id=wf, name=name, command=command, invocation_script=script,
         env=None if env is None else json.loads(env), status=STATUSES[status], priority=priority,
@@ -75,7 +101,9 @@ def job(row: Row) -> Job:
         requirement_id=requirement, scheduler_id=scheduler, failure_handler_id=handler, label=label, unmet=unmet,
         num_blockers=blockers, run_id=run, attempt_id=attempt, node_id=node, lease=lease,
         prefetched=prefetched == 1, claimed_at=claimed, start_time=start, ready_since=ready, stop=stop,
-        reason=reason, result_id=result,
+        reason=reason, result_id=result, not_before=not_before, losses=losses, input_hash=input_hash, origin=origin,
+        lineage=lineage, spawned_by=spawned_by,
+        schedule_compute_nodes=None if schedule is None else json.loads(schedule),
     )  # fmt: skip
 
 
@@ -90,7 +118,8 @@ def workflow_row(wf: WorkflowId, plan: Plan, user: str, now: int) -> tuple[Any, 
         new.compute_node_ignore_workflow_completion, new.compute_node_wait_for_healthy_database_minutes,
         new.compute_node_min_time_for_new_jobs_seconds, new.compute_node_expiration_buffer_seconds,
         new.submission_directory, new.source_path, new.source_digest,
-        any(plan.requirements[job.requirement].num_gpus for job in plan.jobs),
+        any(plan.requirements[job.requirement].num_gpus for job in plan.jobs), None, None, 0,
+        any(action.trigger_type in ("on_jobs_ready", "on_jobs_complete") for action in plan.actions),
     )  # fmt: skip
 
 
@@ -98,7 +127,7 @@ def workflow(row: Row) -> Workflow:
     """A row of `WORKFLOW_COLUMNS`."""
     (id, name, user, description, project, metadata, created, run, canceled, archived, env, execution, monitor,
      slurm, dynamic, notify, report, access, pending_failed, crate, losses, wait, ignore, healthy, least, buffer,
-     directory, path, digest, gpus) = row  # fmt: skip
+     directory, path, digest, gpus, initialized, slurm_config, submit, generation) = row  # fmt: skip
     return Workflow(
         id=id, name=name, user=user, description=description, project=project, metadata=value(metadata),
         created_at=created, run_id=run, is_canceled=canceled == 1, is_archived=archived == 1, env=value(env),
@@ -108,7 +137,8 @@ def workflow(row: Row) -> Workflow:
         compute_node_wait_for_new_jobs_seconds=wait, compute_node_ignore_workflow_completion=ignore == 1,
         compute_node_wait_for_healthy_database_minutes=healthy, compute_node_min_time_for_new_jobs_seconds=least,
         compute_node_expiration_buffer_seconds=buffer, submission_directory=directory, source_path=path,
-        source_digest=digest, uses_gpus=gpus == 1,
+        source_digest=digest, uses_gpus=gpus == 1, initialized_run=initialized, slurm_config=slurm_config,
+        submit_options=value(submit), capability_generation=generation,
     )  # fmt: skip
 
 
@@ -148,7 +178,7 @@ def scheduler(row: Row) -> SlurmScheduler:
 
 def file(row: Row) -> File:
     """A row of the table."""
-    id, wf, name, path, identifier, st_mtime, size = row
+    id, wf, name, path, identifier, st_mtime, size, content_hash = row
     return File(
         id=FileId(id),
         workflow_id=wf,
@@ -157,6 +187,7 @@ def file(row: Row) -> File:
         identifier=identifier,
         st_mtime=st_mtime,
         size=size,
+        content_hash=content_hash,
     )
 
 
@@ -172,7 +203,7 @@ def user_data(row: Row) -> UserData:
 def result(row: Row) -> Result:
     """A row of `RESULTS`: the columns, the name of the job, and whether it is its current result."""
     (id, wf, job, run, attempt, node, status, code, reason, minutes, completed, peak_memory, avg_memory, peak_cpu,
-     avg_cpu, provisional, name, current) = row  # fmt: skip
+     avg_cpu, provisional, _, name, current) = row  # fmt: skip
     return Result(
         id=ResultId(id), workflow_id=wf, job_id=JobId(job), job_name=name, run_id=run, attempt_id=attempt,
         node_id=node, status=STATUSES[status], return_code=code, reason=reason, exec_minutes=minutes,
@@ -195,10 +226,11 @@ def event(row: Row) -> Event:
 
 def action(row: Row, jobs: tuple[JobId, ...]) -> Action:
     """A row of the table, and the jobs it watches."""
-    id, wf, trigger, mode, kind, config, persistent = row
+    id, wf, trigger, mode, kind, config, persistent, recovery, required, count = row[:10]
     return Action(
         id=ActionId(id), workflow_id=wf, trigger_type=trigger, trigger_mode=mode, action_type=kind,
-        config=value(config), persistent=persistent == 1, jobs=jobs,
+        config=value(config), persistent=persistent == 1, jobs=jobs, is_recovery=recovery == 1,
+        required_triggers=required, trigger_count=count,
     )  # fmt: skip
 
 
@@ -208,17 +240,25 @@ def node_row(id: int, new: NewNode, now: int) -> tuple[Any, ...]:
         id, new.workflow_id, new.epoch, new.hostname, new.pid, new.boot_id, new.process_start, new.capacity.cpus,
         new.capacity.memory, new.capacity.gpus, json.dumps(list(new.gpus)), new.num_nodes, new.type, new.label,
         new.scheduler_id, new.output_dir, new.time_limit, 1, now, now, None, None, None, None, None,
+        None, text(new.scheduler), "active", "drain", 1200, 1, 0, None, new.restart_count, None,
     )  # fmt: skip
 
 
 def node(row: Row) -> Node:
     """A row of `NODE_COLUMNS`."""
     (id, wf, epoch, hostname, pid, boot_id, process_start, cpus, memory, gpus, gpu_ids, num_nodes, kind, label,
-     scheduler, output_dir, time_limit, active, start, beat, end) = row  # fmt: skip
+     scheduler, output_dir, time_limit, active, start, beat, end, state, on_lost, lease, beats, draining, told,
+     allocation, restarts, duration, avg_cpu, peak_cpu, avg_memory, peak_memory, samples) = row  # fmt: skip
     return Node(
         id=NodeId(id), workflow_id=wf, epoch=epoch, hostname=hostname, pid=pid, boot_id=boot_id,
         process_start=process_start, capacity=Resources(cpus=cpus, memory=memory, gpus=gpus),
         gpus=tuple(json.loads(gpu_ids)), num_nodes=num_nodes, type=kind, label=label, scheduler_id=scheduler,
         output_dir=output_dir, time_limit=time_limit, is_active=active == 1, start_time=start, last_beat=beat,
-        end_time=end,
+        end_time=end, state=NodeState(state), on_lost=on_lost, lease_seconds=lease, beats=beats == 1,
+        draining=draining == 1, scheduler=value(told), allocation_id=allocation, restart_count=restarts,
+        duration_seconds=duration,
+        usage=Usage(
+            avg_cpu_percent=avg_cpu, peak_cpu_percent=peak_cpu, avg_memory_bytes=avg_memory,
+            peak_memory_bytes=peak_memory, sample_count=samples,
+        ),
     )  # fmt: skip

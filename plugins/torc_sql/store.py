@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torc_core.engine.explain import Empty
-from torc_core.errors import Forbidden, Invalid, NotFound
+from torc_core.errors import Invalid, NotFound
 from torc_core.model import (
     Assignment,
     Ending,
-    Event,
     File,
     Initialize,
     Job,
@@ -43,34 +39,37 @@ from torc_core.model import (
 from torc_core.store.fields import PAIRS, check_change, check_query, known
 from torc_sql import catalog, claims, completion, creation, deletion, finding, lifecycle, nodes, pairs
 from torc_sql.change import Change
-from torc_sql.dialect import Database
-from torc_sql.shapes import Shapes
 from torc_sql.state import known_job
-from torc_sql.transaction import Transaction
-from torc_sql.waiting import Waiting
+from torc_sql.verbs.actions import ActionVerbs
+from torc_sql.verbs.allocations import AllocationVerbs
+from torc_sql.verbs.growth import GrowthVerbs
+from torc_sql.verbs.keeping import KeepingVerbs
+from torc_sql.verbs.nodes import NodeVerbs
+from torc_sql.verbs.operations import OperationVerbs
+from torc_sql.verbs.permissions import PermissionVerbs
+from torc_sql.verbs.runs import RunVerbs
+from torc_sql.verbs.transfer import TransferVerbs
 
 if TYPE_CHECKING:
-    from torc_core.protocols import Clock
+    pass
 
 R = TypeVar("R")
 LONGEST_WAIT = 20_000
 """Milliseconds that a turn is held at most."""
 
 
-class SqlStore:
+class SqlStore(
+    RunVerbs,
+    GrowthVerbs,
+    OperationVerbs,
+    ActionVerbs,
+    NodeVerbs,
+    AllocationVerbs,
+    PermissionVerbs,
+    TransferVerbs,
+    KeepingVerbs,
+):
     """The `Store` protocol over a database. Any number of threads may use it."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-        self._shapes: Shapes = {}
-        self._blocks: dict[str, tuple[int, int]] = {}
-        self._waiting = Waiting()
-        self._callbacks: list[Callable[[Sequence[Event]], None]] = []
-        self._undelivered: deque[Sequence[Event]] = deque()
-        self._delivery = RLock()
-        self._first = Lock()
-        self._resumed = False
 
     # Queue
 
@@ -102,6 +101,13 @@ class SqlStore:
                 return answer
             waits = waits if woken else 0
 
+    def try_turn(self, turn: Turn) -> tuple[Orders, bool]:
+        """A turn that is answered at once, and whether the answer says anything new."""
+        self._waiting.arrive(turn.node)
+        _, _, answer = self._answer(turn)
+        news = self._waiting.news(turn.node, answer)
+        return self._waiting.remember(turn.node, answer), news
+
     def _answer(self, turn: Turn) -> tuple[WorkflowId, int, Orders]:
         with self._write() as tx:
             node = nodes.node_of(tx, turn.node)
@@ -129,13 +135,13 @@ class SqlStore:
 
     def get(self, kind: type[R], id: int) -> R:
         """One record."""
-        with self._database.read() as tx:
+        with self._read() as tx:
             return self._record(tx, kind, id)  # type: ignore[no-any-return]  # tables are keyed by kind
 
     def find(self, kind: type[R], query: Query) -> Page[R]:
         """Records of a kind, a page of them."""
         check_query(kind, query)
-        with self._database.read() as tx:
+        with self._read() as tx:
             if kind not in PAIRS:
                 return finding.find(tx, self._database.dialect, kind, query)
             listing: dict[type[Any], Callable[..., Page[Any]]] = {
@@ -210,17 +216,17 @@ class SqlStore:
 
     def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
         """How far workflows are, in one snapshot."""
-        with self._database.read() as tx:
+        with self._read() as tx:
             return [lifecycle.totals(tx, workflow) for workflow in workflows]
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""
-        with self._database.read() as tx:
+        with self._read() as tx:
             return lifecycle.required_files(tx, workflow)
 
     def missing_user_data(self, workflow: WorkflowId) -> Sequence[UserData]:
         """User data that is read, not produced, and has no value."""
-        with self._database.read() as tx:
+        with self._read() as tx:
             return lifecycle.missing_user_data(tx, workflow)
 
     def initialize(self, workflow: WorkflowId, how: Initialize) -> Progress:
@@ -283,79 +289,3 @@ class SqlStore:
         with self._write() as tx:
             deletion.hide(tx, workflow, force)
         deletion.purge(self._write, workflow)
-
-    def publish(self, address: Mapping[str, str]) -> None:
-        """Tell other processes on this host where the store is served."""
-        self._database.publish(address)
-
-    def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
-        """Call back after each commit that stored events, in commit order and outside of any lock."""
-        self._callbacks.append(callback)
-
-    def close(self) -> None:
-        """Let go of files and connections."""
-        self._database.close()
-
-    # What they have in common
-
-    @contextmanager
-    def _write(self) -> Iterator[Transaction]:
-        """One transaction, and what follows from its commit: those who wait look again, listeners are told."""
-        self._resume_rest()
-        with self._database.write() as tx:
-            tx.committed, tx.undone, tx.blocks = self._queue, self._forget, self._blocks
-            yield tx
-        if tx.woken:
-            self._waiting.wake(tx.woken)
-        self._deliver()
-
-    @contextmanager
-    def _change(self, workflow: WorkflowId) -> Iterator[Change]:
-        """One transaction on one workflow."""
-        with self._write() as tx:
-            change = Change(tx, workflow, self._shapes)
-            yield change
-            change.close()
-
-    def _queue(self, tx: Transaction) -> None:
-        if self._callbacks and (events := tx.events):
-            self._undelivered.append(events)
-
-    def _forget(self, tx: Transaction) -> None:
-        # What was read or taken in a transaction that is undone may never have been.
-        self._shapes.clear()
-        self._blocks.clear()
-
-    def _deliver(self) -> None:
-        if not self._undelivered:
-            return
-        with self._delivery:
-            while self._undelivered:
-                told = self._undelivered.popleft()
-                for callback in self._callbacks:
-                    callback(told)
-
-    def _resume_rest(self) -> None:
-        """Before the first write: go on with what a crash has interrupted."""
-        if not self._resumed:
-            with self._first:
-                if not self._resumed:
-                    deletion.purge_rest(self._database)
-                    self._resumed = True
-
-    def _record(self, tx: Transaction, kind: type[Any], id: int) -> Any:
-        noun = known(kind).noun
-        if kind in PAIRS:
-            raise Invalid(f"a {noun} has no id; list them instead")
-        found = finding.one(tx, self._database.dialect, kind, id)
-        if found is None:
-            raise NotFound(f"no {noun} {id}")
-        return found
-
-    def _change_of(self, tx: Transaction, record: Any) -> Change:
-        """A change of the workflow that a record belongs to."""
-        wf = record.id if isinstance(record, Workflow) else record.workflow_id
-        try:
-            return Change(tx, wf, self._shapes)
-        except NotFound as error:
-            raise Forbidden(f"event {record.id} cannot be changed; its workflow is deleted") from error

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 
-_READY = text("status = 2 AND node_id IS NULL")
+_READY = text("status = 2 AND node_id IS NULL AND not_before IS NULL")
 
 
 def _table(name: str, *columns: Any, keyed: bool = False) -> Table:
@@ -61,6 +61,11 @@ def _text(name: str, *, nullable: bool = False, key: bool = False) -> Column[str
     return Column(name, Text, nullable=nullable, primary_key=key)
 
 
+def _word(name: str, default: str) -> Column[str]:
+    """A text that is never null and has a first value."""
+    return Column(name, Text, nullable=False, server_default=default)
+
+
 def _maybe(name: str, kind: Any = BigInteger) -> Column[Any]:
     return Column(name, kind, nullable=True)
 
@@ -83,7 +88,8 @@ workflow = _table(
     _int("compute_node_ignore_workflow_completion"), _int("compute_node_wait_for_healthy_database_minutes"),
     _int("compute_node_min_time_for_new_jobs_seconds"), _maybe("compute_node_expiration_buffer_seconds"),
     _maybe("submission_directory", Text), _maybe("source_path", Text), _maybe("source_digest", Text),
-    _int("uses_gpus", 0),
+    _int("uses_gpus", 0), _maybe("slurm_config", Text), _maybe("submit_options", Text),
+    _int("capability_generation", 0), _int("has_job_triggers", 0),
 )  # fmt: skip
 status_count = _table(
     "status_count",
@@ -111,7 +117,10 @@ node = _table(
     _refers("scheduler_id", "slurm_scheduler", nullable=True), _maybe("output_dir", Text), _maybe("time_limit"),
     _int("is_active", 1), _int("start_time"), _maybe("last_beat"), _maybe("end_time"),
     _maybe("avg_cpu_percent", Double), _maybe("peak_cpu_percent", Double), _maybe("avg_memory_bytes"),
-    _maybe("peak_memory_bytes"),
+    _maybe("peak_memory_bytes"), _maybe("sample_count"), _maybe("scheduler", Text), _word("state", "active"),
+    _word("on_lost", "drain"), _int("lease_seconds", 1200), _int("beats", 1), _int("draining", 0),
+    _refers("allocation_id", "scheduled_compute_node", nullable=True), _maybe("restart_count"),
+    _maybe("duration_seconds", Double),
 )  # fmt: skip
 job = _table(
     "job", _id(), _wf(), _text("name"), _text("command"), _maybe("invocation_script", Text), _maybe("env", Text),
@@ -122,7 +131,9 @@ job = _table(
     _int("num_blockers", 0), _int("run_id", 0), _int("attempt_id", 1),
     _refers("node_id", "compute_node", nullable=True), _maybe("lease", Text), _int("prefetched", 0),
     _int("forked", 0), _int("missed", 0), _int("recalled", 0), _maybe("claimed_at"), _maybe("start_time"), _maybe("ready_since"),
-    _int("stop", 0), _maybe("reason", Text), _maybe("result_id"),
+    _int("stop", 0), _maybe("reason", Text), _maybe("result_id"), _maybe("not_before"), _int("losses", 0),
+    _maybe("input_hash", Text), _maybe("origin", Text), _maybe("lineage", Text), _maybe("spawned_by"),
+    _maybe("schedule_compute_nodes", Text),
 )  # fmt: skip
 
 dep_set = _table(
@@ -156,7 +167,7 @@ input_use = _table(
 )
 file = _table(
     "file", _id(), _wf(), _text("name"), _text("path"), _maybe("identifier", Text), _maybe("st_mtime", Double),
-    _maybe("size"),
+    _maybe("size"), _maybe("content_hash", Text),
 )  # fmt: skip
 user_data = _table(
     "user_data", _id(), _wf(), _text("name"), _maybe("data", Text), _maybe("initial_data", Text),
@@ -182,14 +193,80 @@ result = _table(
     _int("status"), _int("return_code"), _maybe("reason", Text), Column("exec_minutes", Double, nullable=False),
     _int("completed_at"), _maybe("peak_memory_bytes"), _maybe("avg_memory_bytes"),
     _maybe("peak_cpu_percent", Double), _maybe("avg_cpu_percent", Double), _int("provisional", 0),
+    _maybe("lease", Text),
 )  # fmt: skip
 action = _table(
     "workflow_action", _id(), _wf(), _text("trigger_type"), _text("trigger_mode"), _text("action_type"),
-    _text("action_config"), _int("persistent", 0),
+    _text("action_config"), _int("persistent", 0), _int("is_recovery", 0), _int("required_triggers", 1),
+    _int("trigger_count", 0),
 )  # fmt: skip
 action_job = _table(
     "action_job", _refers("action_id", "workflow_action", key=True), _refers("job_id", "job", key=True), _wf(),
-    keyed=True,
+    _maybe("hit_run"), keyed=True,
+)  # fmt: skip
+action_run = _table(
+    "action_run", _id(), _wf(), _refers("action_id", "workflow_action"), _int("run_id"), _int("node_id", 0),
+    _text("state"), _maybe("claim_id", Text), _maybe("claimed_by"), _maybe("claimed_at"), _int("progress", 0),
+    _maybe("error", Text),
+)  # fmt: skip
+allocation = _table(
+    "scheduled_compute_node", _id(), _wf(), _refers("scheduler_config_id", "slurm_scheduler", nullable=True),
+    _text("scheduler_type"), _maybe("scheduler_id", Text), _text("status"), _text("submission_key"),
+    _refers("action_run_id", "action_run", nullable=True), _int("ordinal", 0), _int("nodes", 1),
+    _maybe("walltime", Text), _maybe("submitted_by", Text), _maybe("submitted_at"), _maybe("reason", Text),
+    _maybe("request_id", Text),
+)  # fmt: skip
+local_scheduler = _table(
+    "local_scheduler", _id(), _wf(), _maybe("name", Text), _maybe("memory", Text), _maybe("num_cpus")
+)
+slurm_stats = _table(
+    "slurm_stats", _id(), _wf(), _refers("job_id", "job"), _int("run_id"), _int("attempt_id"),
+    _maybe("slurm_job_id", Text), _maybe("node_list", Text), _maybe("ave_cpu_seconds", Double),
+    _maybe("max_rss_bytes"), _maybe("max_vm_size_bytes"), _maybe("max_disk_read_bytes"),
+    _maybe("max_disk_write_bytes"),
+)  # fmt: skip
+entity = _table(
+    "ro_crate_entity", _id(), _wf(), _text("entity_id"), _text("entity_type"),
+    _refers("file_id", "file", nullable=True), _text("metadata"),
+)  # fmt: skip
+remote_worker = _table(
+    "remote_worker", _id(), _wf(), _text("worker"), _maybe("label", Text), _maybe("options", Text)
+)
+operation = _table(
+    "task", _id(), _wf(), _text("name"), _text("options"), _text("status"), _int("created_at"),
+    _maybe("started_at"), _maybe("finished_at"), _maybe("error", Text),
+)  # fmt: skip
+group = _table(
+    "access_group",
+    _id(),
+    _text("name"),
+    _maybe("description", Text),
+    _int("is_system", 0),
+    _int("created_at"),
+)
+membership = _table(
+    "user_group_membership", _id(), _refers("group_id", "access_group"), _text("user_name"), _text("role"),
+    _int("created_at"),
+)  # fmt: skip
+group_link = _table(
+    "workflow_access_group",
+    _id(),
+    _wf(),
+    _refers("group_id", "access_group"),
+    _text("level"),
+    _int("created_at"),
+)
+audit = _table(
+    "audit", _id(), _int("timestamp"), _text("operation"), _text("principal"), _text("established"), _text("peer"),
+    _text("object"), _text("outcome"), _text("detail"), _text("request_id"),
+)  # fmt: skip
+token = _table(
+    "token", _id(), _text("key"), _text("digest"), _text("user"), _text("access_class"), _maybe("workflows", Text),
+    _int("created_at"), _maybe("expires_at"), _maybe("revoked_at"),
+)  # fmt: skip
+kept = _table(
+    "idempotency_key", _text("principal", key=True), _text("route", key=True), _text("key", key=True),
+    _text("body_hash"), _int("status"), _text("answer"), _int("created_at"), keyed=True,
 )  # fmt: skip
 event = _table(
     "event", _id(), _int("wf"), _int("timestamp"), _text("category"), _text("severity"), _text("data")
@@ -245,3 +322,29 @@ _index("node_epoch", node, "epoch")
 _index("node_scheduler", node, "scheduler_id", where=text("scheduler_id IS NOT NULL"))
 _index("workflow_source", workflow, "source_path", where=text("source_path IS NOT NULL"))
 _index("event_wf", event, "wf", "id")
+_index("job_delayed", job, "not_before", where=text("not_before IS NOT NULL"))
+_index("job_spawned", job, "spawned_by", where=text("spawned_by IS NOT NULL"))
+_index("node_allocation", node, "allocation_id", where=text("allocation_id IS NOT NULL"))
+_index("node_active", node, "is_active", "last_beat")
+_index("action_run_once", action_run, "action_id", "run_id", "node_id", unique=True)
+_index("action_run_wf", action_run, "wf", "state")
+_index("allocation_wf", allocation, "wf", "status")
+_index("allocation_key", allocation, "submission_key", unique=True, where=text("submission_key <> ''"))
+_index(
+    "allocation_scheduler", allocation, "scheduler_config_id", where=text("scheduler_config_id IS NOT NULL")
+)
+_index("allocation_action", allocation, "action_run_id", where=text("action_run_id IS NOT NULL"))
+_index("local_scheduler_wf", local_scheduler, "wf")
+_index("slurm_stats_attempt", slurm_stats, "job_id", "run_id", "attempt_id", unique=True)
+_index("slurm_stats_wf", slurm_stats, "wf")
+_index("entity_id", entity, "wf", "entity_id", unique=True)
+_index("entity_file", entity, "file_id", where=text("file_id IS NOT NULL"))
+_index("remote_worker_wf", remote_worker, "wf", "worker", unique=True)
+_index("task_wf", operation, "wf", "status")
+_index("group_name", group, "name", unique=True)
+_index("membership_user", membership, "user_name", "group_id", unique=True)
+_index("membership_group", membership, "group_id")
+_index("group_link_wf", group_link, "wf", "group_id", unique=True)
+_index("group_link_group", group_link, "group_id")
+_index("token_key", token, "key", unique=True)
+_index("kept_age", kept, "created_at")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from torc_core.engine import telling
@@ -159,14 +160,34 @@ class Transaction:
         self._written.append(event)
 
     def settle(self) -> None:
-        """Write the counts and the events; the last thing before the commit."""
+        """Write the counts and the events: the last thing before the commit, and after each part of a longer one."""
         jobs = [{"wf_": wf, "status_": s, "delta": n} for (wf, s), n in self._jobs.items() if n]
+        self._jobs.clear()
         if jobs:
             self.many("COUNT_JOBS", jobs)
         self.write_ready()
         told = [(wf, *event) for wf, events in self._told.items() for event in telling.bundled(events)]
+        self._told.clear()
         if told:
             self._write(told)
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of this transaction that is settled, or undone by an exception, by itself."""
+        self._cursor.execute("SAVEPOINT part")
+        written, woken = len(self._written), set(self.woken)
+        try:
+            yield
+            self.settle()
+        except BaseException:
+            self._cursor.execute("ROLLBACK TO part")
+            self._cursor.execute("RELEASE part")
+            for books in (self._jobs, self._ready, self._told):
+                books.clear()
+            del self._written[written:]
+            self.woken = woken
+            raise
+        self._cursor.execute("RELEASE part")
 
     def write_ready(self) -> None:
         """Write the counts of the classes, so that they can be read."""

@@ -46,7 +46,7 @@ def migrate(
             f"the database has schema {present}, and this torc knows schemas up to {newest}; use a newer torc"
         )
     for number in range(present + 1, newest + 1):
-        if number > 1 and path is not None:
+        if present and path is not None:
             _copy(connection, path, number)
         # NOTE: with foreign keys on, rebuilding a table would delete the rows that refer to it.
         connection.execute("PRAGMA foreign_keys=OFF")

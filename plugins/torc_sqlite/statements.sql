@@ -1,8 +1,19 @@
+-- INSERT_ACCESS_GROUP
+INSERT INTO access_group (id, name, description, is_system, created_at) VALUES (?, ?, ?, ?, ?)
+
+-- INSERT_AUDIT
+INSERT INTO audit (id, timestamp, operation, principal, established, peer, object, outcome, detail,
+request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
 -- INSERT_COUNTER
 INSERT INTO counter (kind, value) VALUES (?, ?)
 
 -- INSERT_EVENT
 INSERT INTO event (id, wf, timestamp, category, severity, data) VALUES (?, ?, ?, ?, ?, ?)
+
+-- INSERT_IDEMPOTENCY_KEY
+INSERT INTO idempotency_key (principal, route, "key", body_hash, status, answer, created_at) VALUES (?, ?, ?,
+?, ?, ?, ?)
 
 -- INSERT_META
 INSERT INTO meta (name, value) VALUES (?, ?)
@@ -10,14 +21,19 @@ INSERT INTO meta (name, value) VALUES (?, ?)
 -- INSERT_SERVER_LEASE
 INSERT INTO server_lease (id, epoch, host, boot_id, pid, process_start, beat) VALUES (?, ?, ?, ?, ?, ?, ?)
 
+-- INSERT_TOKEN
+INSERT INTO token (id, "key", digest, user, access_class, workflows, created_at, expires_at, revoked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
 -- INSERT_WORKFLOW
 INSERT INTO workflow (id, name, user, description, project, metadata, created_at, run_id, initialized_run,
 is_canceled, is_archived, deleting, derived, env, execution_config, resource_monitor_config, slurm_defaults,
 dynamic_jobs, notify, report, api_access, use_pending_failed, enable_ro_crate, retry_on_node_loss,
 compute_node_wait_for_new_jobs_seconds, compute_node_ignore_workflow_completion,
 compute_node_wait_for_healthy_database_minutes, compute_node_min_time_for_new_jobs_seconds,
-compute_node_expiration_buffer_seconds, submission_directory, source_path, source_digest, uses_gpus) VALUES
-(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+compute_node_expiration_buffer_seconds, submission_directory, source_path, source_digest, uses_gpus,
+slurm_config, submit_options, capability_generation, has_job_triggers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- INSERT_DEP_SET
 INSERT INTO dep_set (id, wf, digest, size, remaining, bad) VALUES (?, ?, ?, ?, ?, ?)
@@ -26,7 +42,14 @@ INSERT INTO dep_set (id, wf, digest, size, remaining, bad) VALUES (?, ?, ?, ?, ?
 INSERT INTO failure_handler (id, wf, name, rules) VALUES (?, ?, ?, ?)
 
 -- INSERT_FILE
-INSERT INTO file (id, wf, name, path, identifier, st_mtime, size) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO file (id, wf, name, path, identifier, st_mtime, size, content_hash) VALUES (?, ?, ?, ?, ?, ?, ?,
+?)
+
+-- INSERT_LOCAL_SCHEDULER
+INSERT INTO local_scheduler (id, wf, name, memory, num_cpus) VALUES (?, ?, ?, ?, ?)
+
+-- INSERT_REMOTE_WORKER
+INSERT INTO remote_worker (id, wf, worker, label, options) VALUES (?, ?, ?, ?, ?)
 
 -- INSERT_RESOURCE_REQUIREMENTS
 INSERT INTO resource_requirements (id, wf, name, num_cpus, num_gpus, num_nodes, memory, runtime, memory_bytes,
@@ -38,18 +61,26 @@ INSERT INTO slurm_scheduler (id, wf, name, fields) VALUES (?, ?, ?, ?)
 -- INSERT_STATUS_COUNT
 INSERT INTO status_count (wf, status, jobs) VALUES (?, ?, ?)
 
+-- INSERT_TASK
+INSERT INTO task (id, wf, name, options, status, created_at, started_at, finished_at, error) VALUES (?, ?, ?,
+?, ?, ?, ?, ?, ?)
+
 -- INSERT_USER_DATA
 INSERT INTO user_data (id, wf, name, data, initial_data, is_ephemeral) VALUES (?, ?, ?, ?, ?, ?)
 
--- INSERT_WORKFLOW_ACTION
-INSERT INTO workflow_action (id, wf, trigger_type, trigger_mode, action_type, action_config, persistent)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+-- INSERT_USER_GROUP_MEMBERSHIP
+INSERT INTO user_group_membership (id, group_id, user_name, role, created_at) VALUES (?, ?, ?, ?, ?)
 
--- INSERT_COMPUTE_NODE
-INSERT INTO compute_node (id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes,
-num_gpus, gpu_ids, num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time,
-last_beat, end_time, avg_cpu_percent, peak_cpu_percent, avg_memory_bytes, peak_memory_bytes) VALUES (?, ?, ?,
-?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- INSERT_WORKFLOW_ACCESS_GROUP
+INSERT INTO workflow_access_group (id, wf, group_id, level, created_at) VALUES (?, ?, ?, ?, ?)
+
+-- INSERT_WORKFLOW_ACTION
+INSERT INTO workflow_action (id, wf, trigger_type, trigger_mode, action_type, action_config, persistent,
+is_recovery, required_triggers, trigger_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- INSERT_ACTION_RUN
+INSERT INTO action_run (id, wf, action_id, run_id, node_id, state, claim_id, claimed_by, claimed_at, progress,
+error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- INSERT_INPUT_SET
 INSERT INTO input_set (id, wf, kind, digest, size, dep_set_id) VALUES (?, ?, ?, ?, ?, ?)
@@ -58,21 +89,38 @@ INSERT INTO input_set (id, wf, kind, digest, size, dep_set_id) VALUES (?, ?, ?, 
 INSERT INTO job_class (id, wf, num_cpus, memory_bytes, num_gpus, num_nodes, runtime_s, scheduler_id, label,
 num_ready) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- INSERT_CLAIM
-INSERT INTO claim (claim_id, wf, node_id, job_ids, created_at) VALUES (?, ?, ?, ?, ?)
+-- INSERT_RO_CRATE_ENTITY
+INSERT INTO ro_crate_entity (id, wf, entity_id, entity_type, file_id, metadata) VALUES (?, ?, ?, ?, ?, ?)
 
 -- INSERT_INPUT_MEMBER
 INSERT INTO input_member (set_id, item_id, wf) VALUES (?, ?, ?)
+
+-- INSERT_SCHEDULED_COMPUTE_NODE
+INSERT INTO scheduled_compute_node (id, wf, scheduler_config_id, scheduler_type, scheduler_id, status,
+submission_key, action_run_id, ordinal, nodes, walltime, submitted_by, submitted_at, reason, request_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- INSERT_COMPUTE_NODE
+INSERT INTO compute_node (id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes,
+num_gpus, gpu_ids, num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time,
+last_beat, end_time, avg_cpu_percent, peak_cpu_percent, avg_memory_bytes, peak_memory_bytes, sample_count,
+scheduler, state, on_lost, lease_seconds, beats, draining, allocation_id, restart_count, duration_seconds)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+?)
+
+-- INSERT_CLAIM
+INSERT INTO claim (claim_id, wf, node_id, job_ids, created_at) VALUES (?, ?, ?, ?, ?)
 
 -- INSERT_JOB
 INSERT INTO job (id, wf, name, command, invocation_script, env, status, priority,
 cancel_on_blocking_job_failure, supports_termination, requirement_id, class_id, scheduler_id,
 failure_handler_id, label, unmet, num_blockers, run_id, attempt_id, node_id, lease, prefetched, forked,
-missed, recalled, claimed_at, start_time, ready_since, stop, reason, result_id) VALUES (?, ?, ?, ?, ?, ?, ?,
-?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+missed, recalled, claimed_at, start_time, ready_since, stop, reason, result_id, not_before, losses,
+input_hash, origin, lineage, spawned_by, schedule_compute_nodes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- INSERT_ACTION_JOB
-INSERT INTO action_job (action_id, job_id, wf) VALUES (?, ?, ?)
+INSERT INTO action_job (action_id, job_id, wf, hit_run) VALUES (?, ?, ?, ?)
 
 -- INSERT_DEP_MEMBER
 INSERT INTO dep_member (set_id, job_id, wf) VALUES (?, ?, ?)
@@ -91,8 +139,13 @@ INSERT INTO job_output_user_data (job_id, item_id, wf) VALUES (?, ?, ?)
 
 -- INSERT_RESULT
 INSERT INTO result (id, wf, job_id, run_id, attempt_id, node_id, status, return_code, reason, exec_minutes,
-completed_at, peak_memory_bytes, avg_memory_bytes, peak_cpu_percent, avg_cpu_percent, provisional) VALUES (?,
-?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+completed_at, peak_memory_bytes, avg_memory_bytes, peak_cpu_percent, avg_cpu_percent, provisional, lease)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- INSERT_SLURM_STATS
+INSERT INTO slurm_stats (id, wf, job_id, run_id, attempt_id, slurm_job_id, node_list, ave_cpu_seconds,
+max_rss_bytes, max_vm_size_bytes, max_disk_read_bytes, max_disk_write_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?,
+?, ?, ?, ?)
 
 -- PURGE_EVENT
 DELETE FROM event WHERE event.id IN (SELECT event.id FROM event WHERE event.wf = :wf_ LIMIT :limit_ OFFSET 0)
@@ -108,6 +161,14 @@ failure_handler.wf = :wf_ LIMIT :limit_ OFFSET 0)
 -- PURGE_FILE
 DELETE FROM file WHERE file.id IN (SELECT file.id FROM file WHERE file.wf = :wf_ LIMIT :limit_ OFFSET 0)
 
+-- PURGE_LOCAL_SCHEDULER
+DELETE FROM local_scheduler WHERE local_scheduler.id IN (SELECT local_scheduler.id FROM local_scheduler WHERE
+local_scheduler.wf = :wf_ LIMIT :limit_ OFFSET 0)
+
+-- PURGE_REMOTE_WORKER
+DELETE FROM remote_worker WHERE remote_worker.id IN (SELECT remote_worker.id FROM remote_worker WHERE
+remote_worker.wf = :wf_ LIMIT :limit_ OFFSET 0)
+
 -- PURGE_RESOURCE_REQUIREMENTS
 DELETE FROM resource_requirements WHERE resource_requirements.id IN (SELECT resource_requirements.id FROM
 resource_requirements WHERE resource_requirements.wf = :wf_ LIMIT :limit_ OFFSET 0)
@@ -120,17 +181,24 @@ slurm_scheduler.wf = :wf_ LIMIT :limit_ OFFSET 0)
 DELETE FROM status_count WHERE (status_count.wf, status_count.status) IN (SELECT status_count.wf,
 status_count.status FROM status_count WHERE status_count.wf = :wf_ LIMIT :limit_ OFFSET 0)
 
+-- PURGE_TASK
+DELETE FROM task WHERE task.id IN (SELECT task.id FROM task WHERE task.wf = :wf_ LIMIT :limit_ OFFSET 0)
+
 -- PURGE_USER_DATA
 DELETE FROM user_data WHERE user_data.id IN (SELECT user_data.id FROM user_data WHERE user_data.wf = :wf_
 LIMIT :limit_ OFFSET 0)
+
+-- PURGE_WORKFLOW_ACCESS_GROUP
+DELETE FROM workflow_access_group WHERE workflow_access_group.id IN (SELECT workflow_access_group.id FROM
+workflow_access_group WHERE workflow_access_group.wf = :wf_ LIMIT :limit_ OFFSET 0)
 
 -- PURGE_WORKFLOW_ACTION
 DELETE FROM workflow_action WHERE workflow_action.id IN (SELECT workflow_action.id FROM workflow_action WHERE
 workflow_action.wf = :wf_ LIMIT :limit_ OFFSET 0)
 
--- PURGE_COMPUTE_NODE
-DELETE FROM compute_node WHERE compute_node.id IN (SELECT compute_node.id FROM compute_node WHERE
-compute_node.wf = :wf_ LIMIT :limit_ OFFSET 0)
+-- PURGE_ACTION_RUN
+DELETE FROM action_run WHERE action_run.id IN (SELECT action_run.id FROM action_run WHERE action_run.wf = :wf_
+LIMIT :limit_ OFFSET 0)
 
 -- PURGE_INPUT_SET
 DELETE FROM input_set WHERE input_set.id IN (SELECT input_set.id FROM input_set WHERE input_set.wf = :wf_
@@ -140,13 +208,25 @@ LIMIT :limit_ OFFSET 0)
 DELETE FROM job_class WHERE job_class.id IN (SELECT job_class.id FROM job_class WHERE job_class.wf = :wf_
 LIMIT :limit_ OFFSET 0)
 
--- PURGE_CLAIM
-DELETE FROM claim WHERE claim.claim_id IN (SELECT claim.claim_id FROM claim WHERE claim.wf = :wf_ LIMIT
-:limit_ OFFSET 0)
+-- PURGE_RO_CRATE_ENTITY
+DELETE FROM ro_crate_entity WHERE ro_crate_entity.id IN (SELECT ro_crate_entity.id FROM ro_crate_entity WHERE
+ro_crate_entity.wf = :wf_ LIMIT :limit_ OFFSET 0)
 
 -- PURGE_INPUT_MEMBER
 DELETE FROM input_member WHERE (input_member.set_id, input_member.item_id) IN (SELECT input_member.set_id,
 input_member.item_id FROM input_member WHERE input_member.wf = :wf_ LIMIT :limit_ OFFSET 0)
+
+-- PURGE_SCHEDULED_COMPUTE_NODE
+DELETE FROM scheduled_compute_node WHERE scheduled_compute_node.id IN (SELECT scheduled_compute_node.id FROM
+scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ LIMIT :limit_ OFFSET 0)
+
+-- PURGE_COMPUTE_NODE
+DELETE FROM compute_node WHERE compute_node.id IN (SELECT compute_node.id FROM compute_node WHERE
+compute_node.wf = :wf_ LIMIT :limit_ OFFSET 0)
+
+-- PURGE_CLAIM
+DELETE FROM claim WHERE claim.claim_id IN (SELECT claim.claim_id FROM claim WHERE claim.wf = :wf_ LIMIT
+:limit_ OFFSET 0)
 
 -- PURGE_JOB
 DELETE FROM job WHERE job.id IN (SELECT job.id FROM job WHERE job.wf = :wf_ LIMIT :limit_ OFFSET 0)
@@ -180,6 +260,10 @@ job_output_user_data.wf = :wf_ LIMIT :limit_ OFFSET 0)
 -- PURGE_RESULT
 DELETE FROM result WHERE result.id IN (SELECT result.id FROM result WHERE result.wf = :wf_ LIMIT :limit_
 OFFSET 0)
+
+-- PURGE_SLURM_STATS
+DELETE FROM slurm_stats WHERE slurm_stats.id IN (SELECT slurm_stats.id FROM slurm_stats WHERE slurm_stats.wf =
+:wf_ LIMIT :limit_ OFFSET 0)
 
 -- NEXT_IDS
 UPDATE counter SET value=(counter.value + :count_) WHERE counter.kind = :kind_ RETURNING value
@@ -263,7 +347,7 @@ UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2
 
 -- COUNT_ALL_READY
 UPDATE job_class SET num_ready=(SELECT count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.class_id =
-job_class.id AND job.status = 2 AND job.node_id IS NULL) WHERE job_class.wf = :wf_
+job_class.id AND job.status = 2 AND job.node_id IS NULL AND job.not_before IS NULL) WHERE job_class.wf = :wf_
 
 -- ALL_JOBS
 SELECT job.id, job.status, job.cancel_on_blocking_job_failure, job.name, job.unmet FROM job WHERE job.wf =
@@ -283,12 +367,12 @@ job.result_id FROM job WHERE job.wf = :wf_ AND job.status = :code_ ORDER BY job.
 UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1
 
 -- REQUIRED_FILES
-SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size FROM file WHERE
-file.wf = :wf_ AND ((EXISTS (SELECT * FROM input_member, input_set, input_use WHERE input_member.item_id =
-file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND input_use.set_id =
-input_set.id)) AND NOT (EXISTS (SELECT * FROM job_output_file WHERE job_output_file.item_id = file.id)) OR
-(EXISTS (SELECT * FROM job_output_file, job WHERE job_output_file.item_id = file.id AND job.id =
-job_output_file.job_id AND job.status = 5))) ORDER BY file.id
+SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size, file.content_hash
+FROM file WHERE file.wf = :wf_ AND ((EXISTS (SELECT * FROM input_member, input_set, input_use WHERE
+input_member.item_id = file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND
+input_use.set_id = input_set.id)) AND NOT (EXISTS (SELECT * FROM job_output_file WHERE job_output_file.item_id
+= file.id)) OR (EXISTS (SELECT * FROM job_output_file, job WHERE job_output_file.item_id = file.id AND job.id
+= job_output_file.job_id AND job.status = 5))) ORDER BY file.id
 
 -- MISSING_USER_DATA
 SELECT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM user_data WHERE
@@ -318,8 +402,9 @@ workflow.notify, workflow.report, workflow.api_access, workflow.use_pending_fail
 workflow.retry_on_node_loss, workflow.compute_node_wait_for_new_jobs_seconds,
 workflow.compute_node_ignore_workflow_completion, workflow.compute_node_wait_for_healthy_database_minutes,
 workflow.compute_node_min_time_for_new_jobs_seconds, workflow.compute_node_expiration_buffer_seconds,
-workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus FROM workflow
-WHERE workflow.id = :wf_ AND workflow.deleting = 0
+workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus,
+workflow.initialized_run, workflow.slurm_config, workflow.submit_options, workflow.capability_generation FROM
+workflow WHERE workflow.id = :wf_ AND workflow.deleting = 0
 
 -- CURRENT_RESULTS
 SELECT coalesce(sum(result.exec_minutes), 0.0) AS coalesce_1, max(CASE WHEN (result.run_id = :run_) THEN
@@ -432,15 +517,17 @@ job_class.runtime_s, job_class.scheduler_id, job_class.label FROM job_class WHER
 
 -- HEADS
 SELECT job.id, job.priority, job.ready_since FROM job WHERE job.wf = :wf_ AND job.class_id = :class_ AND
-job.status = 2 AND job.node_id IS NULL ORDER BY job.priority DESC, job.id LIMIT :limit_ OFFSET 0
+job.status = 2 AND job.node_id IS NULL AND job.not_before IS NULL ORDER BY job.priority DESC, job.id LIMIT
+:limit_ OFFSET 0
 
 -- TAKE
 UPDATE job SET status=:status_, node_id=:node_, lease=:lease_, prefetched=:prefetched_, claimed_at=:now_,
 start_time=:start_ WHERE job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) AND job.status = 2
-AND job.node_id IS NULL RETURNING id, wf, name, command, invocation_script, env, status, priority,
-cancel_on_blocking_job_failure, supports_termination, requirement_id, scheduler_id, failure_handler_id, label,
-unmet, num_blockers, run_id, attempt_id, node_id, lease, prefetched, claimed_at, start_time, ready_since,
-stop, reason, result_id, class_id
+AND job.node_id IS NULL AND job.not_before IS NULL RETURNING id, wf, name, command, invocation_script, env,
+status, priority, cancel_on_blocking_job_failure, supports_termination, requirement_id, scheduler_id,
+failure_handler_id, label, unmet, num_blockers, run_id, attempt_id, node_id, lease, prefetched, claimed_at,
+start_time, ready_since, stop, reason, result_id, not_before, losses, input_hash, origin, lineage, spawned_by,
+schedule_compute_nodes, class_id
 
 -- LIVE_CLASSES
 SELECT job.class_id, job.prefetched, count(*) AS count_1 FROM job WHERE job.node_id = :node_ GROUP BY
@@ -467,7 +554,8 @@ SELECT job.id, job.wf, job.name, job.command, job.invocation_script, job.env, jo
 job.cancel_on_blocking_job_failure, job.supports_termination, job.requirement_id, job.scheduler_id,
 job.failure_handler_id, job.label, job.unmet, job.num_blockers, job.run_id, job.attempt_id, job.node_id,
 job.lease, job.prefetched, job.claimed_at, job.start_time, job.ready_since, job.stop, job.reason,
-job.result_id, job.class_id FROM job WHERE job.id = :job_
+job.result_id, job.not_before, job.losses, job.input_hash, job.origin, job.lineage, job.spawned_by,
+job.schedule_compute_nodes, job.class_id FROM job WHERE job.id = :job_
 
 -- STARTED_AHEAD
 SELECT job.id FROM job WHERE job.node_id = :node_ AND job.class_id = :class_ AND job.prefetched = 1 AND
@@ -500,8 +588,11 @@ SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostna
 compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
 compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
 compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
-compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node WHERE compute_node.id
-= :node_
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.id = :node_
 
 -- ACTIVE_NODES
 SELECT count(*) AS count_1 FROM compute_node WHERE compute_node.wf = :wf_ AND compute_node.is_active = 1
@@ -509,15 +600,21 @@ SELECT count(*) AS count_1 FROM compute_node WHERE compute_node.wf = :wf_ AND co
 -- END_NODE
 UPDATE compute_node SET is_active=0, end_time=:now_ WHERE compute_node.id = :node_ AND compute_node.is_active
 = 1 RETURNING id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes, num_gpus, gpu_ids,
-num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time, last_beat, end_time
+num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time, last_beat, end_time,
+state, on_lost, lease_seconds, beats, draining, scheduler, allocation_id, restart_count, duration_seconds,
+avg_cpu_percent, peak_cpu_percent, avg_memory_bytes, peak_memory_bytes, sample_count
 
 -- NODE_OF_EPOCH
 SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
 compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
 compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
 compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
-compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node WHERE
-compute_node.epoch = :epoch_ AND compute_node.wf = :wf_
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.epoch = :epoch_
+AND compute_node.wf = :wf_
 
 -- BEAT
 UPDATE compute_node SET last_beat=:now_ WHERE compute_node.id = :node_
@@ -736,17 +833,21 @@ workflow.notify, workflow.report, workflow.api_access, workflow.use_pending_fail
 workflow.retry_on_node_loss, workflow.compute_node_wait_for_new_jobs_seconds,
 workflow.compute_node_ignore_workflow_completion, workflow.compute_node_wait_for_healthy_database_minutes,
 workflow.compute_node_min_time_for_new_jobs_seconds, workflow.compute_node_expiration_buffer_seconds,
-workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus FROM workflow
+workflow.submission_directory, workflow.source_path, workflow.source_digest, workflow.uses_gpus,
+workflow.initialized_run, workflow.slurm_config, workflow.submit_options, workflow.capability_generation FROM
+workflow
 
 -- ALL_JOB
 SELECT job.id, job.wf, job.name, job.command, job.invocation_script, job.env, job.status, job.priority,
 job.cancel_on_blocking_job_failure, job.supports_termination, job.requirement_id, job.scheduler_id,
 job.failure_handler_id, job.label, job.unmet, job.num_blockers, job.run_id, job.attempt_id, job.node_id,
 job.lease, job.prefetched, job.claimed_at, job.start_time, job.ready_since, job.stop, job.reason,
-job.result_id FROM job
+job.result_id, job.not_before, job.losses, job.input_hash, job.origin, job.lineage, job.spawned_by,
+job.schedule_compute_nodes FROM job
 
 -- ALL_FILE
-SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size FROM file
+SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size, file.content_hash
+FROM file
 
 -- ALL_USER_DATA
 SELECT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM user_data
@@ -767,13 +868,15 @@ slurm_scheduler
 
 -- ALL_WORKFLOW_ACTION
 SELECT workflow_action.id, workflow_action.wf, workflow_action.trigger_type, workflow_action.trigger_mode,
-workflow_action.action_type, workflow_action.action_config, workflow_action.persistent FROM workflow_action
+workflow_action.action_type, workflow_action.action_config, workflow_action.persistent,
+workflow_action.is_recovery, workflow_action.required_triggers, workflow_action.trigger_count FROM
+workflow_action
 
 -- ALL_RESULT
 SELECT result.id, result.wf, result.job_id, result.run_id, result.attempt_id, result.node_id, result.status,
 result.return_code, result.reason, result.exec_minutes, result.completed_at, result.peak_memory_bytes,
-result.avg_memory_bytes, result.peak_cpu_percent, result.avg_cpu_percent, result.provisional, job.name,
-coalesce(job.result_id = result.id, 0) AS coalesce_1 FROM result JOIN job ON job.id = result.job_id
+result.avg_memory_bytes, result.peak_cpu_percent, result.avg_cpu_percent, result.provisional, result.lease,
+job.name, coalesce(job.result_id = result.id, 0) AS coalesce_1 FROM result JOIN job ON job.id = result.job_id
 
 -- ALL_EVENT
 SELECT event.id, event.wf, event.timestamp, event.category, event.severity, event.data FROM event
@@ -783,7 +886,11 @@ SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostna
 compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
 compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
 compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
-compute_node.start_time, compute_node.last_beat, compute_node.end_time FROM compute_node
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node
 
 -- ACTION_JOBS
 SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ ORDER BY action_job.job_id

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from torc_core.model.artifact import File, Fingerprint, JobDependency, JobFile, JobUserData, UserData
+from torc_core.model.access import Access, AccessGroup, AuditEntry, GroupLink, Kept, Membership, Token
+from torc_core.model.action import ACTION_TYPES, TRIGGERS, Action, ActionClaim, ActionRun, ActionState
+from torc_core.model.allocation import (
+    Allocation,
+    AllocationStatus,
+    Intent,
+    Replan,
+    RunningJob,
+    SlurmCorrelation,
+    SlurmStats,
+)
+from torc_core.model.artifact import (
+    File,
+    Fingerprint,
+    JobDependency,
+    JobFile,
+    JobRelations,
+    JobUserData,
+    UserData,
+)
 from torc_core.model.event import EVENTS, MANY_EQUAL, Event, Severity
 from torc_core.model.ids import (
     ActionId,
+    ActionRunId,
+    AllocationId,
+    AuditId,
+    EntityId,
     EventId,
     FileId,
+    GroupId,
+    GroupLinkId,
     HandlerId,
     JobId,
+    LocalSchedulerId,
+    MembershipId,
     NodeId,
+    OperationId,
+    RemoteWorkerId,
     RequirementId,
     ResultId,
     SchedulerId,
+    SlurmStatsId,
+    TokenId,
     UserDataId,
     WorkflowId,
 )
 from torc_core.model.job import Job, NewJob, Requirement, Shape
-from torc_core.model.node import NewNode, Node, Usage
+from torc_core.model.node import NewNode, Node, NodeState, Usage
+from torc_core.model.operation import Operation, OperationStatus
 from torc_core.model.plan import (
     InputKind,
     Json,
@@ -36,21 +68,49 @@ from torc_core.model.plan import (
     user_data_mark,
     with_user_data_ids,
 )
+from torc_core.model.provenance import RoCrateEntity
 from torc_core.model.query import Page, Query, Value
+from torc_core.model.reset import ChangedJob, Inputs, ReadyNeeds, Renewed, Reset
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending, JobUsage, Result
+from torc_core.model.spawn import Spawn, Spawned, SpawnJob
 from torc_core.model.status import BAD, ENDED, LIVE, OPEN, JobStatus
-from torc_core.model.turn import Assignment, Beat, Held, Offer, Orders, Output, Progress, Turn, Verdict
-from torc_core.model.workflow import Action, FailureHandler, Initialize, SlurmScheduler, Totals, Workflow
+from torc_core.model.turn import (
+    Assignment,
+    Beat,
+    Held,
+    Offer,
+    Orders,
+    Output,
+    Progress,
+    Recovery,
+    Turn,
+    Verdict,
+)
+from torc_core.model.worker import RemoteWorker
+from torc_core.model.workflow import (
+    FailureHandler,
+    Initialize,
+    LocalScheduler,
+    SlurmScheduler,
+    Totals,
+    Workflow,
+)
 
 __all__ = [
-    "BAD", "ENDED", "EVENTS", "LIVE", "MANY_EQUAL", "OPEN",
-    "Action", "ActionId", "Assignment", "Beat", "Ending", "Event", "EventId", "FailureHandler", "File", "FileId",
-    "Fingerprint", "HandlerId", "Held", "Initialize", "InputKind", "Job", "JobDependency", "JobFile", "JobId", "JobStatus",
-    "JobUsage", "JobUserData", "Json", "NewJob", "NewNode", "Node", "NodeId", "Offer", "Orders", "Output", "Page",
-    "Plan", "PlannedAction", "PlannedFile", "PlannedHandler", "PlannedInput", "PlannedJob", "PlannedRequirement",
-    "PlannedScheduler", "PlannedUserData", "PlannedWorkflow", "Progress", "Query", "Requirement", "RequirementId",
-    "Resources", "Result", "ResultId", "SchedulerId", "Severity", "Shape", "SlurmScheduler", "Source", "Totals",
-    "Turn", "Usage", "UserData", "UserDataId", "Value", "Verdict", "Workflow", "WorkflowId",
+    "ACTION_TYPES", "BAD", "ENDED", "EVENTS", "LIVE", "MANY_EQUAL", "OPEN", "TRIGGERS",
+    "Access", "AccessGroup", "Action", "ActionClaim", "ActionId", "ActionRun", "ActionRunId", "ActionState",
+    "Allocation", "AllocationId", "AllocationStatus", "Assignment", "AuditEntry", "AuditId", "Beat", "ChangedJob",
+    "Ending", "EntityId", "Event", "EventId", "FailureHandler", "File", "FileId", "Fingerprint", "GroupId", "GroupLink",
+    "GroupLinkId", "HandlerId", "Held", "Initialize", "InputKind", "Inputs", "Intent", "Job", "JobDependency", "JobFile",
+    "JobId", "JobRelations", "JobStatus", "JobUsage", "JobUserData", "Json", "Kept", "LocalScheduler", "LocalSchedulerId",
+    "Membership", "MembershipId", "NewJob", "NewNode", "Node", "NodeId", "NodeState", "Offer", "Operation",
+    "OperationId", "OperationStatus", "Orders", "Output", "Page", "Plan", "PlannedAction", "PlannedFile",
+    "PlannedHandler", "PlannedInput", "PlannedJob", "PlannedRequirement", "PlannedScheduler", "PlannedUserData",
+    "PlannedWorkflow", "Progress", "Query", "ReadyNeeds", "Recovery", "RemoteWorker", "RemoteWorkerId", "Renewed",
+    "Replan", "Requirement", "RequirementId", "Reset", "Resources", "Result", "ResultId", "RoCrateEntity", "RunningJob",
+    "SchedulerId", "Severity", "Shape", "SlurmCorrelation", "SlurmScheduler", "SlurmStats", "SlurmStatsId", "Source",
+    "Spawn", "SpawnJob", "Spawned", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",
+    "Verdict", "Workflow", "WorkflowId",
     "user_data_mark", "with_user_data_ids",
 ]  # fmt: skip

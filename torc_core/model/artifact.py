@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torc_core.model.ids import FileId, JobId, UserDataId, WorkflowId
 from torc_core.model.plan import Json
 from torc_core.record import record
@@ -18,15 +20,23 @@ class File:
     identifier: str | None = None
     st_mtime: float | None = None
     size: int | None = None
+    content_hash: str | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """What a file looked like: modification time in seconds since 1970, size in bytes; None: it was not there."""
+    """What a file looked like: modification time in seconds since 1970, size in bytes; None: it was not there.
+
+    Parameters
+    ----------
+    content_hash
+        SHA-256 of its content, hexadecimal, where it was asked for.
+    """
 
     file: FileId
     st_mtime: float | None
     size: int | None
+    content_hash: str | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -77,3 +87,15 @@ class JobUserData:
     producer_job_name: str | None
     consumer_job_id: JobId | None
     consumer_job_name: str | None
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class JobRelations:
+    """The five id lists of a job, each ascending."""
+
+    job_id: JobId
+    depends_on: Sequence[JobId] = ()
+    input_files: Sequence[FileId] = ()
+    output_files: Sequence[FileId] = ()
+    input_user_data: Sequence[UserDataId] = ()
+    output_user_data: Sequence[UserDataId] = ()

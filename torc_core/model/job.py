@@ -15,6 +15,7 @@ from torc_core.model.ids import (
     UserDataId,
     WorkflowId,
 )
+from torc_core.model.plan import Json
 from torc_core.model.resources import Resources
 from torc_core.model.status import JobStatus
 from torc_core.record import record
@@ -66,7 +67,21 @@ class Shape:
 
 @record(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job and its live state; instants are milliseconds since 1970, UTC."""
+    """A job and its live state; instants are milliseconds since 1970, UTC.
+
+    Parameters
+    ----------
+    not_before
+        A delayed retry is not handed out before this instant.
+    losses
+        How many of its attempts were lost with their node in this run.
+    input_hash
+        What the job was made of when it was last made ready or blocked (`engine.md` §6.4).
+    origin
+        None: declared. `retry`: revived. `spawn`: added by a running job, `spawned_by`, in its `lineage`.
+    schedule_compute_nodes
+        Kept for published clients; nothing reads it.
+    """
 
     id: JobId
     workflow_id: WorkflowId
@@ -95,6 +110,13 @@ class Job:
     stop: int = 0
     reason: str | None = None
     result_id: ResultId | None = None
+    not_before: int | None = None
+    losses: int = 0
+    input_hash: str | None = None
+    origin: str | None = None
+    lineage: str | None = None
+    spawned_by: JobId | None = None
+    schedule_compute_nodes: Mapping[str, Json] | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -118,3 +140,4 @@ class NewJob:
     output_files: Sequence[FileId] = ()
     input_user_data: Sequence[UserDataId] = ()
     output_user_data: Sequence[UserDataId] = ()
+    schedule_compute_nodes: Mapping[str, Json] | None = None

@@ -119,6 +119,8 @@ class Assignment:
         Which of the offered nodes it was fitted to.
     stated
         Whether the user stated its memory (more than 1 MiB), so that it may be enforced.
+    api_access, generation
+        Of its workflow: what the job's capability may do, and which generation it is of (`security.md` O2, O3).
     """
 
     job: Job
@@ -128,6 +130,19 @@ class Assignment:
     ahead: bool = False
     node_index: int = 0
     stated: bool = False
+    api_access: str = "edit"
+    generation: int = 0
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """An order to run a recovery script before the next attempt (`engine.md` §9)."""
+
+    job: JobId
+    attempt_id: int
+    lease: str
+    script: str
+    return_code: int
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -144,6 +159,10 @@ class Orders:
         Listed by the beat, but not this node's: kill them.
     recall
         Held ahead, wanted elsewhere: give them back.
+    terminate
+        Those of `cancel` that are to end as terminated.
+    recover
+        Ended attempts whose recovery script has to be run now; answered by `recovered`.
     reason
         Why nothing was given, in a sentence with figures.
     never
@@ -160,6 +179,8 @@ class Orders:
     cancel: Sequence[JobId] = ()
     unknown: Sequence[JobId] = ()
     recall: Sequence[JobId] = ()
+    terminate: Sequence[JobId] = ()
+    recover: Sequence[Recovery] = ()
     drain: bool = False
     reason: str | None = None
     never: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from torc_core.model.artifact import Fingerprint
-from torc_core.model.ids import ActionId, HandlerId, JobId, SchedulerId, WorkflowId
+from torc_core.model.ids import HandlerId, LocalSchedulerId, SchedulerId, WorkflowId
 from torc_core.model.plan import Json
 from torc_core.model.status import ENDED, JobStatus
 from torc_core.record import record
@@ -14,7 +14,19 @@ from torc_core.record import record
 
 @record(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A workflow and its state; `created_at` in milliseconds since 1970, UTC."""
+    """A workflow and its state; `created_at` in milliseconds since 1970, UTC.
+
+    Parameters
+    ----------
+    initialized_run
+        The run that the last initialisation began; smaller than `run_id` when a client raised that by hand.
+    slurm_config
+        Kept for old published clients; nothing reads it.
+    submit_options
+        What every runner of the workflow is started with (`slurm.md` SB7).
+    capability_generation
+        Raising it revokes every capability of the workflow (`security.md` O2).
+    """
 
     id: WorkflowId
     name: str
@@ -46,6 +58,10 @@ class Workflow:
     source_path: str | None = None
     source_digest: str | None = None
     uses_gpus: bool = False
+    initialized_run: int = 0
+    slurm_config: str | None = None
+    submit_options: Mapping[str, Json] | None = None
+    capability_generation: int = 0
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -67,6 +83,8 @@ class Totals:
     workflow: Workflow
     counts: Mapping[JobStatus, int] = field(default_factory=dict)
     active_nodes: int = 0
+    pending_allocations: int = 0
+    active_allocations: int = 0
     exec_minutes: float = 0.0
     first_start: int | None = None
     last_end: int | None = None
@@ -120,17 +138,14 @@ class SlurmScheduler:
 
 
 @record(frozen=True, slots=True, kw_only=True)
-class Action:
-    """Something to do at a moment of the workflow."""
+class LocalScheduler:
+    """Kept for published clients; nothing reads it."""
 
-    id: ActionId = ActionId(0)
+    id: LocalSchedulerId = LocalSchedulerId(0)
     workflow_id: WorkflowId
-    trigger_type: str
-    action_type: str
-    config: Mapping[str, Json]
-    jobs: Sequence[JobId] = ()
-    trigger_mode: str = "all"
-    persistent: bool = False
+    name: str | None = None
+    memory: str | None = None
+    num_cpus: int | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

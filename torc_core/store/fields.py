@@ -8,19 +8,33 @@ from typing import Any
 
 from torc_core.errors import Invalid, did_you_mean
 from torc_core.model import (
+    AccessGroup,
     Action,
+    ActionRun,
+    Allocation,
+    AuditEntry,
     Event,
     FailureHandler,
     File,
+    GroupLink,
     Job,
     JobDependency,
     JobFile,
     JobUserData,
+    LocalScheduler,
+    Membership,
     Node,
+    Operation,
     Query,
+    RemoteWorker,
     Requirement,
     Result,
+    RoCrateEntity,
+    RunningJob,
+    SlurmCorrelation,
     SlurmScheduler,
+    SlurmStats,
+    Token,
     UserData,
     Workflow,
 )
@@ -61,13 +75,15 @@ FIELDS: Mapping[type[Any], Fields] = {
                  "resource_monitor_config", "slurm_defaults", "report", "compute_node_wait_for_new_jobs_seconds",
                  "compute_node_ignore_workflow_completion", "compute_node_wait_for_healthy_database_minutes",
                  "compute_node_min_time_for_new_jobs_seconds", "compute_node_expiration_buffer_seconds",
-                 "use_pending_failed", "enable_ro_crate"),
+                 "use_pending_failed", "enable_ro_crate", "retry_on_node_loss", "notify",
+                 "api_access", "slurm_config", "submit_options", "capability_generation"),
     ),
     Job: Fields(
         noun="job",
         plain=("id", "name", "command", "status", "priority", "label", "requirement_id", "scheduler_id",
                "failure_handler_id", "unmet", "num_blockers", "run_id", "attempt_id", "node_id", "start_time",
-               "ready_since", "reason", "result_id", "cancel_on_blocking_job_failure", "supports_termination"),
+               "ready_since", "reason", "result_id", "cancel_on_blocking_job_failure", "supports_termination",
+               "origin", "lineage", "spawned_by"),
         related=("upstream_job_id", "needs_file_id"),
         changed=("requirement_id", "failure_handler_id", "scheduler_id", "priority", "label",
                  "cancel_on_blocking_job_failure", "supports_termination", "status"),
@@ -76,9 +92,9 @@ FIELDS: Mapping[type[Any], Fields] = {
     ),
     File: Fields(
         noun="file",
-        plain=("id", "name", "path", "identifier", "st_mtime", "size"),
+        plain=("id", "name", "path", "identifier", "st_mtime", "size", "content_hash"),
         related=("produced_by_job_id", "is_output"),
-        changed=("name", "path", "identifier", "st_mtime", "size"),
+        changed=("name", "path", "identifier", "st_mtime", "size", "content_hash"),
     ),
     UserData: Fields(
         noun="user data record",
@@ -91,27 +107,65 @@ FIELDS: Mapping[type[Any], Fields] = {
         plain=("id", "name", "num_cpus", "num_gpus", "num_nodes", "memory", "runtime", "memory_bytes", "runtime_s"),
         changed=("name", "num_cpus", "num_gpus", "num_nodes", "memory", "runtime"),
     ),
-    FailureHandler: Fields(noun="failure handler", plain=("id", "name")),
-    SlurmScheduler: Fields(noun="Slurm scheduler", plain=("id", "name")),
-    Action: Fields(noun="action", plain=("id", "trigger_type", "action_type")),
+    FailureHandler: Fields(noun="failure handler", plain=("id", "name"), changed=("name", "rules")),
+    SlurmScheduler: Fields(noun="Slurm scheduler", plain=("id", "name"), changed=("name", "fields")),
+    Action: Fields(noun="action", plain=("id", "trigger_type", "action_type", "persistent", "is_recovery")),
     Result: Fields(
         noun="result",
         plain=("id", "job_id", "job_name", "run_id", "attempt_id", "node_id", "status", "return_code", "reason",
                "exec_minutes", "completed_at", "provisional", "current"),
+        changed=("status", "return_code", "reason", "exec_minutes", "completed_at", "node_id", "usage"),
     ),
     Event: Fields(noun="event", plain=("id", "timestamp", "category", "severity"), changed=("data",)),
     Node: Fields(
         noun="node",
         plain=("id", "epoch", "hostname", "pid", "boot_id", "type", "label", "scheduler_id", "is_active",
-               "start_time", "last_beat", "end_time"),
+               "start_time", "last_beat", "end_time", "state", "allocation_id", "draining"),
+        changed=("hostname", "pid", "type", "label", "num_nodes", "scheduler", "scheduler_id", "time_limit", "is_active",
+                 "start_time", "duration_seconds", "usage", "capacity"),
     ),
+    LocalScheduler: Fields(
+        noun="local scheduler",
+        plain=("id", "name", "memory", "num_cpus"),
+        changed=("name", "memory", "num_cpus"),
+    ),
+    ActionRun: Fields(noun="action run", plain=("id", "action_id", "run_id", "node_id", "state")),
+    Allocation: Fields(
+        noun="scheduled compute node",
+        plain=("id", "scheduler_config_id", "scheduler_type", "scheduler_id", "status", "submission_key", "action_run_id"),
+        changed=("scheduler_id", "status", "reason", "walltime"),
+    ),
+    SlurmStats: Fields(noun="Slurm stats record", plain=("id", "job_id", "run_id", "attempt_id", "slurm_job_id")),
+    RoCrateEntity: Fields(
+        noun="RO-Crate entity",
+        plain=("id", "entity_id", "entity_type", "file_id"),
+        changed=("entity_id", "entity_type", "file_id", "metadata"),
+    ),
+    RemoteWorker: Fields(noun="remote worker", plain=("id", "worker", "label"), changed=("label", "options")),
+    Operation: Fields(noun="task", plain=("id", "name", "status", "created_at")),
+    AccessGroup: Fields(noun="access group", plain=("id", "name", "is_system", "created_at")),
+    Membership: Fields(noun="membership", plain=("id", "group_id", "user_name", "role"), changed=("role",)),
+    GroupLink: Fields(noun="group link", plain=("id", "group_id", "level"), changed=("level",)),
+    Token: Fields(
+        noun="token", plain=("id", "key", "user", "access_class", "created_at", "expires_at", "revoked_at"),
+        changed=("revoked_at",),
+    ),
+    AuditEntry: Fields(
+        noun="audit entry",
+        plain=("id", "timestamp", "operation", "principal", "established", "peer", "object", "outcome"),
+    ),
+    RunningJob: Fields(noun="running job", plain=("job_id",)),
+    SlurmCorrelation: Fields(noun="Slurm correlation", plain=("job_id", "slurm_job_id")),
     JobDependency: Fields(noun="dependency", plain=("job_id", "depends_on_job_id")),
     JobFile: Fields(noun="file relation", plain=("file_id", "producer_job_id", "consumer_job_id")),
     JobUserData: Fields(noun="user data relation", plain=("user_data_id", "producer_job_id", "consumer_job_id")),
 }  # fmt: skip
 """By kind of record. Pairs have no ids: they are sorted by their fields as listed, and by nothing else."""
 
-PAIRS = (JobDependency, JobFile, JobUserData)
+WITHOUT_WORKFLOW = (AccessGroup, Membership, Token, AuditEntry)
+"""Kinds that belong to no workflow."""
+
+PAIRS = (JobDependency, JobFile, JobUserData, RunningJob, SlurmCorrelation)
 """Kinds that are derived from others: they can be listed, but neither got by id nor changed."""
 
 
@@ -149,7 +203,7 @@ def check_query(kind: type[Any], query: Query) -> Fields:
     ids = any(
         name == "id" or name.endswith("_id") for name in query.where if name not in ("run_id", "attempt_id")
     )
-    if kind is not Workflow and query.workflow is None and not ids:
+    if kind is not Workflow and kind not in WITHOUT_WORKFLOW and query.workflow is None and not ids:
         raise Invalid(f"a list of {allowed.noun}s needs a workflow")
     if query.offset < 0 or query.limit < 0:
         raise Invalid(f"offset {query.offset} and limit {query.limit} must not be negative")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NEWEST = 1
+NEWEST = 2
 """The schema that this code reads and writes."""
 
 

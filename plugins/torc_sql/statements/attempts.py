@@ -30,6 +30,7 @@ JOB_COLUMNS = (
     _J.cancel_on_blocking_job_failure, _J.supports_termination, _J.requirement_id, _J.scheduler_id,
     _J.failure_handler_id, _J.label, _J.unmet, _J.num_blockers, _J.run_id, _J.attempt_id, _J.node_id, _J.lease,
     _J.prefetched, _J.claimed_at, _J.start_time, _J.ready_since, _J.stop, _J.reason, _J.result_id,
+    _J.not_before, _J.losses, _J.input_hash, _J.origin, _J.lineage, _J.spawned_by, _J.schedule_compute_nodes,
 )  # fmt: skip
 STATE_COLUMNS = (
     _J.id, _J.status, _J.run_id, _J.attempt_id, _J.node_id, _J.lease, _J.stop, _J.reason, _J.claimed_at, _J.wf,
@@ -139,7 +140,7 @@ SHAPE_COLUMNS = (
 )
 READY_CLASSES = select(_C.id, _C.num_ready).where(_C.wf == _b("wf_"), _C.num_ready > literal_column("0"))
 SHAPE = select(*SHAPE_COLUMNS).where(_C.id == _b("class_"))
-CLAIMABLE = and_(_J.status == literal_column("2"), _J.node_id.is_(null()))
+CLAIMABLE = and_(_J.status == literal_column("2"), _J.node_id.is_(null()), _J.not_before.is_(null()))
 HEADS = (
     select(_J.id, _J.priority, _J.ready_since)
     .where(_J.wf == _b("wf_"), _J.class_id == _b("class_"), CLAIMABLE)
@@ -200,7 +201,9 @@ LISTED = update(t.job).where(_J.id == _b("job_")).values(missed=literal_column("
 NODE_COLUMNS = (
     _N.id, _N.wf, _N.epoch, _N.hostname, _N.pid, _N.boot_id, _N.process_start, _N.num_cpus, _N.memory_bytes,
     _N.num_gpus, _N.gpu_ids, _N.num_nodes, _N.type, _N.label, _N.scheduler_id, _N.output_dir, _N.time_limit,
-    _N.is_active, _N.start_time, _N.last_beat, _N.end_time,
+    _N.is_active, _N.start_time, _N.last_beat, _N.end_time, _N.state, _N.on_lost, _N.lease_seconds, _N.beats,
+    _N.draining, _N.scheduler, _N.allocation_id, _N.restart_count, _N.duration_seconds, _N.avg_cpu_percent,
+    _N.peak_cpu_percent, _N.avg_memory_bytes, _N.peak_memory_bytes, _N.sample_count,
 )  # fmt: skip
 NODE = select(*NODE_COLUMNS).where(_N.id == _b("node_"))
 ACTIVE_NODES = select(func.count()).where(_N.wf == _b("wf_"), _N.is_active == literal_column("1"))

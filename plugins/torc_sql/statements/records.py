@@ -26,7 +26,7 @@ _F, _D = t.file.c, t.user_data.c
 # Lists; the conditions are put behind by `finding`.
 ALL_WORKFLOW = select(*WORKFLOW_COLUMNS)
 ALL_JOB = select(*JOB_COLUMNS)
-ALL_FILE = select(_F.id, _F.wf, _F.name, _F.path, _F.identifier, _F.st_mtime, _F.size)
+ALL_FILE = select(_F.id, _F.wf, _F.name, _F.path, _F.identifier, _F.st_mtime, _F.size, _F.content_hash)
 ALL_USER_DATA = select(_D.id, _D.wf, _D.name, _D.data, _D.is_ephemeral)
 ALL_RESOURCE_REQUIREMENTS = select(*t.requirement.c)
 ALL_FAILURE_HANDLER = select(*t.handler.c)

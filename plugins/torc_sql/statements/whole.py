@@ -141,7 +141,7 @@ _DONE = exists().where(
     t.output_file.c.item_id == _F.id, _J.id == t.output_file.c.job_id, _J.status == literal_column("5")
 )
 REQUIRED_FILES = (
-    select(_F.id, _F.wf, _F.name, _F.path, _F.identifier, _F.st_mtime, _F.size)
+    select(_F.id, _F.wf, _F.name, _F.path, _F.identifier, _F.st_mtime, _F.size, _F.content_hash)
     .where(_F.wf == _WF, or_(and_(_READ, ~_WRITTEN), _DONE))
     .order_by(_F.id)
 )
@@ -173,7 +173,8 @@ WORKFLOW_COLUMNS = (
     t.workflow.c.compute_node_wait_for_healthy_database_minutes,
     t.workflow.c.compute_node_min_time_for_new_jobs_seconds,
     t.workflow.c.compute_node_expiration_buffer_seconds, t.workflow.c.submission_directory,
-    t.workflow.c.source_path, t.workflow.c.source_digest, t.workflow.c.uses_gpus,
+    t.workflow.c.source_path, t.workflow.c.source_digest, t.workflow.c.uses_gpus, t.workflow.c.initialized_run,
+    t.workflow.c.slurm_config, t.workflow.c.submit_options, t.workflow.c.capability_generation,
 )  # fmt: skip
 WORKFLOW = select(*WORKFLOW_COLUMNS).where(
     t.workflow.c.id == _WF, t.workflow.c.deleting == literal_column("0")

@@ -105,13 +105,23 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert all(migration(number) for number in range(1, NEWEST + 1))
 
 
-def _shape(connection: sqlite3.Connection) -> dict[str, str]:
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {name: " ".join(sql.split()) for name, sql in rows}
+def _shape(connection: sqlite3.Connection) -> dict[str, object]:
+    """Tables and indexes as the database sees them; a column that was added later has another text, but no other form."""
+    shape: dict[str, object] = {}
+    for kind, name, sql in connection.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    ):
+        shape[name] = " ".join(sql.split())
+        if kind == "table":
+            columns = [row[1:] for row in connection.execute(f"PRAGMA table_info({name})")]
+            keys = sorted(row[2:] for row in connection.execute(f"PRAGMA foreign_key_list({name})"))
+            shape[name] = (columns, keys, "WITHOUT ROWID" in sql)
+    return shape
 
 
 def _asked() -> set[str]:
     folders = [Path(str(package.__file__)).parent for package in (torc_sql, torc_sqlite)]
-    code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.py"))
+    files = [path for folder in folders for path in (*folder.glob("*.py"), *folder.glob("verbs/*.py"))]
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
     used = set(re.findall(r'(?:rows|row|run|many|text|texts)[\(\[]\s*"([A-Z_]+)"', code))
     return used | set(re.findall(r'"([A-Z][A-Z_]*_[A-Z_]+|[A-Z]{3,})"', code)) & texts().keys()

@@ -22,6 +22,7 @@ from torc_core.model import (
     NewJob,
     Plan,
     PlannedJob,
+    PlannedWorkflow,
     Requirement,
     RequirementId,
     SchedulerId,
@@ -38,18 +39,14 @@ from torc_core.testing.memory.flow import Flow, InputSet, Links
 
 SOURCES = {InputKind.FILE: Source.FILE, InputKind.USER_DATA: Source.USER_DATA}
 
-_SETTINGS = {field.name for field in fields(Workflow)} - {
-    "id",
-    "created_at",
-    "run_id",
-    "is_canceled",
-    "is_archived",
+_SETTINGS = {field.name for field in fields(PlannedWorkflow)} & {field.name for field in fields(Workflow)} - {
+    "user"
 }
 
 
 def of_plan(plan: Plan, user: str, id: WorkflowId, now: int, number: Callable[[str], int]) -> Flow:
     """A workflow with all that is planned; ids follow the order of the plan."""
-    settings = {name: getattr(plan.workflow, name) for name in _SETTINGS - {"user", "uses_gpus"}}
+    settings = {name: getattr(plan.workflow, name) for name in _SETTINGS}
     gpus = any(plan.requirements[job.requirement].num_gpus for job in plan.jobs)
     owner = plan.workflow.user or user
     flow = Flow(Workflow(id=id, user=owner, created_at=now, uses_gpus=gpus, **settings))
@@ -87,6 +84,7 @@ def of_plan(plan: Plan, user: str, id: WorkflowId, now: int, number: Callable[[s
             id=number_, workflow_id=id, trigger_type=action.trigger_type, action_type=action.action_type,
             config=action.config, jobs=[jobs[at] for at in action.jobs], trigger_mode=action.trigger_mode,
             persistent=action.persistent,
+            required_triggers=1 if action.trigger_mode == "any" else max(1, len(action.jobs)),
         )  # fmt: skip
     groups = [flow.links.group(tuple(jobs[at] for at in group)) for group in plan.groups]
     for group in groups:

@@ -40,7 +40,7 @@ def join(change: Change, new: NewNode) -> Node:
         if node.epoch == new.epoch:
             return node
     id = NodeId(change.number("node"))
-    given = {field.name: getattr(new, field.name) for field in fields(new)}
+    given = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "submission_key"}
     nodes[id] = Node(id=id, start_time=change.now, last_beat=change.now, **given)
     change.tell(telling.node_started(nodes[id]))
     return nodes[id]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import Condition, RLock
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from torc_core.engine import telling
 from torc_core.errors import Forbidden, Invalid, NotFound
 from torc_core.model import (
-    EVENTS,
     Assignment,
     Ending,
     Event,
@@ -33,7 +29,6 @@ from torc_core.model import (
     Plan,
     Progress,
     Query,
-    Severity,
     Totals,
     Turn,
     Usage,
@@ -42,32 +37,34 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
-from torc_core.protocols import Clock
 from torc_core.store.fields import PAIRS, check_change, check_query, known
 from torc_core.testing.memory import attempts, catalog, creation, lifecycle, nodes, relations
-from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.verbs.actions import ActionVerbs
+from torc_core.testing.memory.verbs.allocations import AllocationVerbs
+from torc_core.testing.memory.verbs.growth import GrowthVerbs
+from torc_core.testing.memory.verbs.keeping import KeepingVerbs
+from torc_core.testing.memory.verbs.nodes import NodeVerbs
+from torc_core.testing.memory.verbs.operations import OperationVerbs
+from torc_core.testing.memory.verbs.permissions import PermissionVerbs
+from torc_core.testing.memory.verbs.runs import RunVerbs
+from torc_core.testing.memory.verbs.transfer import TransferVerbs
 
 R = TypeVar("R")
 
 
-class MemoryStore:
+class MemoryStore(
+    RunVerbs,
+    GrowthVerbs,
+    OperationVerbs,
+    ActionVerbs,
+    NodeVerbs,
+    AllocationVerbs,
+    PermissionVerbs,
+    TransferVerbs,
+    KeepingVerbs,
+):
     """The `Store` protocol over dictionaries. Any number of threads may use it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._server_id = clock.uuid()
-        self._lock = RLock()
-        self._changed = Condition(self._lock)
-        self._flows: dict[WorkflowId, Flow] = {}
-        self._numbers: dict[str, int] = {}
-        self._events: dict[EventId, Event] = {}
-        self._turns: dict[NodeId, int] = {}
-        self._depth = 0
-        self._version = 0
-        self._callbacks: list[Callable[[Sequence[Event]], None]] = []
-        self._delivery = RLock()
-        self._undelivered: deque[Sequence[Event]] = deque()
 
     # Queue
 
@@ -104,6 +101,13 @@ class MemoryStore:
                 if self._turns[turn.node] != number:
                     # The node's next turn is here; it gets what there is.
                     return answer
+
+    def try_turn(self, turn: Turn) -> tuple[Orders, bool]:
+        """A turn that is answered at once, and whether the answer says anything new."""
+        with self._locked():
+            self._turns[turn.node] = self._turns.get(turn.node, 0) + 1
+            flow, answer, news = self._answer(turn)
+            return nodes.remember(flow, turn.node, answer), news
 
     def _answer(self, turn: Turn) -> tuple[Flow, Orders, bool]:
         flow = self._flow_of(Node, turn.node)
@@ -310,91 +314,3 @@ class MemoryStore:
             self._write(workflow, [telling.of_workflow("workflow_deleted", workflow, title, run)])
             self._version += 1
             self._changed.notify_all()
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
-        """Call back after each commit, in commit order and outside of the lock."""
-        self._callbacks.append(callback)
-
-    # What they have in common
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock; what was committed meanwhile is told when the outermost holder lets go."""
-        with self._lock:
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                outermost = not self._depth
-        if outermost and self._undelivered:
-            self._deliver()
-
-    @contextmanager
-    def _change(self, workflow: WorkflowId) -> Iterator[Change]:
-        """One transaction. Rules are checked before anything is written, so an error leaves all as it was."""
-        with self._locked():
-            change = Change(self._flow(workflow), self._clock.now(), self._number)
-            yield change
-            self._write(workflow, change.close())
-            if change.touched:
-                self._version += 1
-                self._changed.notify_all()
-
-    def _write(
-        self, workflow: WorkflowId, told: Sequence[telling.Told], severity: Severity | None = None
-    ) -> list[Event]:
-        now = self._clock.now()
-        written = [
-            Event(
-                id=EventId(self._number("event")), workflow_id=workflow, timestamp=now, category=name,
-                severity=severity or EVENTS[name], data=data,
-            )
-            for name, data in told
-        ]  # fmt: skip
-        self._events.update((event.id, event) for event in written)
-        if written and self._callbacks:
-            self._undelivered.append(written)
-        return written
-
-    def _deliver(self) -> None:
-        with self._delivery:
-            while self._undelivered:
-                events = self._undelivered.popleft()
-                for callback in self._callbacks:
-                    callback(events)
-
-    def _progress(self, change: Change) -> Progress:
-        workflow = change.flow.workflow
-        return Progress(workflow=workflow.id, run_id=workflow.run_id, moved=change.moved)
-
-    def _number(self, kind: str) -> int:
-        """The next id of a kind; none is ever used twice."""
-        number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
-        return number
-
-    def _flow(self, workflow: WorkflowId) -> Flow:
-        if workflow not in self._flows:
-            raise NotFound(f"no workflow {workflow}")
-        return self._flows[workflow]
-
-    def _flow_of(self, kind: type[Any], id: int) -> Flow:
-        flow = self._record(kind, id)[0]
-        assert flow is not None
-        return flow
-
-    def _record(self, kind: type[Any], id: int) -> tuple[Flow | None, Any]:
-        noun = known(kind).noun
-        if kind in PAIRS:
-            raise Invalid(f"a {noun} has no id; list them instead")
-        if kind is Event and EventId(id) in self._events:
-            event = self._events[EventId(id)]
-            return self._flows.get(event.workflow_id), event
-        for flow in self._flows.values() if kind is not Event else ():
-            found = catalog.one(flow, kind, id)
-            if found is not None:
-                return flow, found
-        raise NotFound(f"no {noun} {id}")

@@ -26,8 +26,8 @@ from torc_core.model import (
     UserData,
     Workflow,
 )
+from torc_core.store.codec import ENUMS, RECORDS, dumps, loads
 from torc_core.testing.plans import diamond
-from torc_socket.codec import ENUMS, RECORDS, dumps, loads
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -1,0 +1,1 @@
+"""The verbs of a store, a module for each of its protocols."""

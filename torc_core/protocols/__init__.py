@@ -1,0 +1,54 @@
+"""What a plugin must be able to do, one protocol per role."""
+
+from __future__ import annotations
+
+from torc_core.protocols.clock import Clock
+from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
+from torc_core.protocols.monitor import Monitor
+from torc_core.protocols.process import Executor, Exit, Queueing, Task
+from torc_core.protocols.serve import Server
+from torc_core.protocols.store import (
+    Actions,
+    Allocations,
+    Catalog,
+    Control,
+    Embedded,
+    Growth,
+    Listening,
+    Nodes,
+    Operations,
+    Permissions,
+    Queue,
+    Runs,
+    Shared,
+    Store,
+    Transfer,
+)
+
+__all__ = [
+    "Actions",
+    "AllocationState",
+    "Allocations",
+    "Catalog",
+    "Clock",
+    "Control",
+    "Embedded",
+    "Executor",
+    "Exit",
+    "Growth",
+    "LaunchRequest",
+    "Launcher",
+    "Listening",
+    "Monitor",
+    "Nodes",
+    "Operations",
+    "Permissions",
+    "Queue",
+    "Queueing",
+    "Runs",
+    "Server",
+    "Shared",
+    "Store",
+    "Task",
+    "Transfer",
+]
