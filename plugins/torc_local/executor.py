@@ -37,6 +37,7 @@ class Subprocesses:
     def __init__(self) -> None:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._running: dict[JobId, str] = {}
+        self._marks: dict[int, str] = {}
         self._exits: list[Exit] = []
         self._base: Mapping[str, str] | None = None
         self._poll = select.poll()
@@ -88,6 +89,18 @@ class Subprocesses:
     def kill(self, jobs: Sequence[JobId]) -> None:
         """Kill whole trees."""
         self._put(("kill", list(jobs)))
+
+    def processes(self) -> Mapping[str, int]:
+        """The main process of each job that runs, by its mark; see `Locating`."""
+        found = {}
+        for pid in trees.children(self._pid):
+            mark = self._marks.get(pid) or os.fsdecode(trees.variable(pid, trees.MARK))
+            # Between fork and exec a child has the guardian's environment, which may be that of an outer job.
+            job = mark.rsplit(".", 3)[-3:][0]
+            if job.isdigit() and self._running.get(JobId(int(job))) == mark:
+                found[mark] = pid
+        self._marks = {pid: mark for mark, pid in found.items()}
+        return found
 
     def sweep(self, prefix: str) -> int:
         """Kill what dead runners left on this node; SIGTERM first, and SIGKILL two seconds later."""

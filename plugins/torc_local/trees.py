@@ -43,6 +43,17 @@ def process_of(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
+def children(parent: int) -> list[int]:
+    """The living children of a process, zombies among them."""
+    path = f"/proc/{parent}/task/{parent}/children"
+    if listed := _read(path):
+        return list(map(int, listed.split()))
+    if os.path.exists(path):
+        return []
+    # A kernel that was built without this file.
+    return [one.pid for one in processes() if one.parent == parent]
+
+
 def variable(pid: int, name: bytes) -> bytes:
     """The value that `name` (with its `=`) had when the process began; empty: none, or not ours to read."""
     text = b"\0" + _read(f"/proc/{pid}/environ")

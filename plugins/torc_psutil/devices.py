@@ -14,6 +14,7 @@ PATIENCE = 10.0
 """Seconds that a driver has to answer."""
 NVIDIA = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg")
 """Where one of these exists, it is worth the time to ask NVIDIA's driver."""
+NVML = (sys.executable, "-P", "-m", "torc_psutil.nvml")
 KFD = "/sys/class/kfd/kfd/topology/nodes"
 
 NOBODY = frozenset({"", "-1", "none", "void", "nodevfiles"})
@@ -39,16 +40,24 @@ def devices(environ: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """The ids in a variable; those behind an invalid one are not visible (CUDA's rule)."""
-    ids = []
-    for one in value.split(","):
-        if one.strip().lower() in NOBODY:
+    """The ids in a variable; those behind an invalid one are not visible (CUDA's rule), nor is one named twice."""
+    ids: list[str] = []
+    for one in map(str.strip, value.split(",")):
+        if one.lower() in NOBODY or one in ids:
             break
-        ids.append(one.strip())
+        ids.append(one)
     return tuple(ids)
 
 
-def by_nvml(command: Sequence[str] = (sys.executable, "-m", "torc_psutil.nvml")) -> tuple[str, ...]:
+def described() -> list[dict[str, object]]:
+    """What NVML knows of each device: id, UUID, name, bytes of memory, and what it is a part of (MIG)."""
+    try:
+        return list(json.loads(_answer((*NVML, "describe"))))
+    except ValueError:
+        return []
+
+
+def by_nvml(command: Sequence[str] = NVML) -> tuple[str, ...]:
     """What NVML says, asked in a child process: a driver can hang or crash whoever asks it."""
     try:
         return tuple(map(str, json.loads(_answer(command))))

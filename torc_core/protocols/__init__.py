@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torc_core.protocols.clock import Clock
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
-from torc_core.protocols.monitor import Monitor
-from torc_core.protocols.process import Executor, Exit, Queueing, Task
+from torc_core.protocols.monitor import Monitor, NodeSample, Sample
+from torc_core.protocols.process import Executor, Exit, Locating, Queueing, Task
 from torc_core.protocols.serve import Server
 from torc_core.protocols.store import (
     Actions,
@@ -39,13 +39,16 @@ __all__ = [
     "LaunchRequest",
     "Launcher",
     "Listening",
+    "Locating",
     "Monitor",
+    "NodeSample",
     "Nodes",
     "Operations",
     "Permissions",
     "Queue",
     "Queueing",
     "Runs",
+    "Sample",
     "Server",
     "Shared",
     "Store",

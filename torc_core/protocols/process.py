@@ -142,3 +142,12 @@ class Queueing(Protocol):
     def recall(self, jobs: Sequence[JobId]) -> None:
         """Take tasks out of the lines; those that were not started yet are told by `wait` as recalled."""
         ...
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """An executor that can say where its jobs are, so that a monitor can look at them."""
+
+    def processes(self) -> Mapping[str, int]:
+        """The main process of each job that runs, by the job's mark; callable from any thread."""
+        ...

@@ -6,8 +6,9 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from torc_core.model import Assignment, Ending, JobId, JobStatus, NodeId
+from torc_core.model import Assignment, Ending, JobId, JobStatus, JobUsage, NodeId
 from torc_core.protocols import Clock, Executor, Exit, Queueing, Task
 from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.ledger import Ledger
@@ -36,6 +37,18 @@ class Taken:
     begun: list[Attempt] = field(default_factory=list)
     recalled: list[Attempt] = field(default_factory=list)
     vacant: bool = False
+
+
+class Observer(Protocol):
+    """Measures jobs; must be quick."""
+
+    def begun(self) -> None:
+        """Jobs were started."""
+        ...
+
+    def ended(self, job: JobId, kernel: JobUsage) -> JobUsage:
+        """What a job used that has ended: what the kernel says of it, and what was seen."""
+        ...
 
 
 class Attempts:
@@ -70,6 +83,8 @@ class Attempts:
         self._stopping: dict[JobId, Attempt] = {}
         self.tally: Counter[JobStatus] = Counter()
         self.failures: list[End] = []
+        self.observer: Observer | None = None
+        """Measures jobs; None: only the kernel does."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -114,6 +129,8 @@ class Attempts:
         if self._tasks:
             self._executor.start(self._tasks)
             self._tasks = []
+            if self.observer:
+                self.observer.begun()
         if self._queueing and self._lines:
             for line, attempts in self._lines.items():
                 tasks = [self._place.task(attempt, (), line) for attempt in attempts]
@@ -236,7 +253,7 @@ class Attempts:
             exec_minutes=exit.seconds / 60,
             completed_at=instant,
             node=self._node,
-            usage=exit.usage,
+            usage=self.observer.ended(job.id, exit.usage) if self.observer else exit.usage,
             outputs=search.fingerprints if search and good else (),
             leftovers=exit.leftovers,
         )

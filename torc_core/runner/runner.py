@@ -11,13 +11,14 @@ from contextlib import suppress
 from torc_core.detection import Detected
 from torc_core.errors import Fenced, Unavailable
 from torc_core.model import Assignment, JobStatus, NewNode, Node, Verdict, Workflow
-from torc_core.protocols import Clock, Executor, Queue
+from torc_core.protocols import Clock, Executor, Monitor, Queue
 from torc_core.runner import environment
 from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.attempts import Attempts, Taken
 from torc_core.runner.caller import Answer, Caller
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.log import log, log_to
+from torc_core.runner.monitoring import metered
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.outcome import Cause
 from torc_core.runner.place import Place, output_folder
@@ -47,6 +48,8 @@ class Runner:
         The runner's own environment, which its jobs inherit but for secrets.
     watcher
         Follows the runner; None: nobody does.
+    monitor
+        Measures jobs as the workflow's `resource_monitor` says; None: only the kernel does.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Runner:
         environ: Mapping[str, str],
         options: Options | None = None,
         watcher: Watcher | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -70,6 +74,7 @@ class Runner:
         self._options = options or Options()
         self._execution = Execution.of(workflow.execution_config)
         self._watcher = watcher
+        self._monitor = monitor
         self._signals: deque[int] = deque()
         self._idle_since = 0.0
         self._leaving: Leaving | None = None
@@ -157,6 +162,9 @@ class Runner:
         )
         self._stock = Stock()
         self._attempts = Attempts(self._executor, clock, workplace, ledger, self._stock, node.id)
+        meter = metered(
+            self._monitor, self._executor, clock, self._workflow, node, self._attempts, self._environ
+        )
         patience = 60.0 * self._workflow.compute_node_wait_for_healthy_database_minutes
         caller = Caller(self._store, clock, self._executor.wake, patience)
         self._turns = Turns(caller, clock, node, ledger, self._stock, self._options)
@@ -180,9 +188,10 @@ class Runner:
             self._attempts.kill_forked()
             raise
         finally:
+            usage = meter.close(draws=self._signal is None) if meter else None
             caller.close(LAST_CALL)
         if self._leaving not in (Leaving.AWAY, Leaving.FENCED):
-            self._store.leave(node.id, None)
+            self._store.leave(node.id, usage)
         caller.join(LAST_CALL)
         report = self._report()
         log.info(

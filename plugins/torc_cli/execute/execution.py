@@ -36,7 +36,7 @@ from torc_cli.standing import amount
 from torc_core.detection import Detected
 from torc_core.errors import Conflict
 from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
-from torc_core.protocols import Executor, Store
+from torc_core.protocols import Executor, Monitor, Store
 from torc_core.record import record
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Report as RunnerReport
@@ -45,7 +45,7 @@ from torc_core.session import Session
 if TYPE_CHECKING:
     from torc_cli.execute.signalled import Signalled
 
-EXECUTOR = "subprocess"
+EXECUTOR, MONITOR = "subprocess", "psutil"
 RUNNER_LOG = "torc_core.runner"
 
 
@@ -252,6 +252,7 @@ class Following:
                     persistent=wish.persistent,
                 ),
                 watcher=self._reporter,
+                monitor=self._monitor(),
             )
             self._runner.tell = self._reporter.tell
             self._runner.lead = Execution.of(self._totals.workflow.execution_config).lead
@@ -313,6 +314,14 @@ class Following:
             yield executor
         finally:
             executor.close()
+
+    def _monitor(self) -> Monitor | None:
+        """What measures jobs; None: no plugin offers it, or the workflow does not want it."""
+        host = self._session.host
+        if not self._totals.workflow.resource_monitor_config or MONITOR not in host.monitors:
+            return None
+        provider = host.monitors[MONITOR]
+        return provider.open(host.settings("monitors", provider))
 
     def _consumers(self) -> list[Consumer]:
         wish, consumers = self._wish, list[Consumer]()
