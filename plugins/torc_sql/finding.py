@@ -9,6 +9,7 @@ from typing import Any
 from torc_core.errors import Invalid
 from torc_core.model import (
     Action,
+    Allocation,
     Event,
     FailureHandler,
     File,
@@ -96,6 +97,7 @@ KINDS: Mapping[type[Any], Kind] = {
                   current="coalesce(job.result_id = result.id, 0)"),
     Event: _kind("event", rows.event),
     Node: _kind("compute_node", rows.node),
+    Allocation: _kind("scheduled_compute_node", rows.allocation),
 }  # fmt: skip
 
 

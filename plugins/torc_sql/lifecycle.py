@@ -32,7 +32,7 @@ from torc_core.model import (
     UserData,
     WorkflowId,
 )
-from torc_sql import rows
+from torc_sql import allocations, rows
 from torc_sql.change import Change
 from torc_sql.completion import fingerprint
 from torc_sql.graph import Graph
@@ -270,4 +270,5 @@ def totals(tx: Transaction, wf: WorkflowId) -> Totals:
         workflow=workflow, counts={STATUSES[code]: count for code, count in tx.rows("COUNTS", wf_=wf)},
         active_nodes=tx.row("ACTIVE_NODES", wf_=wf)[0], exec_minutes=minutes,
         first_start=tx.row("FIRST_START", wf_=wf, run_=workflow.run_id)[0], last_end=last_end, failures=failures,
+        **allocations.counts(tx, wf),
     )  # fmt: skip

@@ -8,6 +8,9 @@ from typing import Any
 from torc_core.model import (
     Action,
     ActionId,
+    Allocation,
+    AllocationId,
+    AllocationStatus,
     Event,
     EventId,
     FailureHandler,
@@ -231,6 +234,25 @@ def action(row: Row, jobs: tuple[JobId, ...]) -> Action:
         id=ActionId(id), workflow_id=wf, trigger_type=trigger, trigger_mode=mode, action_type=kind,
         config=value(config), persistent=persistent == 1, jobs=jobs, is_recovery=recovery == 1,
         required_triggers=required, trigger_count=count,
+    )  # fmt: skip
+
+
+def allocation_row(one: Allocation, request_id: str | None = None) -> tuple[Any, ...]:
+    """An allocation in the order of its table."""
+    return (
+        one.id, one.workflow_id, one.scheduler_config_id, one.scheduler_type, one.scheduler_id, one.status.value,
+        one.submission_key, one.action_run_id, one.ordinal, one.nodes, one.walltime, one.submitted_by,
+        one.submitted_at, one.reason, request_id,
+    )  # fmt: skip
+
+
+def allocation(row: Row) -> Allocation:
+    """A row of the table."""
+    (id, wf, config, kind, number, status, key, action_run, ordinal, nodes, walltime, by, at, reason, _) = row
+    return Allocation(
+        id=AllocationId(id), workflow_id=wf, scheduler_config_id=config, scheduler_type=kind, scheduler_id=number,
+        status=AllocationStatus(status), submission_key=key, action_run_id=action_run, ordinal=ordinal, nodes=nodes,
+        walltime=walltime, submitted_by=by, submitted_at=at, reason=reason,
     )  # fmt: skip
 
 

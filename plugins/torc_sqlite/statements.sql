@@ -892,6 +892,14 @@ compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, 
 compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
 compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node
 
+-- ALL_SCHEDULED_COMPUTE_NODE
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node
+
 -- ACTION_JOBS
 SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ ORDER BY action_job.job_id
 
@@ -957,3 +965,32 @@ SELECT job.class_id FROM job WHERE job.id = :job_
 
 -- VISIBLE
 SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 ORDER BY workflow.id
+
+-- ALLOCATION
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node WHERE scheduled_compute_node.id = :id_
+
+-- OF_REQUEST
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ AND scheduled_compute_node.request_id =
+:request_ ORDER BY scheduled_compute_node.id
+
+-- SCHEDULER
+SELECT slurm_scheduler.id, slurm_scheduler.wf, slurm_scheduler.name, slurm_scheduler.fields FROM
+slurm_scheduler WHERE slurm_scheduler.id = :id_ AND slurm_scheduler.wf = :wf_
+
+-- WRITE_ALLOCATION
+UPDATE scheduled_compute_node SET scheduler_id=:number_, status=:status_, walltime=:walltime_,
+submitted_by=:by_, submitted_at=:at_, reason=:reason_ WHERE scheduled_compute_node.id = :id_
+
+-- ALLOCATION_COUNTS
+SELECT scheduled_compute_node.status, count(*) AS count_1 FROM scheduled_compute_node WHERE
+scheduled_compute_node.wf = :wf_ GROUP BY scheduled_compute_node.status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torc_core.model import EVENTS, MANY_EQUAL, JobStatus, Json, Node
+from torc_core.model import EVENTS, MANY_EQUAL, Allocation, JobStatus, Json, Node
+from torc_core.model.allocation import shown
 
 Told = tuple[str, Mapping[str, Json]]
 """An event before it has an id: its name and its data."""
@@ -80,6 +81,18 @@ def node_stopped(node: Node, usage: Mapping[str, Json]) -> Told:
     """A runner has left, or is known to be dead."""
     seconds = ((node.end_time or node.start_time) - node.start_time) / 1000
     return "compute_node_stopped", {**_of_node(node), "duration_seconds": seconds, **usage}
+
+
+def allocation_created(allocation: Allocation) -> Told:
+    """The batch system knows an allocation."""
+    data: dict[str, Json] = {
+        "scheduled_compute_node_id": allocation.id,
+        "scheduler_id": allocation.scheduler_id,
+        "scheduler_config_id": allocation.scheduler_config_id,
+        "scheduler_type": allocation.scheduler_type,
+        "status": shown(allocation.status),
+    }
+    return "scheduler_node_created", data
 
 
 def of_workflow(name: str, workflow: int, title: str, run: int, **more: Json) -> Told:

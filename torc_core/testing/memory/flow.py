@@ -14,6 +14,7 @@ from torc_core.engine.runs import blockers
 from torc_core.model import (
     OPEN,
     Action,
+    Allocation,
     FailureHandler,
     File,
     InputKind,
@@ -22,18 +23,32 @@ from torc_core.model import (
     JobStatus,
     Node,
     NodeId,
+    RemoteWorker,
     Requirement,
     Result,
     ResultId,
     Shape,
     SlurmScheduler,
+    SlurmStats,
     Source,
     UserData,
     Workflow,
 )
 from torc_core.record import record
 
-KINDS = (File, UserData, Requirement, FailureHandler, SlurmScheduler, Action, Node, Result)
+KINDS = (
+    File,
+    UserData,
+    Requirement,
+    FailureHandler,
+    SlurmScheduler,
+    Action,
+    Node,
+    Result,
+    Allocation,
+    SlurmStats,
+    RemoteWorker,
+)
 """Records that are kept as they are, in one table per kind."""
 
 
@@ -139,6 +154,8 @@ class Flow:
         self.recalled: set[JobId] = set()
         self.claims: dict[str, int] = {}
         self.claims_by_hand: dict[str, tuple[int, tuple[JobId, ...]]] = {}
+        self.requests: dict[str, list[int]] = {}
+        """The allocations that were intended under each request id."""
         self.told: dict[NodeId, Told] = {}
         self.tables: dict[type[Any], dict[int, Any]] = {kind: {} for kind in KINDS}
         self._shape_of: dict[tuple[int, int | None, str | None], Shape] = {}

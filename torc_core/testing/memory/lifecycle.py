@@ -38,6 +38,7 @@ from torc_core.model import (
     Totals,
     UserData,
 )
+from torc_core.testing.memory import allocations
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.creation import derived
 from torc_core.testing.memory.flow import Flow
@@ -247,7 +248,7 @@ def totals(flow: Flow) -> Totals:
         active_nodes=sum(node.is_active for node in flow.tables[Node].values()),
         exec_minutes=sum(result.exec_minutes for result in current), first_start=min(starts, default=None),
         last_end=max((result.completed_at for result in current if result.run_id == run), default=None),
-        failures=failures,
+        failures=failures, **allocations.counts(flow),
     )  # fmt: skip
 
 

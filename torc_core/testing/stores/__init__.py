@@ -13,6 +13,7 @@ there after it was closed keeps `DurableStoreContract` instead, and says how it 
 from __future__ import annotations
 
 from torc_core.testing.stores.agreement import AgreementContract
+from torc_core.testing.stores.allocations import AllocationContract
 from torc_core.testing.stores.catalog import CatalogContract
 from torc_core.testing.stores.claims import ClaimContract
 from torc_core.testing.stores.concurrency import ConcurrencyContract
@@ -36,6 +37,7 @@ class StoreContract(
     LifecycleContract,
     QueryContract,
     CatalogContract,
+    AllocationContract,
     ConcurrencyContract,
     AgreementContract,
 ):

@@ -1,0 +1,73 @@
+"""Allocations of a batch system: their records, and what follows when they change (`engine.md` §15.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torc_core.engine import telling
+from torc_core.engine.allocating import WAITING, check_intent, submission_key
+from torc_core.errors import NotFound
+from torc_core.model import (
+    ActionRunId,
+    Allocation,
+    AllocationId,
+    AllocationStatus,
+    SchedulerId,
+    SlurmScheduler,
+)
+from torc_core.testing.memory.change import Change
+from torc_core.testing.memory.flow import Flow
+
+
+def intend(
+    change: Change,
+    scheduler: SchedulerId,
+    count: int,
+    nodes: int,
+    uuid: Callable[[], str],
+    *,
+    request_id: str | None = None,
+    action_run: ActionRunId | None = None,
+) -> list[Allocation]:
+    """Write intents, each with a fresh submission key; the same request again gives the same ones."""
+    flow = change.flow
+    check_intent(count, nodes)
+    table: dict[int, Allocation] = flow.tables[Allocation]
+    if request_id is not None and request_id in flow.requests:
+        return [table[id] for id in flow.requests[request_id] if id in table]
+    if scheduler not in flow.tables[SlurmScheduler]:
+        raise NotFound(f"workflow {flow.workflow.id} has no Slurm scheduler {scheduler}")
+    walltime = flow.tables[SlurmScheduler][scheduler].fields.get("walltime")
+    made = [
+        Allocation(
+            id=AllocationId(change.number("allocation")), workflow_id=flow.workflow.id,
+            scheduler_config_id=scheduler, status=AllocationStatus.INTENDED,
+            submission_key=submission_key(uuid()), action_run_id=action_run, ordinal=at, nodes=nodes,
+            walltime=walltime if isinstance(walltime, str) else None,
+        )
+        for at in range(count)
+    ]  # fmt: skip
+    table.update((one.id, one) for one in made)
+    if request_id is not None:
+        flow.requests[request_id] = [one.id for one in made]
+    change.touched = True
+    return made
+
+
+def write(change: Change, old: Allocation, new: Allocation) -> Allocation:
+    """Store what has changed of an allocation; the event that it is known comes with its number."""
+    change.flow.tables[Allocation][new.id] = new
+    change.touched = True
+    if new.scheduler_id is not None and old.scheduler_id is None:
+        change.tell(telling.allocation_created(new))
+    return new
+
+
+def counts(flow: Flow) -> dict[str, Any]:
+    """How many allocations wait, and how many run, by the names that `Totals` has for them."""
+    all_: list[Allocation] = list(flow.tables[Allocation].values())
+    return {
+        "pending_allocations": sum(one.status in WAITING for one in all_),
+        "active_allocations": sum(one.status is AllocationStatus.ACTIVE for one in all_),
+    }
