@@ -1,0 +1,267 @@
+"""The REST application: routes become Falcon resources, and every request takes the same path through them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import orjson
+
+from torc_core import __version__
+from torc_core.errors import NotFound
+from torc_http import errors
+from torc_http.call import NOBODY, Answer, Call, Service
+from torc_http.errors import Refused
+from torc_http.keeping import Deletes, Sent, once
+from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
+from torc_http.routes import BASE, SIZES, Route, all_routes, checked
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+CAPABILITY = "torc.capability"
+"""Where the environment of a request holds the token of `/t/<token>/…` (`security.md` O2)."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
+HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("X-Torc-Version", __version__),
+)
+"""What every answer carries."""
+
+
+class Resource:
+    """All methods of one path."""
+
+    def __init__(self, desk: Desk, routes: Mapping[str, Route]) -> None:
+        allowed = sorted(routes)
+        for method in METHODS:
+            responder = _responder(desk, routes[method]) if method in routes else _refusal(allowed)
+            setattr(self, f"on_{method.lower()}", responder)
+
+
+def _responder(desk: Desk, route: Route) -> Callable[..., None]:
+    def respond(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+        desk.serve(route, req, resp, params)
+
+    return respond
+
+
+def _refusal(allowed: Sequence[str]) -> Callable[..., None]:
+    def refuse(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+        raise Refused(
+            405,
+            f"{req.method} is not possible here; this path takes {', '.join(allowed)}",
+            headers={"Allow": ", ".join(allowed)},
+        )
+
+    return refuse
+
+
+class Desk:
+    """Serves one request after the other: admit, read, do, answer."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.sizes = {**SIZES, **(service.sizes or {})}
+        self._deletes = Deletes(service.clock)
+        self._bulk = Turnstile()
+
+    def serve(
+        self, route: Route, req: falcon.Request, resp: falcon.Response, params: Mapping[str, str]
+    ) -> None:
+        """Answer a request.
+
+        Raises
+        ------
+        TorcError
+            What was wrong; `errors` tells it to the client.
+        """
+        environ = req.env
+        service = self.service
+        principal = NOBODY if route.access == "public" else service.gate.admit(environ, route)
+        raw = body_of(environ, route, self.sizes[route.size])
+        if route.size == "bulk":
+            with self._bulk.one():
+                body = checked_body(route, parsed(raw))
+        else:
+            body = checked_body(route, parsed(raw)) if route.body is not None else None
+        call = Call(
+            service=service,
+            route=route,
+            store=service.store,
+            principal=principal,
+            ids=ids_of(route, params),
+            query=query_of(route, environ.get("QUERY_STRING", "")),
+            body=body,
+            generation=generation_of(environ.get("HTTP_USER_AGENT", "")),
+            peer=environ.get("REMOTE_ADDR", ""),
+            request_id=environ["torc.request"],
+            environ=environ,
+        )
+        if route.access != "public":
+            call = _guarded(call)
+        key = environ.get("HTTP_IDEMPOTENCY_KEY") if route.method == "POST" else None
+        if key is not None:
+            target = f"POST {req.path}?{environ.get('QUERY_STRING', '')}"
+            _send(resp, once(service.store, principal.identity, target, key, raw, lambda: _sent(_done(call))))
+        elif route.method == "DELETE":
+            self._delete(call, req, resp)
+        else:
+            _answer(resp, _done(call))
+
+    def _delete(self, call: Call, req: falcon.Request, resp: falcon.Response) -> None:
+        target = f"{req.path}?{call.environ.get('QUERY_STRING', '')}"
+        who = call.principal.identity
+        try:
+            answer = _done(call)
+        except NotFound:
+            before = self._deletes.again(who, target)
+            if before is None:
+                raise
+            _send(resp, before)
+            return
+        if _removed_nothing(answer.body):
+            before = self._deletes.again(who, target)
+            if before is not None:
+                _send(resp, before)
+                return
+        sent = _sent(answer)
+        self._deletes.keep(who, target, sent)
+        _send(resp, sent)
+
+
+def _guarded(call: Call) -> Call:
+    from dataclasses import replace
+
+    return replace(call, store=call.service.guard(call))
+
+
+def _done(call: Call) -> Answer:
+    value = call.route.handler(call)
+    return value if isinstance(value, Answer) else Answer(body=value)
+
+
+def _removed_nothing(body: object) -> bool:
+    return isinstance(body, Mapping) and 0 in (body.get("count"), body.get("deleted_count"))
+
+
+def _sent(answer: Answer) -> Sent:
+    return Sent(status=answer.status, raw=_bytes(answer))
+
+
+def _bytes(answer: Answer) -> bytes:
+    # NOTE: stores give mappings of their own in places; orjson wants to be told how to see them.
+    return answer.raw if answer.raw is not None else orjson.dumps(answer.body, default=dict)
+
+
+def _send(resp: falcon.Response, sent: Sent) -> None:
+    resp.status = falcon.code_to_http_status(sent.status)
+    resp.data = sent.raw
+
+
+def _answer(resp: falcon.Response, answer: Answer) -> None:
+    resp.data = _bytes(answer)
+    if answer.status != 200:
+        resp.status = falcon.code_to_http_status(answer.status)
+    if answer.content_type != "application/json":
+        resp.content_type = answer.content_type
+    for name, value in (answer.headers or {}).items():
+        resp.set_header(name, value)
+
+
+def create_app(service: Service) -> Application:
+    """The WSGI application of a service.
+
+    Raises
+    ------
+    ValueError
+        If a route declares no class, or is there twice.
+    """
+    return Application(service)
+
+
+class Application:
+    """The WSGI application: the same routes under the base path and under `/t/<token>/`."""
+
+    def __init__(self, service: Service) -> None:
+        self.routes = all_routes() if service.routes is None else checked(service.routes)
+        desk = Desk(service)
+        self._requests = itertools.count(1)
+        self._boot = service.clock.uuid()[:8]
+        self._limits = [
+            (route.method, re.compile(_pattern(route.path)), desk.sizes[route.size])
+            for route in self.routes
+            if route.size != "plain"
+        ]
+        self._plain = desk.sizes["plain"]
+        self.falcon = falcon.App(media_type="application/json")
+        self.falcon.req_options.auto_parse_form_urlencoded = False
+        for path, routes in _by_path(self.routes).items():
+            self.falcon.add_route(BASE + path, Resource(desk, routes))
+        self.falcon.add_error_handler(Exception, _tell)
+        self.falcon.add_error_handler(falcon.HTTPError, _tell_http)
+        self.falcon.add_sink(_unknown, "/")
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request."""
+        request = environ["torc.request"] = f"{self._boot}-{next(self._requests):x}"
+        path: str = environ.get("PATH_INFO", "")
+        if path.startswith("/t/"):
+            token, slash, rest = path[3:].partition("/")
+            environ[CAPABILITY] = token
+            environ["PATH_INFO"] = slash + rest if rest.startswith(BASE[1:] + "/") else "/t"
+
+        def start(status: str, headers: list[tuple[str, str]], *why: Any) -> Any:
+            return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request)], *why)
+
+        return self.falcon(environ, start)
+
+    def limit_of(self, method: str, path: str) -> int:
+        """How long the body of such a request may be; for those who read it (`wire.md` T12)."""
+        if path.startswith("/t/"):
+            path = path[path.find("/", 3) :]
+        for name, pattern, limit in self._limits:
+            if name == method and pattern.fullmatch(path):
+                return limit
+        return self._plain
+
+
+def _pattern(path: str) -> str:
+    return re.escape(BASE) + re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(path))
+
+
+def _by_path(routes: Sequence[Route]) -> Mapping[str, Mapping[str, Route]]:
+    found: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        found.setdefault(route.path, {})[route.method] = route
+    return found
+
+
+def _unknown(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+    raise Refused(404, f"there is nothing at '{req.path}'; the API lies under {BASE}")
+
+
+def _tell(req: falcon.Request, resp: falcon.Response, error: Exception, params: Mapping[str, Any]) -> None:
+    failed = errors.failure(error, req.env["torc.request"])
+    resp.status = falcon.code_to_http_status(failed.status)
+    resp.data = orjson.dumps(failed.body, default=repr)
+    resp.content_type = "application/json"
+    for name, value in failed.headers.items():
+        resp.set_header(name, value)
+
+
+def _tell_http(
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: Mapping[str, Any]
+) -> None:
+    headers = error.headers if isinstance(error.headers, Mapping) else dict(error.headers or ())
+    message = error.description or error.title or "wrong request"
+    _tell(req, resp, Refused(error.status_code, message, headers=headers), params)

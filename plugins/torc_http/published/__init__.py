@@ -1,0 +1,1 @@
+"""The operations of the published contract, a module for each noun (`wire.md` §3)."""

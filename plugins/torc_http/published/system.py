@@ -1,0 +1,53 @@
+"""Whether the server is there, and which it is."""
+
+from __future__ import annotations
+
+from marshmallow import Schema
+
+from torc_core import __version__
+from torc_http.call import Call
+from torc_http.routes import Route
+from torc_http.wire.fields import Text
+
+API_VERSION = "0.21.0"
+"""The published HTTP API that we speak; clients compare it with their own."""
+
+
+class Ping(Schema):
+    """That the server answers."""
+
+    model = "PingResponse"
+
+    status = Text(required=True)
+
+
+class Version(Schema):
+    """Which release answers."""
+
+    model = "VersionResponse"
+
+    version = Text(required=True)
+    api_version = Text(required=True)
+    git_hash = Text()
+
+
+def ping(call: Call) -> object:
+    """Say that the process can answer; no database is asked."""
+    return {"status": "ok"}
+
+
+def version(call: Call) -> object:
+    """Say which release of torc this is, and which HTTP API it speaks."""
+    return {"version": __version__, "api_version": API_VERSION}
+
+
+ROUTES = (
+    Route(
+        method="GET", path="/ping", operation_id="ping", access="public", group="system",
+        handler=ping, answer=Ping(), summary="Tell whether the server answers.",
+    ),
+    Route(
+        method="GET", path="/version", operation_id="get_version", access="public", group="system",
+        handler=version, answer=Version(), summary="Tell the release and the HTTP API.",
+    ),
+)  # fmt: skip
