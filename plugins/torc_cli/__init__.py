@@ -26,6 +26,7 @@ COMMANDS = (
     ("events", "app", "What happened to a workflow, and what happens now."),
     ("resource-requirements", "app", "What jobs need of each of their nodes."),
     ("job-dependencies", "app", "Which jobs wait for which, and the files and user data between them."),
+    ("plot-resources", "plot_resources", "Draw what jobs and nodes used over time."),
     ("config", "app", "Settings: what holds, where it comes from, how to change it."),
     ("plugins", "app", "What is installed, what it offers, and why something is not loaded."),
 )

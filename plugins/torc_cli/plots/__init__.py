@@ -1,0 +1,1 @@
+"""From files of samples to pages that draw them, each complete in itself."""
