@@ -1,0 +1,190 @@
+"""A service on real sockets with an application that says what it was told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from torc_http.serving.listening import Listening, listen
+from torc_http.serving.server import HttpService
+from torc_http.serving.settings import Application, ServingSettings
+
+
+class Site:
+    """The application: every path shows one thing that an application may do."""
+
+    def __init__(self) -> None:
+        self.held: list[Any] = []
+        self.streams: list[Any] = []
+        self.gone: list[Any] = []
+        self.seen: list[str] = []
+        self.seconds = 60.0
+        self.let_go = threading.Event()
+
+    def limit_of(self, method: str, path: str) -> int:
+        if path == "/broken-limit":
+            raise KeyError(path)
+        return 100 if path == "/small" else 8 * 1024**2
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        self.seen.append(path)
+        act: Callable[[dict[str, Any]], bytes] = {
+            "/held": self._hold,
+            "/held-then-boom": self._hold_and_fail,
+            "/stream": self._stream,
+            "/slow": self._slow,
+            "/boom": self._boom,
+            "/large": lambda _: b"x" * 30_000_000,
+        }.get(path, self._tell)
+        body = act(environ)
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _tell(self, environ: dict[str, Any]) -> bytes:
+        body = environ["wsgi.input"].read()
+        told = {
+            "peer": asdict(environ["torc.peer"]),
+            "method": environ["REQUEST_METHOD"],
+            "path": environ["PATH_INFO"],
+            "query": environ["QUERY_STRING"],
+            "host": environ.get("HTTP_HOST"),
+            "scheme": environ["wsgi.url_scheme"],
+            "length": len(body),
+            "thread": threading.current_thread().name,
+        }
+        return json.dumps(told).encode()
+
+    def _hold(self, environ: dict[str, Any]) -> bytes:
+        held = environ["torc.hold"].later(
+            seconds=self.seconds,
+            on_deadline=lambda one: one.answer(
+                200, (("Content-Type", "application/json"),), b'{"late":true}'
+            ),
+            on_gone=self.gone.append,
+        )
+        if held:
+            self.held.append(held)
+        return b'"full"'
+
+    def _hold_and_fail(self, environ: dict[str, Any]) -> bytes:
+        self._hold(environ)
+        raise ValueError("after all")
+
+    def _stream(self, environ: dict[str, Any]) -> bytes:
+        stream = environ["torc.hold"].stream(user=environ["QUERY_STRING"], on_gone=self.gone.append)
+        if stream:
+            self.streams.append(stream)
+        return b'"full"'
+
+    def _slow(self, environ: dict[str, Any]) -> bytes:
+        self.let_go.wait(20)
+        return b'"done"'
+
+    def _boom(self, environ: dict[str, Any]) -> bytes:
+        raise ZeroDivisionError
+
+
+class Served:
+    """A service that runs, and how to reach it."""
+
+    def __init__(self, site: Site, settings: ServingSettings, listening: Listening) -> None:
+        self.site = site
+        self.listening = listening
+        self.port = listening.port
+        self.service = HttpService(
+            Application(call=site, limit_of=site.limit_of), listening.sockets, settings
+        )
+        self.service.start()
+
+    def connect(self, timeout: float = 10) -> socket.socket:
+        """A connection; who opens many closes them."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def get(self, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, Any]:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as client:
+            client.request(method, path, body)
+            answer = client.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+
+    def raw(self, data: bytes, seconds: float = 5) -> bytes:
+        """What comes back, until the server closes or is silent for so long."""
+        with self.connect(seconds) as connection:
+            try:
+                connection.sendall(data)
+            except ConnectionError:
+                pass
+            return until_closed(connection)
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    got = b""
+    try:
+        while data := connection.recv(65_536):
+            got += data
+    except (TimeoutError, ConnectionError):
+        pass
+    return got
+
+
+def answer_of(connection: socket.socket) -> tuple[int, bytes]:
+    """One answer with a Content-Length."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        data = connection.recv(65_536)
+        if not data:
+            return 0, got
+        got += data
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return int(head.split()[1]), body
+
+
+def eventually(claim: Callable[[], object], seconds: float = 5) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if claim():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def serve(site: Site, tmp_path: Any) -> Iterator[Callable[..., Served]]:
+    """Start a service with other settings than usual; it is closed afterwards."""
+    running: list[Served] = []
+
+    def started(listening: Listening | None = None, **settings: Any) -> Served:
+        listening = listening or listen(port=0, directory=str(tmp_path / "run"))
+        one = Served(site, ServingSettings(**settings), listening)
+        running.append(one)
+        return one
+
+    yield started
+    site.let_go.set()
+    for one in running:
+        one.service.close(2)
+
+
+@pytest.fixture
+def served(serve: Callable[..., Served]) -> Served:
+    return serve()
