@@ -169,7 +169,8 @@ class Host:
 
     def _open(self, url: str, clock: Clock) -> Store:
         provider = self.stores[url.partition(":")[0]]
-        return provider.open(url, self.settings("stores", provider), clock)
+        given = (self.config.credentials,) if provider.credentials else ()
+        return provider.open(url, self.settings("stores", provider), clock, *given)
 
     @contextmanager
     def own(self, store: Store) -> Iterator[None]:

@@ -52,6 +52,13 @@ OPTIONS = (
     Option(names=("--no-color",), key="client.color", fixed="never", help="The same as --color never."),
     Option(names=("--no-progress",), key="flag.no_progress", fixed="yes", help="No live lines."),
     Option(names=("--username",), value="USER", key="client.username", help="In whose name."),
+    Option(names=("--password",), value="PASSWORD", key="flag.password", help="For servers with passwords; visible in process lists."),
+    Option(names=("--prompt-password",), key="flag.prompt_password", fixed="yes", help="Ask for the password."),
+    Option(names=("--token-file",), value="FILE", key="client.token_file", help="File with the key or token of the server."),
+    Option(names=("--tls-ca-cert",), value="FILE", key="client.tls.ca_cert", help="Certificates to trust."),
+    Option(names=("--tls-insecure",), key="client.tls.insecure", fixed="true", help="Do not check certificates."),
+    Option(names=("--cookie-header",), value="TEXT", key="flag.cookie_header", help="Sent to the server as it is, for proxies."),
+    Option(names=("--skip-version-check",), key="flag.skip_version_check", fixed="yes", help="Speak to a server of any version."),
     Option(names=("--config",), value="FILE", key="flag.config", help="Configuration file instead of the user's own."),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torc_core.record import record
 
 if TYPE_CHECKING:
-    from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
+    from torc_core.protocols import Executor, Launcher, Monitor, Server, Store
     from torc_core.spec.document import Document
 
 
@@ -38,9 +38,15 @@ class StoreProvider(Provider):
     """A store, chosen by URL scheme: the name *is* the scheme. `open(url, settings, clock)`.
 
     `open` raises `Owned` when another process of this host serves the store.
+
+    Parameters
+    ----------
+    credentials
+        `open` takes one more argument: what the user can show to a server (`torc_core.config.credentials`).
     """
 
-    open: Callable[[str, Any, Clock], Store]
+    open: Callable[..., Store]
+    credentials: bool = False
 
 
 @record(frozen=True, slots=True, kw_only=True)

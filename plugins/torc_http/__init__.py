@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from torc_core import hookimpl
 
 if TYPE_CHECKING:
     from pluggy import PluginManager
+
+    from torc_core.config.credentials import Credentials
+    from torc_core.protocols import Clock, Store
+    from torc_core.providers import StoreProvider
+    from torc_http.client.settings import HttpStoreSettings
 
 
 @hookimpl
@@ -16,3 +22,30 @@ def torc_addhooks(manager: PluginManager) -> None:
     from torc_http import hookspecs
 
     manager.add_hookspecs(hookspecs)
+
+
+@hookimpl
+def torc_stores() -> Iterable[StoreProvider]:
+    """Offer `http://host:8080/torc-service/v1`, the same over TLS, and `unix:///run/user/1000/torc/4242.sock`."""
+    from torc_core.providers import StoreProvider
+    from torc_http.client.settings import HttpStoreSettings
+
+    for name, summary in (("http", "A server."), ("https", "A server, over TLS.")):
+        yield StoreProvider(
+            name=name, summary=summary, settings=HttpStoreSettings, open=open_store, credentials=True
+        )
+
+
+def open_store(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Credentials) -> Store:
+    """The store behind a server.
+
+    Raises
+    ------
+    Unavailable
+        If nobody answers there.
+    Unauthorized
+        If the server does not know us, or we do not know the server.
+    """
+    from torc_http.client.opening import opened
+
+    return opened(url, settings, clock, credentials)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torc_core.errors import (
+    ERRORS,
     Conflict,
     Fenced,
     Forbidden,
@@ -78,6 +79,9 @@ def failure(error: Exception, request_id: str = "") -> Failure:
     details = {name: shown(value) if name == "value" else value for name, value in error.details.items()}
     if isinstance(error, Fenced):
         details["fenced"] = True
+    details["kind"] = kind_of(error)
+    if error.hint:
+        details["hint"] = error.hint
     headers = dict(error.headers) if isinstance(error, Refused) else {}
     if status in (429, 503):
         headers.setdefault("Retry-After", PAUSE)
@@ -91,6 +95,11 @@ def status_of(error: TorcError) -> int:
     if isinstance(error, Refused):
         return error.status
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+
+
+def kind_of(error: TorcError) -> str:
+    """The class of an error, or the nearest one that has a name on the wire."""
+    return next(kind.__name__ for kind in type(error).__mro__ if ERRORS.get(kind.__name__) is kind)
 
 
 def told(status: int, message: str, details: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

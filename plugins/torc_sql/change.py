@@ -29,17 +29,12 @@ from torc_core.model import (
     ResultId,
     WorkflowId,
 )
-from torc_sql import rows, triggers
+from torc_sql import rows
 from torc_sql.graph import Graph
 from torc_sql.rows import STATUSES
 from torc_sql.shapes import Shapes, shape_of, used
 from torc_sql.state import JobState, job_state, workflow_state
 from torc_sql.transaction import Transaction
-
-Moves = dict[JobId, tuple[JobStatus, JobStatus]]
-"""Jobs with their statuses before and after."""
-
-RELEASED = (JobStatus.BLOCKED, JobStatus.READY)
 
 
 class Change:
@@ -58,8 +53,7 @@ class Change:
         self.run_id = self.state.run_id
         self._was_complete = self.complete
         self._was_live = self.live
-        self.fired = False
-        self._moves: Moves = {}
+        self._moves: dict[JobId, tuple[JobStatus, JobStatus]] = {}
         self._results: list[tuple[Any, ...]] = []
         self._numbers: list[int] = []
         self._ahead: dict[tuple[NodeId, int], list[JobId]] = {}
@@ -160,12 +154,10 @@ class Change:
         if not moves:
             return
         if all(before in OPEN and after not in OPEN and after not in BAD for before, after in moves.values()):
-            follow = self._release(moves)
+            self._release(moves)
         else:
             graph = Graph(self.tx)
-            follow = self._write(settle(moves, graph), graph)
-        if self.state.has_job_triggers:
-            triggers.watch(self, moves | follow)
+            self._write(settle(moves, graph), graph)
 
     def again(self, job: JobState, attempt: int | None = None) -> None:
         """Make a job ready again that a node held or ran: nobody has it any more."""
@@ -285,31 +277,29 @@ class Change:
             self.tx.wake(self.wf)
             if not self.canceled:
                 self.tell(telling.of_workflow("workflow_completed", self.wf, self.state.name, self.run_id))
-                triggers.complete(self)
 
-    def _release(self, moves: Moves) -> Moves:
+    def _release(self, moves: Mapping[JobId, tuple[JobStatus, JobStatus]]) -> None:
         """The same for ends that are all good.
 
         PERF: one statement for each job that ended and one for each group that is done, however many wait for it; the
         general walk reads every waiter. Held equal to `settle` by the model-based test of the store contract.
         """
-        freed: Moves = {}
+        freed = 0
         for job in moves if self.has_sets else ():
             for group, remaining in self.tx.rows("LESSEN", job_=job):
                 if remaining:
                     continue
                 self.tx.run("LESSEN_OTHERS", set_=group)
-                for job_class, unmet, waiter in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
+                for job_class, unmet in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
                     if not unmet:
                         self.tx.ready(job_class, 1)
-                        freed[waiter] = RELEASED
+                        freed += 1
         if freed:
-            self.shifted(JobStatus.BLOCKED, JobStatus.READY, len(freed))
+            self.shifted(JobStatus.BLOCKED, JobStatus.READY, freed)
             self.tx.wake(self.wf)
-        return freed
 
-    def _write(self, settled: Settled, graph: Graph) -> Moves:
-        tx, unmet, follow = self.tx, dict(settled.unmet), dict[JobId, tuple[JobStatus, JobStatus]]()
+    def _write(self, settled: Settled, graph: Graph) -> None:
+        tx, unmet = self.tx, dict(settled.unmet)
         tx.many(
             "WRITE_SET",
             [
@@ -323,7 +313,6 @@ class Change:
             reason = f"{CASCADE}{blocker}"
             canceled.append({"job_": job, "reason_": reason, "unmet_": unmet.pop(job, before)})
             self.shifted(was, JobStatus.CANCELED)
-            follow[job] = (was, JobStatus.CANCELED)
             self.tell(telling.job_ended(job, name, JobStatus.CANCELED, None, reason, run, attempt))
         tx.many("CANCEL_WAITER", canceled)
         freed = []
@@ -334,10 +323,8 @@ class Change:
                 {"job_": job, "status_": int(status), "since_": since, "unmet_": unmet.pop(job, before)}
             )
             self.shifted(was, status)
-            follow[job] = (was, status)
             if status is JobStatus.READY:
                 tx.ready(job_class, 1)
                 tx.wake(self.wf)
         tx.many("FREE_WAITER", freed)
         tx.many("WRITE_UNMET", [{"job_": job, "unmet_": count} for job, count in unmet.items()])
-        return follow

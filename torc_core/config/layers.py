@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torc_core.config.check import Key, build, from_text, keys_of, typed
 from torc_core.config.choice import Choice, choose
+from torc_core.config.credentials import Credentials
 from torc_core.config.keys import KINDS, SECTIONS, section_type
 from torc_core.config.read import Findings, known_keys, read_environment, read_file
 from torc_core.config.source import LAYERS, Entry, Layer, Problem, Source
@@ -151,6 +152,25 @@ class Config:
         """The address of the store: `sqlite:///home/a/.local/share/torc/torc.db`."""
         return self.store_choice.url
 
+    @property
+    def credentials(self) -> Credentials:
+        """What can be shown to a server."""
+        client, environ = self.client, self.environ
+        flag = {
+            name: self.given(f"flag.{name}") for name in ("password", "cookie_header", "skip_version_check")
+        }
+        password, cookie = flag["password"], flag["cookie_header"]
+        return Credentials(
+            username=client.username,
+            password=password.value if password else environ.get("TORC_PASSWORD") or None,
+            token_file=client.token_file,
+            key_folder=key_folder(environ),
+            cookie_header=cookie.value if cookie else environ.get("TORC_COOKIE_HEADER") or None,
+            ca_cert=client.tls.ca_cert,
+            insecure=client.tls.insecure,
+            check_version=flag["skip_version_check"] is None,
+        )
+
     def given(self, name: str) -> Entry | None:
         """The value that a layer gives for a key; None: the default holds."""
         return self._top.get(name)
@@ -235,6 +255,11 @@ def user_config(environ: Mapping[str, str]) -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library/Application Support/torc/config.toml"
     return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "torc/config.toml"
+
+
+def key_folder(environ: Mapping[str, str]) -> Path:
+    """Where servers of this user leave their keys (`security.md` S5)."""
+    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "torc/servers"
 
 
 def _must_exist(path: Path, who: str, text: str) -> None:

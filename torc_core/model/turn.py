@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
-from torc_core.model.ids import ActionId, FileId, JobId, NodeId, WorkflowId
+from torc_core.model.ids import FileId, JobId, NodeId, WorkflowId
 from torc_core.model.job import Job, Shape
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending
@@ -163,12 +163,12 @@ class Orders:
         Those of `cancel` that are to end as terminated.
     recover
         Ended attempts whose recovery script has to be run now; answered by `recovered`.
-    due
-        Actions that have fired in this run and that nobody executes yet.
     reason
         Why nothing was given, in a sentence with figures.
     never
         Nothing that is ready fits this node even when it is empty, and nothing runs anywhere.
+    pause_ms
+        Ask again after so long: too many wait for work already.
     remaining
         Jobs of the workflow that are neither ended nor disabled.
     complete, canceled
@@ -183,10 +183,10 @@ class Orders:
     recall: Sequence[JobId] = ()
     terminate: Sequence[JobId] = ()
     recover: Sequence[Recovery] = ()
-    due: Sequence[ActionId] = ()
     drain: bool = False
     reason: str | None = None
     never: bool = False
+    pause_ms: int = 0
     remaining: int = 0
     complete: bool = False
     canceled: bool = False

@@ -51,8 +51,19 @@ def loads(text: bytes) -> Any:
     ValueError
         If the text is not JSON, names what is no record of the model, or a record's fields are not its own.
     """
+    return rich(json.loads(text))
+
+
+def rich(value: Plain) -> Any:
+    """Read a value that is JSON already; the argument is used up.
+
+    Raises
+    ------
+    ValueError
+        As `loads`.
+    """
     try:
-        return _rich(json.loads(text))
+        return _rich(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except (TypeError, KeyError) as error:

@@ -203,7 +203,8 @@ def check_query(kind: type[Any], query: Query) -> Fields:
     ids = any(
         name == "id" or name.endswith("_id") for name in query.where if name not in ("run_id", "attempt_id")
     )
-    if kind is not Workflow and kind not in WITHOUT_WORKFLOW and query.workflow is None and not ids:
+    free = kind in (Workflow, Event, Operation) or kind in WITHOUT_WORKFLOW
+    if not free and query.workflow is None and not ids:
         raise Invalid(f"a list of {allowed.noun}s needs a workflow")
     if query.offset < 0 or query.limit < 0:
         raise Invalid(f"offset {query.offset} and limit {query.limit} must not be negative")

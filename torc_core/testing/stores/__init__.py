@@ -12,7 +12,6 @@ there after it was closed keeps `DurableStoreContract` instead, and says how it 
 
 from __future__ import annotations
 
-from torc_core.testing.stores.actions import ActionContract
 from torc_core.testing.stores.agreement import AgreementContract
 from torc_core.testing.stores.allocations import AllocationContract
 from torc_core.testing.stores.catalog import CatalogContract
@@ -39,7 +38,6 @@ class StoreContract(
     QueryContract,
     CatalogContract,
     AllocationContract,
-    ActionContract,
     ConcurrencyContract,
     AgreementContract,
 ):

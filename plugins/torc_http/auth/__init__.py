@@ -1,1 +1,0 @@
-"""Who asks, whether it is true, and what he may do on a shared host (`security.md`)."""

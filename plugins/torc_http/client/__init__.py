@@ -1,0 +1,1 @@
+"""The other side of the wire: a store that lives behind a server."""

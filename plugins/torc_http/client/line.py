@@ -1,0 +1,165 @@
+"""Connections to one server: kept alive, one for each call under way, mended when they break."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import SplitResult
+
+from torc_core.errors import Unavailable, Unreached
+
+CONNECT = 10.0
+"""Seconds to connect (`runner.md` §9.1)."""
+
+
+class Answer(NamedTuple):
+    """What the server said; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Place(NamedTuple):
+    """Where a server is.
+
+    Parameters
+    ----------
+    socket
+        Path of its Unix socket; None: host and port count.
+    prefix
+        What stands before every path: the base path, and a capability in front of it.
+    name
+        The address as people know it.
+    """
+
+    host: str
+    port: int
+    socket: str | None
+    tls: ssl.SSLContext | None
+    prefix: str
+    name: str
+
+
+def place_of(url: SplitResult, prefix: str, tls: ssl.SSLContext | None) -> Place:
+    """The place that a URL names.
+
+    Raises
+    ------
+    Unavailable
+        If it names none.
+    """
+    name = url.geturl()
+    if url.scheme == "unix":
+        return Place("localhost", 0, url.path, None, prefix, name)
+    try:
+        port = url.port
+    except ValueError as error:
+        raise Unavailable(f"the address '{name}' has no valid port: {error}") from error
+    if not url.hostname:
+        raise Unavailable(f"the address '{name}' has no host; write http://HOST:PORT/torc-service/v1")
+    return Place(url.hostname, port or (443 if tls else 80), None, tls, prefix, name)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Line:
+    """Any number of threads may ask at the same time."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._lock = threading.Lock()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._closed = False
+
+    def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        """Send a request that may be sent twice, and wait for its answer.
+
+        A connection that broke is replaced once: a server closes those that were idle too long.
+
+        Parameters
+        ----------
+        timeout
+            Seconds that the server may be silent.
+
+        Raises
+        ------
+        Unreached
+            If there is no server: nothing was done.
+        Unavailable
+            If it did not answer: nobody knows what was done.
+        """
+        for last in (False, True):
+            connection, fresh = self._connection()
+            try:
+                if connection.sock is not None:
+                    connection.sock.settimeout(timeout)
+                connection.request(method, self.place.prefix + path, body, dict(headers))
+                found = connection.getresponse()
+                told = {name.lower(): value for name, value in found.getheaders()}
+                answer = Answer(found.status, told, found.read())
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                silent = isinstance(error, TimeoutError)
+                if last or fresh or silent:
+                    why = f"no answer within {timeout:.0f} s" if silent else _words(error)
+                    raise Unavailable(f"the server at {self.place.name} does not answer: {why}") from error
+                continue
+            except BaseException:
+                connection.close()  # interrupted: to whom the next answer on it belongs, nobody knows
+                raise
+            if found.will_close or self._closed:
+                connection.close()
+            else:
+                with self._lock:
+                    self._idle.append(connection)
+            return answer
+        raise AssertionError("unreachable: the second attempt returns or raises")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._closed = True
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop(), False
+        place = self.place
+        connection: http.client.HTTPConnection
+        if place.socket is not None:
+            connection = _UnixConnection(place.socket, CONNECT)
+        elif place.tls is not None:
+            connection = http.client.HTTPSConnection(
+                place.host, place.port, timeout=CONNECT, context=place.tls
+            )
+        else:
+            connection = http.client.HTTPConnection(place.host, place.port, timeout=CONNECT)
+        try:
+            connection.connect()
+            if place.socket is None:
+                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (OSError, UnicodeError) as error:
+            connection.close()
+            raise Unreached(f"the server at {place.name} cannot be reached: {_words(error)}") from error
+        return connection, True
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,166 @@
+"""A store that lives behind a server: every verb of the protocol is one request."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from torc_core import __version__
+from torc_core.errors import ERRORS, Forbidden, NotFound, TorcError, Unauthorized, Unavailable
+from torc_core.model import Turn
+from torc_core.store import codec
+from torc_core.store.calls import CALLS, ONCE
+from torc_http.client.line import Answer, Line
+
+BY_STATUS: Mapping[int, type[TorcError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
+"""Errors of servers, or proxies before them, that do not say more."""
+
+AWAY = frozenset({429, 502, 503, 504, 507})
+"""Statuses that say: not now (`runner.md` §9)."""
+
+MARGIN = 40.0
+"""Seconds that the answer to a held turn may take longer than the turn is held."""
+
+
+class Signer(Protocol):
+    """What proves who asks, and who answers (`security.md` S6)."""
+
+    def sign(self, method: str, path: str, body: bytes) -> Mapping[str, str]:
+        """Headers that go with a request."""
+        ...
+
+    def accept(self, answer: Answer, headers: Mapping[str, str]) -> bool:
+        """Whether an answer to a request with these headers is to be taken; False: ask again, with new headers.
+
+        Raises
+        ------
+        Unauthorized
+            If the server cannot prove that it holds the key.
+        """
+        ...
+
+
+class Unsigned:
+    """For servers that know us by other means, or not at all."""
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = dict(headers or {})
+
+    def sign(self, method: str, path: str, body: bytes) -> Mapping[str, str]:
+        """The same headers each time."""
+        return self._headers
+
+    def accept(self, answer: Answer, headers: Mapping[str, str]) -> bool:
+        """Every answer."""
+        return True
+
+
+class HttpStore:
+    """The `Store` protocol over HTTP; any number of threads.
+
+    A call is made again by itself only where that has the effect of one: most verbs are made so, the others carry an
+    idempotency key.
+
+    Parameters
+    ----------
+    patience
+        Seconds that the server may take to answer.
+    """
+
+    def __init__(self, line: Line, signer: Signer, patience: float) -> None:
+        self._line = line
+        self._signer = signer
+        self._patience = patience
+        self._server_id: str | None = None
+
+    @property
+    def server_id(self) -> str:
+        """Which store this is."""
+        if self._server_id is None:
+            self._server_id = str(self.call("server_id"))
+        return self._server_id
+
+    @property
+    def url(self) -> str:
+        """The address as people know it."""
+        return self._line.place.name
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        # NOTE: seventy methods that pass their arguments on; `CALLS` is the protocol itself, and a test holds it so.
+        if name not in CALLS:
+            raise AttributeError(name)
+
+        def verb(*args: object, **named: object) -> Any:
+            return self.call(name, *args, **named)
+
+        verb.__name__ = name
+        self.__dict__[name] = verb
+        return verb
+
+    def call(self, name: str, *args: object, **named: object) -> Any:
+        """Have the server call its store.
+
+        Raises
+        ------
+        TorcError
+            What the verb raises there.
+        Unavailable
+            If the server is away, or said that it cannot now.
+        """
+        body = codec.dumps({"args": list(args), "named": named})
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if name in ONCE else {}
+        patience = self._patience
+        if name == "turn" and isinstance(turn := args[0], Turn) and turn.offer is not None:
+            patience = turn.offer.wait_ms / 1000 + MARGIN
+        answer = self.ask("POST", f"/x/store/{name}", body, headers, patience)
+        return codec.loads(answer.body)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        patience: float | None = None,
+    ) -> Answer:
+        """Send any request and take its answer; every status but 200 and 202 is an error.
+
+        Raises
+        ------
+        TorcError
+            As `call`.
+        """
+        plain = {"Accept": "application/json", "User-Agent": f"torc/{__version__}", **(headers or {})}
+        if body:
+            plain["Content-Type"] = "application/json"
+        for _ in range(2):
+            signed = self._signer.sign(method, self._line.place.prefix + path, body)
+            answer = self._line.ask(method, path, body, {**plain, **signed}, patience or self._patience)
+            if self._signer.accept(answer, signed):
+                break
+        if answer.status not in (200, 202):
+            raise refusal(answer, f"{method} {path}")
+        return answer
+
+
+def refusal(answer: Answer, what: str) -> TorcError:
+    """The error that an answer carries: of the class that was raised there, else by its status."""
+    try:
+        error = codec.loads(answer.body)["error"]
+        message, kind = str(error["message"]), ERRORS.get(str(error.get("kind")))
+        hint, details = error.get("hint"), error.get("details")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, kind, hint, details = (
+            f"the server answered {what} with status {answer.status}",
+            None,
+            None,
+            None,
+        )
+    if answer.status in AWAY and (kind is None or not issubclass(kind, Unavailable)):
+        kind = Unavailable
+    return (kind or BY_STATUS.get(answer.status, TorcError))(message, hint=hint, details=details)

@@ -1,0 +1,95 @@
+"""What a server does by itself: time passes in the store, and long verbs are carried out (`engine.md` §12, §15.3)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+
+from torc_core.errors import TorcError
+from torc_core.model import OperationId
+from torc_core.protocols import Clock, Store
+
+log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Lets time pass in the store: every so many seconds, and when a delayed retry is due."""
+
+    def __init__(self, store: Store, clock: Clock, seconds: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="torc-sweep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, after the sweep that is under way."""
+        self._closed.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._closed.wait(self._sweep())
+
+    def _sweep(self) -> float:
+        """Sweep once; seconds until the next time."""
+        try:
+            due = self._store.sweep()
+        except TorcError as error:
+            log.warning("sweep failed why=%s", error)
+            return self._seconds
+        except Exception:
+            # A bug here must not end all sweeps to come.
+            log.exception("sweep failed")
+            return self._seconds
+        if due is None:
+            return self._seconds
+        return min(self._seconds, max(0.05, (due - self._clock.now()) / 1000))
+
+
+class Carrier:
+    """Carries out the long verbs that clients do not wait for, one after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changed = threading.Condition()
+        self._queue: deque[OperationId] = deque()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def take(self, operation: OperationId) -> None:
+        """Carry out an operation that has been queued in the store."""
+        with self._changed:
+            self._queue.append(operation)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="torc-operations", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End, after the operation that is under way; what is queued goes on at the next start."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if self._closed:
+                    return
+                operation = self._queue.popleft()
+            try:
+                self._store.carry_out(operation)
+            except TorcError as error:
+                log.warning("operation failed task_id=%d why=%s", operation, error)
+            except Exception:
+                log.exception("operation failed task_id=%d", operation)

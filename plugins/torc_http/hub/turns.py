@@ -1,0 +1,203 @@
+"""Turns that wait for work (`wire.md` §7.3): one thread looks again for all of them when a commit wakes their workflow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from torc_core.errors import TorcError
+from torc_core.model import NodeId, Offer, Orders, Turn, WorkflowId
+from torc_core.protocols import Embedded
+
+log = logging.getLogger(__name__)
+
+LONGEST = 20.0
+"""Seconds that a turn is held at most."""
+
+EQUAL_MISSES = 4
+"""After so many equal offers in a row that got nothing, the next ones would get nothing either."""
+
+LOOK_AGAIN = 1.0
+"""Seconds after which those that were passed over have their turn as well."""
+
+
+class HeldRequest(Protocol):
+    """A request whose connection waits elsewhere."""
+
+    def answer(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bool:
+        """Answer it, from any thread; False: the client has gone, or it was answered before."""
+        ...
+
+
+Later = Callable[..., HeldRequest | None]
+"""Hands a connection over (`torc_http.serving.handover.Hold.later`); None: too many wait already."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    turn: Turn
+    workflow: WorkflowId
+    equal: Hashable
+    encode: Callable[[Orders], bytes]
+    request: HeldRequest | None = None
+    over: bool = False
+
+
+class HeldTurns:
+    """At most one per node; the next turn of a node ends the one that is held."""
+
+    def __init__(self, store: Embedded) -> None:
+        self._store = store
+        self._changed = threading.Condition()
+        self._waiting: dict[NodeId, _Waiting] = {}
+        self._lines: dict[WorkflowId, deque[_Waiting]] = {}
+        self._woken: set[WorkflowId] = set()
+        self._passed_over: set[WorkflowId] = set()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        store.on_wake(self._wake)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def hold(self, turn: Turn, workflow: WorkflowId, encode: Callable[[Orders], bytes], later: Later) -> bool:
+        """Answer this turn when there is something to say, or when its time is over; False: no room."""
+        assert turn.offer is not None
+        offer = turn.offer
+        equal = (
+            tuple(offer.free),
+            offer.time_limit,
+            offer.by_count,
+            offer.limit,
+            offer.strict_scheduler_match,
+        )
+        one = _Waiting(_at_once(turn, offer), workflow, equal, encode)
+        one.request = later(
+            seconds=min(offer.wait_ms / 1000, LONGEST),
+            on_deadline=lambda held: self._look(one, last=True),
+            on_gone=lambda held: self._forget(one),
+        )
+        if one.request is None:
+            return False
+        with self._changed:
+            self._waiting[turn.node] = one
+            self._lines.setdefault(workflow, deque()).append(one)
+            # What was committed between the first look and now has woken nobody for this one.
+            self._woken.add(workflow)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="torc-held", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return True
+
+    def end(self, node: NodeId) -> None:
+        """The node's next turn is here: the one that is held is answered empty."""
+        if node not in self._waiting:
+            return
+        with self._changed:
+            one = self._waiting.get(node)
+        if one is not None and self._take(one):
+            self._tell(one, Orders())
+
+    def close(self) -> None:
+        """Answer all that is held, empty."""
+        with self._changed:
+            self._closed = True
+            left = list(self._waiting.values())
+            self._changed.notify()
+        for one in left:
+            if self._take(one):
+                self._tell(one, Orders())
+
+    def _wake(self, workflows: Collection[WorkflowId]) -> None:
+        if not self._waiting:
+            return
+        with self._changed:
+            mine = [workflow for workflow in workflows if workflow in self._lines]
+            if mine:
+                self._woken.update(mine)
+                self._changed.notify()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                if not self._woken and not self._closed:
+                    self._changed.wait(LOOK_AGAIN if self._passed_over else None)
+                if self._closed:
+                    return
+                woken = self._woken or self._passed_over
+                self._woken = set()
+                self._passed_over = self._passed_over - woken
+                lines = {workflow: list(self._lines.get(workflow, ())) for workflow in woken}
+            for workflow, line in lines.items():
+                self._look_along(workflow, line)
+
+    def _look_along(self, workflow: WorkflowId, line: Sequence[_Waiting]) -> None:
+        misses: dict[Hashable, int] = {}
+        missed: list[_Waiting] = []
+        for one in line:
+            if one.over:
+                continue
+            if misses.get(one.equal, 0) >= EQUAL_MISSES:
+                self._passed_over.add(workflow)
+            elif self._look(one):
+                misses[one.equal] = 0
+            else:
+                misses[one.equal] = misses.get(one.equal, 0) + 1
+                missed.append(one)
+        with self._changed:
+            left = [one for one in self._lines.get(workflow, ()) if not one.over]
+            if workflow in self._passed_over:
+                # Those that were passed over come first the next time.
+                left = [one for one in left if one not in missed] + [one for one in left if one in missed]
+            if left:
+                self._lines[workflow] = deque(left)
+            else:
+                self._lines.pop(workflow, None)
+
+    def _look(self, one: _Waiting, *, last: bool = False) -> bool:
+        """Try a turn again; whether it was answered."""
+        try:
+            orders, news = self._store.try_turn(one.turn)
+        except TorcError as error:
+            # The client finds out by its next turn, which is answered with the error itself.
+            log.debug("held turn failed node_id=%s why=%s", one.turn.node, error)
+            orders, news = Orders(), True
+        except Exception:
+            log.exception("held turn failed node_id=%s", one.turn.node)
+            orders, news = Orders(), True
+        if not news and not last:
+            return False
+        if self._take(one) and not self._tell(one, orders) and orders.jobs:
+            # The same claim id gives its jobs again; what is never asked for heals by the beats.
+            log.info("held turn answered to nobody node_id=%s jobs=%d", one.turn.node, len(orders.jobs))
+        return True
+
+    def _take(self, one: _Waiting) -> bool:
+        """Be the one who answers."""
+        with self._changed:
+            if self._waiting.get(one.turn.node) is one:
+                del self._waiting[one.turn.node]
+            mine, one.over = not one.over, True
+        return mine
+
+    def _forget(self, one: _Waiting) -> None:
+        self._take(one)
+
+    def _tell(self, one: _Waiting, orders: Orders) -> bool:
+        assert one.request is not None
+        return one.request.answer(200, (("Content-Type", "application/json"),), one.encode(orders))
+
+
+def only_waits(turn: Turn) -> bool:
+    """Whether a turn carries nothing but an offer that may be held."""
+    said: Sequence[Any] = (turn.endings, turn.starts, turn.give_back, turn.beat)
+    return turn.offer is not None and turn.offer.wait_ms > 0 and not any(said)
+
+
+def _at_once(turn: Turn, offer: Offer) -> Turn:
+    return replace(turn, offer=replace(offer, wait_ms=0))

@@ -1,0 +1,34 @@
+"""Turns over HTTP: those that only wait for work are held without a thread (`wire.md` X6, §7.3)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from torc_core.model import Node, Orders, Turn
+from torc_core.protocols.store import Embedded
+from torc_http.call import Answer, Call
+from torc_http.hub.turns import HeldTurns, only_waits
+
+PAUSE_MS = (2_000, 5_000)
+"""How long those wait before they ask again for whom there is no room."""
+
+
+def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
+    """Answer a turn, at once or later."""
+    held: HeldTurns | None = (call.service.parts or {}).get("turns")
+    if held is not None:
+        held.end(turn.node)
+    if not isinstance(call.service.store, Embedded) or held is None or not only_waits(turn):
+        return Answer(raw=encode(call.store.turn(turn)))
+    assert turn.offer is not None
+    # NOTE: the guarded store has to see the turn; its answer without a wait is what `try_turn` looks at again.
+    orders, news = call.store.try_turn(replace(turn, offer=replace(turn.offer, wait_ms=0)))  # type: ignore[attr-defined]  # an embedded store, guarded or not
+    if news:
+        return Answer(raw=encode(orders))
+    (workflow,) = call.service.store.owner_of(Node, [turn.node])
+    hold = call.environ.get("torc.hold")
+    if hold is not None and held.hold(turn, workflow, encode, hold.later):
+        return Answer(raw=b"")
+    return Answer(raw=encode(replace(orders, pause_ms=random.randint(*PAUSE_MS))))  # noqa: S311 - spreads a herd

@@ -1,0 +1,80 @@
+"""The verbs of the store protocol, one route each: what `HttpStore` speaks. The guarded store judges each call itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torc_core.errors import Invalid
+from torc_core.store import codec
+from torc_core.store.calls import CALLS
+from torc_http.call import Answer, Call
+from torc_http.routes import Route
+from torc_http.wire.fields import Anything, Kind
+from torc_http.x import holding
+
+LARGE = frozenset({"add", "add_jobs", "create", "import_workflow"})
+"""Verbs whose arguments may be as large as a whole workflow."""
+
+
+class Arguments(Kind):
+    """What a verb is called with; the codec and the store check it."""
+
+    noun = "an object with args and named"
+
+
+def _handler(name: str) -> Callable[[Call], object]:
+    def handle(call: Call) -> object:
+        args, named = arguments(call.body)
+        member = getattr(call.store, name)
+        try:
+            value = member(*args, **named) if callable(member) else member
+        except TypeError as error:
+            raise _misfit(name, error) from error
+        return Answer(raw=codec.dumps(value))
+
+    handle.__name__ = name
+    return handle
+
+
+def turn(call: Call) -> object:
+    """A turn; one that only waits for work is held without a thread."""
+    args, _ = arguments(call.body)
+    return holding.turn(call, args[0], codec.dumps)
+
+
+def arguments(body: Any) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a verb.
+
+    Raises
+    ------
+    Invalid
+        If they are no values of the model.
+    """
+    if not isinstance(body, dict) or not {"args", "named"} >= body.keys():
+        raise Invalid('the body has to be {"args": [...], "named": {...}}')
+    try:
+        args, named = codec.rich(body.get("args", [])), codec.rich(body.get("named", {}))
+    except ValueError as error:
+        raise Invalid(f"the arguments cannot be read: {error}") from error
+    if not isinstance(args, list) or not isinstance(named, dict):
+        raise Invalid('"args" has to be a list and "named" an object')
+    return args, named
+
+
+def _misfit(name: str, error: TypeError) -> Exception:
+    """What to raise for arguments that do not fit the verb; a bug of ours stays one."""
+    trace, depth = error.__traceback__, 0
+    while trace is not None:
+        trace, depth = trace.tb_next, depth + 1
+    return Invalid(f"{name} cannot be called so: {error}") if depth < 3 else error
+
+
+ROUTES = tuple(
+    Route(
+        method="POST", path=f"/x/store/{name}", operation_id=f"store_{name}", access="read", group="store",
+        handler=turn if name == "turn" else _handler(name), body=Arguments(), answer=Anything(), x=True,
+        size="bulk" if name in LARGE else "batch", summary=f"The verb `{name}` of the store protocol.",
+    )
+    for name in sorted(CALLS)
+)  # fmt: skip
