@@ -9,9 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine.completion import occupied
+from torc_core.engine.retry import checked_rules
 from torc_core.engine.telling import Told, ours
-from torc_core.errors import Conflict, Forbidden, Invalid
+from torc_core.engine.triggers import check_action, required
+from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
 from torc_core.model import (
+    Action,
+    ActionId,
     Event,
     EventId,
     FailureHandler,
@@ -29,18 +33,18 @@ from torc_core.model import (
 )
 from torc_core.model.resources import duration_seconds, memory_bytes
 from torc_core.store.fields import FIELDS
-from torc_sql import relations, rows
+from torc_sql import relations, rows, triggers
 from torc_sql.change import Change
 from torc_sql.finding import KINDS
 from torc_sql.shapes import class_of, shape_of
 from torc_sql.state import JobState, known_job
 
-ADDED = (File, UserData, Requirement, Event)
+ADDED = (File, UserData, Requirement, Event, Action, FailureHandler)
 """Kinds of records that clients may add."""
 
-_NUMBERS = {File: "file", UserData: "user_data", Requirement: "requirement"}
+_NUMBERS = {File: "file", UserData: "user_data", Requirement: "requirement", FailureHandler: "handler"}
 _RELATIONS = ("depends_on", "input_files", "output_files", "input_user_data", "output_user_data")
-_JSON = {"metadata", "env", "execution_config", "resource_monitor_config", "slurm_defaults"}
+_JSON = {"metadata", "env", "execution_config", "resource_monitor_config", "slurm_defaults", "rules"}
 
 
 def check_addable(records: Sequence[Any]) -> None:
@@ -60,6 +64,8 @@ def check_addable(records: Sequence[Any]) -> None:
 
 def checked(record: Any) -> Any:
     """A record with what follows from its fields: a requirement's bytes and seconds agree with its texts."""
+    if isinstance(record, FailureHandler):
+        return replace(record, rules=checked_rules(record.rules))
     return _measured(record) if isinstance(record, Requirement) else record
 
 
@@ -71,6 +77,8 @@ def add(change: Change, record: Any) -> Any:
         added_event = replace(record, id=id, timestamp=tx.now)
         tx.post(added_event)
         return added_event
+    if kind is Action:
+        return _add_action(change, record)
     table = KINDS[kind].table
     same = [row[0] for row in tx.free(
         f"SELECT id FROM {table} WHERE wf = ? AND name = ? ORDER BY id", (change.wf, record.name)
@@ -81,6 +89,24 @@ def add(change: Change, record: Any) -> Any:
         noun = FIELDS[kind].noun.replace(" ", "_")
         change.tell(("duplicate_name", {"kind": noun, "name": record.name, "ids": [*same, added.id]}))
     return added
+
+
+def _add_action(change: Change, new: Action) -> Action:
+    tx = change.tx
+    check_action(new, schedulers={id for (id,) in tx.rows("SCHEDULERS", wf_=change.wf)})
+    for job in new.jobs:
+        row = tx.row("OF_JOB", id_=job)
+        if row is None or row[0] != change.wf:
+            raise NotFound(f"workflow {change.wf} has no job {job}")
+    watched = sorted(set(new.jobs))
+    action = replace(
+        new, id=ActionId(tx.ids("action", 1)), jobs=watched, trigger_count=0, executed=False, executed_at=None,
+        executed_by=None, required_triggers=required(new.trigger_type, new.trigger_mode, len(watched)),
+    )  # fmt: skip
+    tx.many("INSERT_WORKFLOW_ACTION", [rows.action_row(action)])
+    tx.many("INSERT_ACTION_JOB", [(action.id, job, change.wf, None) for job in watched])
+    triggers.join(change, action)
+    return triggers.seen(tx, triggers.action_of(tx, tx.row("ACTION", action_=action.id)), change.run_id)
 
 
 def add_jobs(change: Change, jobs: Sequence[NewJob]) -> list[JobId]:
@@ -150,6 +176,8 @@ def change_record(change: Change, record: Any, given: Mapping[str, Any]) -> None
     if kind is Requirement:
         changed = _measured(replace(record, **new))
         new |= {"memory_bytes": changed.memory_bytes, "runtime_s": changed.runtime_s}
+    if kind is FailureHandler and "rules" in new:
+        new["rules"] = checked_rules(new["rules"])
     names = sorted(name for name in given if given[name] is not None or name in new)
     _update(change, KINDS[kind].table, id, {k: rows.text(v) if k in _JSON else v for k, v in new.items()})
     if kind is Requirement:
@@ -173,6 +201,8 @@ def remove(change: Change, record: Any) -> None:
                 _reclass(change, JobState(*row))
         elif kind in (File, UserData):
             _forget_item(change, kind, id)
+        elif kind is Action:
+            triggers.drop(tx, id)
         elif kind is Node:
             tx.run("FORGET_NODE_CLAIMS", node_=id)
         tx.free(f"DELETE FROM {KINDS[kind].table} WHERE id = ?", (id,))
@@ -213,6 +243,8 @@ def _row(record: Any) -> tuple[Any, ...]:
     if isinstance(record, UserData):
         data = rows.data(record)
         return (record.id, record.workflow_id, record.name, data, data, record.is_ephemeral)
+    if isinstance(record, FailureHandler):
+        return (record.id, record.workflow_id, record.name, rows.text(record.rules))
     need: Requirement = record
     return (need.id, need.workflow_id, need.name, need.num_cpus, need.num_gpus, need.num_nodes, need.memory,
             need.runtime, need.memory_bytes, need.runtime_s)  # fmt: skip
@@ -305,8 +337,10 @@ def _remove_job(change: Change, job: Job) -> None:
     tx = change.tx
     # To those who wait, a job that is gone is like a disabled one.
     change.vanish(job)
+    watched = [one for (one,) in tx.rows("WATCHED_BY", job_=job.id)]
     waiters = [one for (one,) in tx.rows("WAITING_FOR", job_=job.id) if one != job.id]
     relations.leave(change, job.id)
+    triggers.forget_job(change, watched)
     tx.run("UNDERIVE", wf_=change.wf)
     for waiter in dict.fromkeys(waiters):
         relations.recount_waiter(change, waiter)

@@ -29,12 +29,17 @@ from torc_core.model import (
     ResultId,
     WorkflowId,
 )
-from torc_sql import rows
+from torc_sql import rows, triggers
 from torc_sql.graph import Graph
 from torc_sql.rows import STATUSES
 from torc_sql.shapes import Shapes, shape_of, used
 from torc_sql.state import JobState, job_state, workflow_state
 from torc_sql.transaction import Transaction
+
+Moves = dict[JobId, tuple[JobStatus, JobStatus]]
+"""Jobs with their statuses before and after."""
+
+RELEASED = (JobStatus.BLOCKED, JobStatus.READY)
 
 
 class Change:
@@ -53,7 +58,8 @@ class Change:
         self.run_id = self.state.run_id
         self._was_complete = self.complete
         self._was_live = self.live
-        self._moves: dict[JobId, tuple[JobStatus, JobStatus]] = {}
+        self.fired = False
+        self._moves: Moves = {}
         self._results: list[tuple[Any, ...]] = []
         self._numbers: list[int] = []
         self._ahead: dict[tuple[NodeId, int], list[JobId]] = {}
@@ -154,10 +160,12 @@ class Change:
         if not moves:
             return
         if all(before in OPEN and after not in OPEN and after not in BAD for before, after in moves.values()):
-            self._release(moves)
+            follow = self._release(moves)
         else:
             graph = Graph(self.tx)
-            self._write(settle(moves, graph), graph)
+            follow = self._write(settle(moves, graph), graph)
+        if self.state.has_job_triggers:
+            triggers.watch(self, moves | follow)
 
     def again(self, job: JobState, attempt: int | None = None) -> None:
         """Make a job ready again that a node held or ran: nobody has it any more."""
@@ -277,29 +285,31 @@ class Change:
             self.tx.wake(self.wf)
             if not self.canceled:
                 self.tell(telling.of_workflow("workflow_completed", self.wf, self.state.name, self.run_id))
+                triggers.complete(self)
 
-    def _release(self, moves: Mapping[JobId, tuple[JobStatus, JobStatus]]) -> None:
+    def _release(self, moves: Moves) -> Moves:
         """The same for ends that are all good.
 
         PERF: one statement for each job that ended and one for each group that is done, however many wait for it; the
         general walk reads every waiter. Held equal to `settle` by the model-based test of the store contract.
         """
-        freed = 0
+        freed: Moves = {}
         for job in moves if self.has_sets else ():
             for group, remaining in self.tx.rows("LESSEN", job_=job):
                 if remaining:
                     continue
                 self.tx.run("LESSEN_OTHERS", set_=group)
-                for job_class, unmet in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
+                for job_class, unmet, waiter in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
                     if not unmet:
                         self.tx.ready(job_class, 1)
-                        freed += 1
+                        freed[waiter] = RELEASED
         if freed:
-            self.shifted(JobStatus.BLOCKED, JobStatus.READY, freed)
+            self.shifted(JobStatus.BLOCKED, JobStatus.READY, len(freed))
             self.tx.wake(self.wf)
+        return freed
 
-    def _write(self, settled: Settled, graph: Graph) -> None:
-        tx, unmet = self.tx, dict(settled.unmet)
+    def _write(self, settled: Settled, graph: Graph) -> Moves:
+        tx, unmet, follow = self.tx, dict(settled.unmet), dict[JobId, tuple[JobStatus, JobStatus]]()
         tx.many(
             "WRITE_SET",
             [
@@ -313,6 +323,7 @@ class Change:
             reason = f"{CASCADE}{blocker}"
             canceled.append({"job_": job, "reason_": reason, "unmet_": unmet.pop(job, before)})
             self.shifted(was, JobStatus.CANCELED)
+            follow[job] = (was, JobStatus.CANCELED)
             self.tell(telling.job_ended(job, name, JobStatus.CANCELED, None, reason, run, attempt))
         tx.many("CANCEL_WAITER", canceled)
         freed = []
@@ -323,8 +334,10 @@ class Change:
                 {"job_": job, "status_": int(status), "since_": since, "unmet_": unmet.pop(job, before)}
             )
             self.shifted(was, status)
+            follow[job] = (was, status)
             if status is JobStatus.READY:
                 tx.ready(job_class, 1)
                 tx.wake(self.wf)
         tx.many("FREE_WAITER", freed)
         tx.many("WRITE_UNMET", [{"job_": job, "unmet_": count} for job, count in unmet.items()])
+        return follow

@@ -9,12 +9,14 @@ from typing import Any
 from torc_core.errors import Invalid
 from torc_core.model import (
     Action,
+    ActionRun,
     Allocation,
     Event,
     FailureHandler,
     File,
     Job,
     Node,
+    Operation,
     Page,
     Query,
     Requirement,
@@ -24,7 +26,7 @@ from torc_core.model import (
     Workflow,
 )
 from torc_core.store.fields import FIELDS
-from torc_sql import rows
+from torc_sql import rows, triggers
 from torc_sql.dialect import Dialect
 from torc_sql.transaction import Transaction
 
@@ -93,6 +95,8 @@ KINDS: Mapping[type[Any], Kind] = {
     FailureHandler: _kind("failure_handler", rows.handler),
     SlurmScheduler: _kind("slurm_scheduler", rows.scheduler),
     Action: _kind("workflow_action", lambda row: row),
+    ActionRun: _kind("action_run", rows.action_run),
+    Operation: _kind("task", rows.operation),
     Result: _kind("result", rows.result, job_name="job.name",
                   current="coalesce(job.result_id = result.id, 0)"),
     Event: _kind("event", rows.event),
@@ -125,7 +129,8 @@ def one(tx: Transaction, dialect: Dialect, kind: type[Any], id: int) -> Any | No
 
 def _record(tx: Transaction, kind: type[Any], how: Kind, row: Any) -> Any:
     if kind is Action:
-        return rows.action(row, tuple(job for (job,) in tx.rows("ACTION_JOBS", action_=row[0])))
+        run = tx.row("WORKFLOW_STATE", wf_=row[1])[2]
+        return triggers.seen(tx, triggers.action_of(tx, row), run)
     return how.record(row)
 
 

@@ -32,7 +32,7 @@ from torc_core.model import (
     UserData,
     WorkflowId,
 )
-from torc_sql import allocations, rows
+from torc_sql import allocations, rows, triggers
 from torc_sql.change import Change
 from torc_sql.completion import fingerprint
 from torc_sql.graph import Graph
@@ -70,6 +70,7 @@ def initialize(change: Change, how: Initialize) -> None:
     nothing_ended = not any(change.tally[status] for status in _SPECIAL)
     alike = nothing_ended and (not how.only_uninitialized or _untouched(change))
     fresh = None if alike else _fresh(change, how)
+    reset = _reset(change, fresh) if how.only_uninitialized and state.has_job_triggers else None
     if how.clear_ephemeral:
         tx.run("FIRST_DATA", wf_=change.wf)
     fingerprint(tx, change.wf, how.fingerprints)
@@ -82,8 +83,17 @@ def initialize(change: Change, how: Initialize) -> None:
         tx.run("NEXT_RUN", wf_=change.wf, run_=run)
     tx.run("COUNT_ALL_READY", wf_=change.wf)
     tx.wake(change.wf)
+    triggers.arm(change, before=state.run_id, full=not how.only_uninitialized, reset_jobs=reset)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
     change.tell(telling.of_workflow(name, change.wf, state.name, run))
+
+
+def _reset(change: Change, fresh: Collection[JobId] | None) -> set[JobId]:
+    """The jobs that start over, but for those that only wait: these had not begun. `fresh` None: all of them."""
+    tx, wf = change.tx, change.wf
+    if fresh is None:
+        return {row[0] for row in tx.rows("OF_STATUS", wf_=wf, code_=int(JobStatus.UNINITIALIZED))}
+    return set(fresh) - {row[0] for row in tx.rows("OF_STATUS", wf_=wf, code_=int(JobStatus.BLOCKED))}
 
 
 _SPECIAL = (JobStatus.FAILED, JobStatus.CANCELED, JobStatus.TERMINATED)

@@ -8,7 +8,20 @@ from torc_core.engine import telling
 from torc_core.engine.claim import recalled
 from torc_core.engine.explain import Empty
 from torc_core.errors import Fenced, NotFound
-from torc_core.model import LIVE, Beat, Held, JobId, JobStatus, NewNode, Node, NodeId, Orders, Turn, Usage
+from torc_core.model import (
+    LIVE,
+    ActionId,
+    Beat,
+    Held,
+    JobId,
+    JobStatus,
+    NewNode,
+    Node,
+    NodeId,
+    Orders,
+    Turn,
+    Usage,
+)
 from torc_sql import claims, completion, rows
 from torc_sql.change import Change
 from torc_sql.state import JobState
@@ -119,12 +132,20 @@ def orders(change: Change, node: Node, said: Orders, empty: Empty | None) -> Ord
         said,
         cancel=stopped,
         recall=recall,
+        due=_due(change),
         reason=None if empty is None else empty.reason,
         never=empty is not None and empty.never,
         remaining=change.remaining,
         complete=change.complete,
         canceled=change.canceled,
     )
+
+
+def _due(change: Change) -> list[ActionId]:
+    """Actions that have fired and wait; asked only where some may have."""
+    if not (change.state.has_due or change.fired):
+        return []
+    return [id for (id,) in change.tx.rows("TRIGGERED", wf_=change.wf, run_=change.run_id)]
 
 
 def leave(change: Change, node: Node, usage: Usage | None) -> None:

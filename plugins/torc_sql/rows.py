@@ -8,6 +8,9 @@ from typing import Any
 from torc_core.model import (
     Action,
     ActionId,
+    ActionRun,
+    ActionRunId,
+    ActionState,
     Allocation,
     AllocationId,
     AllocationStatus,
@@ -26,6 +29,9 @@ from torc_core.model import (
     Node,
     NodeId,
     NodeState,
+    Operation,
+    OperationId,
+    OperationStatus,
     Plan,
     Requirement,
     RequirementId,
@@ -237,6 +243,23 @@ def action(row: Row, jobs: tuple[JobId, ...]) -> Action:
     )  # fmt: skip
 
 
+def action_row(one: Action) -> tuple[Any, ...]:
+    """An action in the order of its table."""
+    return (
+        one.id, one.workflow_id, one.trigger_type, one.trigger_mode, one.action_type, text(dict(one.config)),
+        one.persistent, one.is_recovery, one.required_triggers, one.trigger_count,
+    )  # fmt: skip
+
+
+def action_run(row: Row) -> ActionRun:
+    """A row of the table."""
+    id, wf, action, run, node, state, claim, by, at, progress, error = row[:11]
+    return ActionRun(
+        id=ActionRunId(id), workflow_id=wf, action_id=action, run_id=run, node_id=node, state=ActionState(state),
+        claim_id=claim, claimed_by=by, claimed_at=at, progress=progress, error=error,
+    )  # fmt: skip
+
+
 def allocation_row(one: Allocation, request_id: str | None = None) -> tuple[Any, ...]:
     """An allocation in the order of its table."""
     return (
@@ -253,6 +276,23 @@ def allocation(row: Row) -> Allocation:
         id=AllocationId(id), workflow_id=wf, scheduler_config_id=config, scheduler_type=kind, scheduler_id=number,
         status=AllocationStatus(status), submission_key=key, action_run_id=action_run, ordinal=ordinal, nodes=nodes,
         walltime=walltime, submitted_by=by, submitted_at=at, reason=reason,
+    )  # fmt: skip
+
+
+def operation_row(one: Operation) -> tuple[Any, ...]:
+    """An operation in the order of its table."""
+    return (
+        one.id, one.workflow_id, one.name, text(dict(one.options)), one.status.value, one.created_at, one.started_at,
+        one.finished_at, one.error,
+    )  # fmt: skip
+
+
+def operation(row: Row) -> Operation:
+    """A row of the table."""
+    id, wf, name, options, status, created, started, finished, error = row
+    return Operation(
+        id=OperationId(id), workflow_id=wf, name=name, options=value(options), status=OperationStatus(status),
+        created_at=created, started_at=started, finished_at=finished, error=error,
     )  # fmt: skip
 
 

@@ -21,6 +21,11 @@ class WorkflowState(NamedTuple):
     is_archived: int
     derived: int
     healthy_minutes: int
+    has_job_triggers: int
+    use_pending_failed: int
+    retry_on_node_loss: int
+    next_retry: int | None
+    has_due: int
 
 
 class JobState(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Condition
 
-from torc_core.model import JobId, NodeId, Orders, WorkflowId
+from torc_core.model import ActionId, JobId, NodeId, Orders, WorkflowId
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Told:
 
     ended: tuple[bool, bool, bool] = (False, False, False)
     orders: frozenset[JobId] = frozenset()
+    due: frozenset[ActionId] = frozenset()
 
 
 class Waiting:
@@ -60,7 +61,7 @@ class Waiting:
         told = self._told.get(node, Told())
         now = _told(answer)
         fresh = any(after and not before for after, before in zip(now.ended, told.ended, strict=True))
-        return bool(answer.jobs) or fresh or not now.orders <= told.orders
+        return bool(answer.jobs) or fresh or not (now.orders <= told.orders and now.due <= told.due)
 
     def remember(self, node: NodeId, answer: Orders) -> Orders:
         """Note what a node is told now."""
@@ -80,4 +81,5 @@ def _told(answer: Orders) -> Told:
     return Told(
         ended=(answer.complete, answer.canceled, answer.never),
         orders=frozenset((*answer.cancel, *answer.recall, *answer.unknown)),
+        due=frozenset(answer.due),
     )

@@ -320,8 +320,11 @@ DELETE FROM event WHERE event.id IN (SELECT event.id FROM event WHERE event.wf =
 
 -- WORKFLOW_STATE
 SELECT workflow.id, workflow.name, workflow.run_id, workflow.initialized_run, workflow.is_canceled,
-workflow.is_archived, workflow.derived, workflow.compute_node_wait_for_healthy_database_minutes FROM workflow
-WHERE workflow.id = :wf_ AND workflow.deleting = 0
+workflow.is_archived, workflow.derived, workflow.compute_node_wait_for_healthy_database_minutes,
+workflow.has_job_triggers, workflow.use_pending_failed, workflow.retry_on_node_loss, (SELECT
+min(job.not_before) AS min_1 FROM job WHERE job.not_before IS NOT NULL) AS anon_1, EXISTS (SELECT * FROM
+action_run WHERE action_run.wf = workflow.id AND action_run.state = 'triggered') AS anon_2 FROM workflow WHERE
+workflow.id = :wf_ AND workflow.deleting = 0
 
 -- FRESH
 SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.status IN
@@ -506,7 +509,7 @@ UPDATE job SET unmet=(job.unmet - 1) WHERE job.id IN (SELECT dep_use.job_id FROM
 -- RELEASE
 UPDATE job SET status=CASE WHEN (job.unmet = 1) THEN 2 ELSE job.status END, unmet=(job.unmet - 1),
 ready_since=CASE WHEN (job.unmet = 1) THEN :now_ ELSE job.ready_since END WHERE job.id IN (SELECT
-dep_use.job_id FROM dep_use WHERE dep_use.set_id = :set_) AND job.status = 1 RETURNING class_id, unmet
+dep_use.job_id FROM dep_use WHERE dep_use.set_id = :set_) AND job.status = 1 RETURNING class_id, unmet, id
 
 -- READY_CLASSES
 SELECT job_class.id, job_class.num_ready FROM job_class WHERE job_class.wf = :wf_ AND job_class.num_ready > 0
@@ -900,6 +903,15 @@ scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute
 scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
 scheduled_compute_node
 
+-- ALL_ACTION_RUN
+SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
+action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
+action_run.error FROM action_run
+
+-- ALL_TASK
+SELECT task.id, task.wf, task.name, task.options, task.status, task.created_at, task.started_at,
+task.finished_at, task.error FROM task
+
 -- ACTION_JOBS
 SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ ORDER BY action_job.job_id
 
@@ -994,3 +1006,144 @@ submitted_by=:by_, submitted_at=:at_, reason=:reason_ WHERE scheduled_compute_no
 -- ALLOCATION_COUNTS
 SELECT scheduled_compute_node.status, count(*) AS count_1 FROM scheduled_compute_node WHERE
 scheduled_compute_node.wf = :wf_ GROUP BY scheduled_compute_node.status
+
+-- HIT_READY
+UPDATE action_job SET hit_run=:run_ WHERE action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
+anon_1) AND action_job.hit_run IS NULL AND action_job.action_id IN (SELECT workflow_action.id FROM
+workflow_action WHERE workflow_action.wf = :wf_ AND workflow_action.trigger_type = 'on_jobs_ready') RETURNING
+action_id, hit_run
+
+-- RAISE_READY
+UPDATE action_job SET hit_run=:run_ WHERE action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
+anon_1) AND action_job.hit_run < 0 RETURNING action_id, hit_run
+
+-- HIT_ENDED
+UPDATE action_job SET hit_run=CASE WHEN (action_job.action_id IN (SELECT workflow_action.id FROM
+workflow_action WHERE workflow_action.wf = :wf_ AND workflow_action.trigger_type = 'on_jobs_ready')) THEN
+-:run_ ELSE :run_ END WHERE action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) AND
+action_job.hit_run IS NULL RETURNING action_id, hit_run
+
+-- STAND
+UPDATE action_job SET hit_run=(SELECT CASE WHEN (:trigger_ = 'on_jobs_complete') THEN CASE WHEN (job.status IN
+(5, 6, 7, 8, 9)) THEN :run_ END WHEN (job.status IN (2, 3, 4, 10)) THEN :run_ WHEN (job.run_id = :run_ AND
+job.status IN (5, 6, 8)) THEN :run_ WHEN (job.status IN (5, 6, 7, 8, 9)) THEN -:run_ END AS anon_1 FROM job
+WHERE job.id = action_job.job_id) WHERE action_job.action_id = :action_
+
+-- HITS
+SELECT coalesce(sum(CASE WHEN (action_job.hit_run > 0) THEN 1 ELSE 0 END), 0) AS coalesce_1,
+count(action_job.hit_run) AS count_1, count(*) AS count_2 FROM action_job WHERE action_job.action_id =
+:action_
+
+-- BUMP
+UPDATE workflow_action SET trigger_count=(workflow_action.trigger_count + CASE WHEN
+(workflow_action.trigger_mode = 'any') THEN :ready_ ELSE :all_ END) WHERE workflow_action.id = :action_
+RETURNING id, wf, trigger_type, trigger_mode, action_type, action_config, persistent, is_recovery,
+required_triggers, trigger_count
+
+-- ANY_READY
+SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ AND action_job.hit_run > 0
+LIMIT 1 OFFSET 0
+
+-- ACTION
+SELECT workflow_action.id, workflow_action.wf, workflow_action.trigger_type, workflow_action.trigger_mode,
+workflow_action.action_type, workflow_action.action_config, workflow_action.persistent,
+workflow_action.is_recovery, workflow_action.required_triggers, workflow_action.trigger_count FROM
+workflow_action WHERE workflow_action.id = :action_
+
+-- ACTIONS
+SELECT workflow_action.id, workflow_action.wf, workflow_action.trigger_type, workflow_action.trigger_mode,
+workflow_action.action_type, workflow_action.action_config, workflow_action.persistent,
+workflow_action.is_recovery, workflow_action.required_triggers, workflow_action.trigger_count FROM
+workflow_action WHERE workflow_action.wf = :wf_ ORDER BY workflow_action.id
+
+-- ON_COMPLETE
+SELECT workflow_action.id, workflow_action.wf, workflow_action.trigger_type, workflow_action.trigger_mode,
+workflow_action.action_type, workflow_action.action_config, workflow_action.persistent,
+workflow_action.is_recovery, workflow_action.required_triggers, workflow_action.trigger_count FROM
+workflow_action WHERE workflow_action.wf = :wf_ AND workflow_action.trigger_type = 'on_workflow_complete'
+ORDER BY workflow_action.id
+
+-- WATCHED_BY
+SELECT action_job.action_id FROM action_job WHERE action_job.job_id = :job_ ORDER BY action_job.action_id
+
+-- COUNT_ACTION
+UPDATE workflow_action SET required_triggers=:required_, trigger_count=:count_ WHERE workflow_action.id =
+:action_
+
+-- WATCHES_JOBS
+UPDATE workflow SET has_job_triggers=1 WHERE workflow.id = :wf_
+
+-- FIRING
+SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
+action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
+action_run.error FROM action_run WHERE action_run.action_id = :action_ AND action_run.run_id = :run_ AND
+action_run.node_id = :node_
+
+-- LAST_FIRING
+SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
+action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
+action_run.error FROM action_run WHERE action_run.action_id = :action_ AND action_run.run_id = :run_ AND
+action_run.state != 'triggered' ORDER BY action_run.id DESC LIMIT 1 OFFSET 0
+
+-- FIRINGS
+SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
+action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
+action_run.error FROM action_run WHERE action_run.action_id = :action_ AND action_run.run_id = :run_ ORDER BY
+action_run.id DESC
+
+-- FIRING_OF_CLAIM
+SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
+action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
+action_run.error FROM action_run WHERE action_run.action_id = :action_ AND action_run.claim_id = :claim_
+
+-- WRITE_FIRING
+UPDATE action_run SET state=:state_, claim_id=:claim_, claimed_by=:by_, claimed_at=:at_, progress=:progress_,
+error=:error_ WHERE action_run.id = :id_ AND action_run.state = :was_
+
+-- CARRY_FIRINGS
+UPDATE action_run SET run_id=:run_ WHERE action_run.action_id = :action_ AND action_run.run_id = :before_
+
+-- TRIGGERED
+SELECT DISTINCT action_run.action_id FROM action_run WHERE action_run.wf = :wf_ AND action_run.state =
+'triggered' AND action_run.run_id = :run_ ORDER BY action_run.action_id
+
+-- RUN_OUT
+SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
+action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
+action_run.error, workflow_action.action_type FROM action_run JOIN workflow_action ON workflow_action.id =
+action_run.action_id LEFT OUTER JOIN compute_node ON compute_node.id = action_run.claimed_by WHERE
+action_run.wf = :wf_ AND action_run.state = 'claimed' AND (compute_node.is_active = 0 OR action_run.claimed_by
+IS NOT NULL AND compute_node.id IS NULL OR action_run.claimed_by IS NULL AND action_run.claimed_at <=
+:before_) ORDER BY action_run.id
+
+-- WITH_CLAIMS
+SELECT DISTINCT action_run.wf FROM action_run WHERE action_run.state = 'claimed' ORDER BY action_run.wf
+
+-- UNLINK_INTENTS
+UPDATE scheduled_compute_node SET action_run_id=NULL WHERE scheduled_compute_node.action_run_id IN (SELECT
+action_run.id FROM action_run WHERE action_run.action_id = :action_)
+
+-- DROP_FIRINGS
+DELETE FROM action_run WHERE action_run.action_id = :action_
+
+-- DROP_ACTION_JOBS
+DELETE FROM action_job WHERE action_job.action_id = :action_
+
+-- DROP_ACTION
+DELETE FROM workflow_action WHERE workflow_action.id = :action_
+
+-- INTENTS
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node WHERE scheduled_compute_node.action_run_id = :run_ ORDER BY
+scheduled_compute_node.ordinal
+
+-- SCHEDULER_FIELDS
+SELECT slurm_scheduler.id, slurm_scheduler.fields FROM slurm_scheduler WHERE slurm_scheduler.wf = :wf_ AND
+(slurm_scheduler.id = :id_ OR :id_ IS NULL AND slurm_scheduler.name = :name_) ORDER BY slurm_scheduler.id
+
+-- SCHEDULERS
+SELECT slurm_scheduler.id FROM slurm_scheduler WHERE slurm_scheduler.wf = :wf_

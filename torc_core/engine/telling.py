@@ -95,6 +95,12 @@ def allocation_created(allocation: Allocation) -> Told:
     return "scheduler_node_created", data
 
 
+def of_action(name: str, action: int, run: int, message: str | None = None) -> Told:
+    """An action has fired, is done or has failed."""
+    data: dict[str, Json] = {"action_id": action, "run_id": run}
+    return name, data if message is None else {**data, "message": message}
+
+
 def of_workflow(name: str, workflow: int, title: str, run: int, **more: Json) -> Told:
     """Something happened to a workflow as a whole."""
     return name, {"workflow_id": workflow, "name": title, "run_id": run, **more}

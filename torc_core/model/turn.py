@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
-from torc_core.model.ids import FileId, JobId, NodeId, WorkflowId
+from torc_core.model.ids import ActionId, FileId, JobId, NodeId, WorkflowId
 from torc_core.model.job import Job, Shape
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending
@@ -163,6 +163,8 @@ class Orders:
         Those of `cancel` that are to end as terminated.
     recover
         Ended attempts whose recovery script has to be run now; answered by `recovered`.
+    due
+        Actions that have fired in this run and that nobody executes yet.
     reason
         Why nothing was given, in a sentence with figures.
     never
@@ -183,6 +185,7 @@ class Orders:
     recall: Sequence[JobId] = ()
     terminate: Sequence[JobId] = ()
     recover: Sequence[Recovery] = ()
+    due: Sequence[ActionId] = ()
     drain: bool = False
     reason: str | None = None
     never: bool = False

@@ -5,7 +5,7 @@ Parameters end in an underscore, since SQLAlchemy wants them to differ from the 
 
 from __future__ import annotations
 
-from torc_sql.statements import attempts, liveness, records, relations, whole
+from torc_sql.statements import actions, attempts, liveness, records, relations, whole
 
-MODULES = (whole, attempts, relations, records, liveness)
+MODULES = (whole, attempts, relations, records, liveness, actions)
 """Where the statements are."""

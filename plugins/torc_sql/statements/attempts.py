@@ -125,7 +125,7 @@ RELEASE = (
         status=case((_LAST, literal_column("2")), else_=_J.status),
         ready_since=case((_LAST, _b("now_")), else_=_J.ready_since),
     )
-    .returning(_J.class_id, _J.unmet)
+    .returning(_J.class_id, _J.unmet, _J.id)
 )
 
 # Claims.

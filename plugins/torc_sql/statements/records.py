@@ -38,6 +38,8 @@ ALL_RESULT = select(*t.result.c, _J.name, func.coalesce(_J.result_id == _R.id, l
 ALL_EVENT = select(*t.event.c)
 ALL_COMPUTE_NODE = select(*NODE_COLUMNS)
 ALL_SCHEDULED_COMPUTE_NODE = select(*t.allocation.c)
+ALL_ACTION_RUN = select(*t.action_run.c)
+ALL_TASK = select(*t.operation.c)
 ACTION_JOBS = (
     select(t.action_job.c.job_id)
     .where(t.action_job.c.action_id == _b("action_"))

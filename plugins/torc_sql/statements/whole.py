@@ -82,7 +82,10 @@ DROP_EVENTS = delete(t.event).where(
 WORKFLOW_STATE = select(
     t.workflow.c.id, t.workflow.c.name, t.workflow.c.run_id, t.workflow.c.initialized_run, t.workflow.c.is_canceled,
     t.workflow.c.is_archived, t.workflow.c.derived,
-    t.workflow.c.compute_node_wait_for_healthy_database_minutes,
+    t.workflow.c.compute_node_wait_for_healthy_database_minutes, t.workflow.c.has_job_triggers,
+    t.workflow.c.use_pending_failed, t.workflow.c.retry_on_node_loss,
+    select(func.min(_J.not_before)).where(_J.not_before.is_not(null())).scalar_subquery(),
+    exists().where(t.action_run.c.wf == t.workflow.c.id, t.action_run.c.state == literal_column("'triggered'")),
 ).where(t.workflow.c.id == _b("wf_"), t.workflow.c.deleting == literal_column("0"))  # fmt: skip
 
 # Runs. `FRESH` are the statuses that an initialisation sets anew as long as nothing has ended.

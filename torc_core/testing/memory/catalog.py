@@ -8,10 +8,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torc_core.engine.completion import occupied
+from torc_core.engine.retry import checked_rules
 from torc_core.engine.telling import ours
-from torc_core.errors import Conflict, Forbidden, Invalid
+from torc_core.engine.triggers import check_action, required
+from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
 from torc_core.model import (
     Action,
+    ActionId,
     Event,
     FailureHandler,
     File,
@@ -30,14 +33,15 @@ from torc_core.model import (
 )
 from torc_core.model.resources import duration_seconds, memory_bytes
 from torc_core.store.fields import FIELDS
+from torc_core.testing.memory import triggers
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.creation import check_relations, recount_waiter, relate
 from torc_core.testing.memory.flow import Flow, InputSet
 
-ADDED = (File, UserData, Requirement, Event)
+ADDED = (File, UserData, Requirement, Event, Action, FailureHandler)
 """Kinds of records that clients may add."""
 
-COUNTERS = {File: "file", UserData: "user_data", Requirement: "requirement"}
+COUNTERS = {File: "file", UserData: "user_data", Requirement: "requirement", FailureHandler: "handler"}
 
 
 def page(flows: Sequence[Flow], kind: type[Any], query: Query, records: Iterable[Any]) -> Page[Any]:
@@ -62,6 +66,8 @@ def records(flow: Flow, kind: type[Any]) -> Iterable[Any]:
         return flow.jobs.values()
     if kind is Result:
         return [flow.seen(result) for result in flow.tables[Result].values()]
+    if kind is Action:
+        return [triggers.seen(flow, action) for action in flow.tables[Action].values()]
     return list(flow.tables[kind].values())
 
 
@@ -101,6 +107,8 @@ def _related(flow: Flow, kind: type[Any], name: str, wanted: set[Any]) -> set[in
 def add(change: Change, record: Any) -> Any:
     """Add a file, a user data record or a requirement."""
     flow, kind = change.flow, type(record)
+    if kind is Action:
+        return _add_action(change, record)
     same = [other.id for other in flow.tables[kind].values() if other.name == record.name]
     added = replace(record, id=change.number(COUNTERS[kind]))
     flow.tables[kind][added.id] = added
@@ -112,6 +120,22 @@ def add(change: Change, record: Any) -> Any:
     return added
 
 
+def _add_action(change: Change, new: Action) -> Action:
+    flow = change.flow
+    check_action(new, schedulers=flow.tables[SlurmScheduler])
+    for job in new.jobs:
+        if job not in flow.jobs:
+            raise NotFound(f"workflow {flow.workflow.id} has no job {job}")
+    watched = sorted(set(new.jobs))
+    action = replace(
+        new, id=ActionId(change.number("action")), jobs=watched, trigger_count=0, executed=False, executed_at=None,
+        executed_by=None, required_triggers=required(new.trigger_type, new.trigger_mode, len(watched)),
+    )  # fmt: skip
+    flow.tables[Action][action.id] = action
+    triggers.join(change, action)
+    return triggers.seen(flow, flow.tables[Action][action.id])
+
+
 def one(flow: Flow, kind: type[Any], id: int) -> Any | None:
     """A record by its id."""
     if kind is Workflow:
@@ -119,11 +143,15 @@ def one(flow: Flow, kind: type[Any], id: int) -> Any | None:
     if kind is Job:
         return flow.jobs.get(JobId(id))
     found = flow.tables[kind].get(id)
+    if isinstance(found, Action):
+        return triggers.seen(flow, found)
     return flow.seen(found) if isinstance(found, Result) else found
 
 
 def checked(record: Any) -> Any:
     """A record with what follows from its fields: a requirement's bytes and seconds agree with its texts."""
+    if isinstance(record, FailureHandler):
+        return replace(record, rules=checked_rules(record.rules))
     return measured(record) if isinstance(record, Requirement) else record
 
 
@@ -144,6 +172,8 @@ def change_record(change: Change, record: Any, fields: Mapping[str, Any]) -> Any
         return replace(record, **given)
     if kind is Job:
         return _change_job(change, record, given)
+    if kind is FailureHandler and "rules" in given:
+        given["rules"] = checked_rules(given["rules"])
     changed = replace(record, **given)
     if kind is Workflow:
         flow.workflow = changed
@@ -217,6 +247,8 @@ def remove(change: Change, record: Any) -> None:
         job = flow.jobs.get(record.job_id)
         if job is not None and job.result_id == record.id:
             change.set(job, result_id=None)
+    elif kind is Action:
+        triggers.drop(flow, record.id)
     elif kind is not Event:
         del flow.tables[kind][record.id]
         _forget(change, kind, record.id)
@@ -259,9 +291,7 @@ def _remove_job(change: Change, job: Job) -> None:
         recount_waiter(flow, waiter)
     for result in [one for one in flow.tables[Result].values() if one.job_id == job.id]:
         del flow.tables[Result][result.id], flow.results[job.id, result.run_id, result.attempt_id]
-    for id, action in flow.tables[Action].items():
-        if job.id in action.jobs:
-            flow.tables[Action][id] = replace(action, jobs=[one for one in action.jobs if one != job.id])
+    triggers.forget_job(change, job.id)
     flow.drop(flow.jobs[job.id])
 
 

@@ -13,6 +13,7 @@ from torc_core.engine.moves import legal
 from torc_core.engine.release import settle
 from torc_core.errors import Invalid
 from torc_core.model import Ending, Job, JobId, JobStatus, Node, NodeId, Result, ResultId
+from torc_core.testing.memory import triggers
 from torc_core.testing.memory.flow import Flow
 
 FREED: dict[str, Any] = {"node_id": None, "lease": None, "prefetched": False, "stop": 0}
@@ -70,6 +71,7 @@ class Change:
         if not moves:
             return
         flow = self.flow
+        before = {id: flow.jobs[id].status for id in flow.jobs} if triggers.watching(flow) else {}
         settled = settle(moves, flow)
         flow.links.counts.update(settled.counts)
         for id, unmet in settled.unmet.items():
@@ -88,6 +90,9 @@ class Change:
             self.set(flow.jobs[id], status=status, reason=None, ready_since=since)
         for id in settled.released:
             self.set(flow.jobs[id], status=JobStatus.READY, ready_since=self.now)
+        if before:
+            follow = (*settled.canceled, *settled.restored, *settled.released)
+            triggers.watch(self, moves | {id: (before[id], flow.jobs[id].status) for id in follow})
 
     def again(self, job: Job, **fields: Any) -> Job:
         """Make a job ready again that a node held or ran: nobody has it any more."""
@@ -124,4 +129,5 @@ class Change:
         workflow = self.flow.workflow
         if self.flow.complete and not self._was_complete and not workflow.is_canceled:
             self.tell(telling.of_workflow("workflow_completed", workflow.id, workflow.name, workflow.run_id))
+            triggers.complete(self)
         return telling.bundled(self.told)

@@ -14,6 +14,8 @@ from torc_core.engine.runs import blockers
 from torc_core.model import (
     OPEN,
     Action,
+    ActionId,
+    ActionRun,
     Allocation,
     FailureHandler,
     File,
@@ -23,6 +25,7 @@ from torc_core.model import (
     JobStatus,
     Node,
     NodeId,
+    Operation,
     RemoteWorker,
     Requirement,
     Result,
@@ -43,11 +46,13 @@ KINDS = (
     FailureHandler,
     SlurmScheduler,
     Action,
+    ActionRun,
     Node,
     Result,
     Allocation,
     SlurmStats,
     RemoteWorker,
+    Operation,
 )
 """Records that are kept as they are, in one table per kind."""
 
@@ -130,6 +135,7 @@ class Told:
 
     ended: tuple[bool, bool, bool] = (False, False, False)
     orders: frozenset[JobId] = frozenset()
+    due: frozenset[ActionId] = frozenset()
 
 
 class Flow:
@@ -157,6 +163,7 @@ class Flow:
         self.requests: dict[str, list[int]] = {}
         """The allocations that were intended under each request id."""
         self.told: dict[NodeId, Told] = {}
+        self.hits: dict[ActionId, dict[JobId, int]] = {}
         self.tables: dict[type[Any], dict[int, Any]] = {kind: {} for kind in KINDS}
         self._shape_of: dict[tuple[int, int | None, str | None], Shape] = {}
 

@@ -38,7 +38,7 @@ from torc_core.model import (
     Totals,
     UserData,
 )
-from torc_core.testing.memory import allocations
+from torc_core.testing.memory import allocations, triggers
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.creation import derived
 from torc_core.testing.memory.flow import Flow
@@ -91,7 +91,9 @@ def initialize(change: Change, how: Initialize) -> None:
     run = next_run(workflow.run_id, flow.initialized_run)
     gpus = any(shape.gpus for shape in flow.shapes.values())
     flow.workflow, flow.initialized_run = replace(workflow, run_id=run, uses_gpus=gpus), run
+    blocked = {id for id in fresh if flow.jobs[id].status is JobStatus.BLOCKED}
     _set_anew(change, fresh, run)
+    triggers.arm(change, before=workflow.run_id, full=not how.only_uninitialized, reset_jobs=fresh - blocked)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
     change.tell(telling.of_workflow(name, workflow.id, workflow.name, run))
 

@@ -25,7 +25,7 @@ from torc_core.model import (
     Verdict,
 )
 from torc_core.record import record
-from torc_core.testing.memory import attempts
+from torc_core.testing.memory import actions, attempts
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.flow import Flow, Told
 
@@ -122,6 +122,7 @@ def orders(flow: Flow, node: Node, said: Said, jobs: Sequence[Assignment], empty
         unknown=said.unknown,
         cancel=[job.id for job in mine if job.stop],
         recall=recall,
+        due=actions.triggered(flow),
         reason=None if empty is None else empty.reason,
         never=empty is not None and empty.never,
         remaining=flow.open,
@@ -136,7 +137,7 @@ def news(flow: Flow, node: Node, answer: Orders) -> bool:
     ended = (answer.complete, answer.canceled, answer.never)
     pressing = frozenset((*answer.cancel, *answer.recall, *answer.unknown))
     fresh = any(now and not before for now, before in zip(ended, told.ended, strict=True))
-    return bool(answer.jobs) or fresh or not pressing <= told.orders
+    return bool(answer.jobs) or fresh or not pressing <= told.orders or not set(answer.due) <= told.due
 
 
 def remember(flow: Flow, node: NodeId, answer: Orders) -> Orders:
@@ -144,6 +145,7 @@ def remember(flow: Flow, node: NodeId, answer: Orders) -> Orders:
     flow.told[node] = Told(
         ended=(answer.complete, answer.canceled, answer.never),
         orders=frozenset((*answer.cancel, *answer.recall, *answer.unknown)),
+        due=frozenset(answer.due),
     )
     return answer
 

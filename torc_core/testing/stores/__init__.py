@@ -12,6 +12,7 @@ there after it was closed keeps `DurableStoreContract` instead, and says how it 
 
 from __future__ import annotations
 
+from torc_core.testing.stores.actions import ActionContract
 from torc_core.testing.stores.agreement import AgreementContract
 from torc_core.testing.stores.allocations import AllocationContract
 from torc_core.testing.stores.catalog import CatalogContract
@@ -38,6 +39,7 @@ class StoreContract(
     QueryContract,
     CatalogContract,
     AllocationContract,
+    ActionContract,
     ConcurrencyContract,
     AgreementContract,
 ):
