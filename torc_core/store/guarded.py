@@ -41,7 +41,7 @@ R = TypeVar("R")
 
 def guarded(store: Store, principal: Principal) -> Store:
     """The store as a principal may use it; who may do everything gets it as it is."""
-    return store if principal.admin else cast("Store", Guarded(store, principal))
+    return store if principal.is_admin else cast("Store", Guarded(store, principal))
 
 
 class Guarded:
@@ -70,6 +70,16 @@ class Guarded:
             return member(*args, **named)
 
         return call
+
+    def admit(self, right: Right, kind: type[Any], ids: Sequence[int]) -> None:
+        """Refuse unless the principal has a right on all workflows that records belong to; what may not be read is not there.
+
+        Raises
+        ------
+        NotFound, Forbidden
+            If it has not.
+        """
+        self._admit(right, kind, ids)
 
     def rights(self, workflow: WorkflowId) -> frozenset[Right]:
         """What the principal may do with a workflow."""

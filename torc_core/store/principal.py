@@ -76,7 +76,7 @@ class Principal:
     mark: str = ""
 
     @property
-    def admin(self) -> bool:
+    def is_admin(self) -> bool:
         """Whether it may do everything."""
         return Right.ADMIN in self.rights
 

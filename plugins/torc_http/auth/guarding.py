@@ -1,0 +1,50 @@
+"""Ties every call to the workflows it names, before its handler sees it (`security.md` Z1, Z2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from torc_core.model import Workflow
+from torc_core.store.guarded import Guarded
+from torc_core.store.principal import ORDER, Principal, Right
+from torc_core.store.rights import OF_NO_WORKFLOW
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
+    from torc_http.call import Call
+
+NAME = "workflow_id"
+
+
+def guard(call: Call) -> Store:
+    """The store as far as the caller may use it on this route.
+
+    Raises
+    ------
+    NotFound
+        For what the caller may not read, as if it were not there.
+    Forbidden
+        For what the caller may read and not do.
+    """
+    principal = cast("Principal", call.principal)
+    if principal.is_admin:
+        return call.store
+    store = Guarded(call.store, principal)
+    right = Right(call.route.access)
+    if right in ORDER:
+        for kind, id in _named(call):
+            store.admit(right, kind, (id,))
+    return cast("Store", store)
+
+
+def _named(call: Call) -> Iterator[tuple[type[Any], int]]:
+    """The records that path, query and body name outright; what else a body names, the store checks."""
+    kind = call.route.of
+    if kind is not None and kind not in OF_NO_WORKFLOW and "id" in call.ids:
+        yield kind, call.ids["id"]
+    body = call.body if isinstance(call.body, Mapping) else {}
+    for place in (call.ids, call.query, body):
+        workflow = place.get(NAME)
+        if isinstance(workflow, int):
+            yield Workflow, workflow
