@@ -112,7 +112,7 @@ class Desk:
         key = environ.get("HTTP_IDEMPOTENCY_KEY") if route.method == "POST" else None
         if key is not None:
             target = f"POST {req.path}?{environ.get('QUERY_STRING', '')}"
-            _send(resp, once(service.store, principal.identity, target, key, raw, lambda: _sent(_done(call))))
+            _send(resp, once(service.store, call.identity, target, key, raw, lambda: _sent(_done(call))))
         elif route.method == "DELETE":
             self._delete(call, req, resp)
         else:
@@ -120,7 +120,7 @@ class Desk:
 
     def _delete(self, call: Call, req: falcon.Request, resp: falcon.Response) -> None:
         target = f"{req.path}?{call.environ.get('QUERY_STRING', '')}"
-        who = call.principal.identity
+        who = call.identity
         try:
             answer = _done(call)
         except NotFound:

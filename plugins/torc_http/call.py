@@ -24,17 +24,22 @@ class Principal(Protocol):
     """Who calls (`security.md` §3.2)."""
 
     @property
+    def kind(self) -> str:
+        """What it is: `owner`, `user`, `token`, `job`, `workflow`, `runner`, `nobody`."""
+        ...
+
+    @property
     def name(self) -> str:
         """The user it acts as; the owner of what it creates."""
         ...
 
     @property
-    def identity(self) -> str:
-        """What tells it from all others: kind and name, for idempotency keys and the audit."""
+    def established(self) -> str:
+        """How that is known."""
         ...
 
     @property
-    def admin(self) -> bool:
+    def is_admin(self) -> bool:
         """Whether it may do everything on this server."""
         ...
 
@@ -77,12 +82,13 @@ class Gate(Protocol):
 class Owner:
     """The owner of the server, who may do everything on it."""
 
+    kind: str = "owner"
     name: str = "owner"
-    identity: str = "owner"
-    admin: bool = True
+    established: str = "open"
+    is_admin: bool = True
 
 
-NOBODY = Owner(name="nobody", identity="nobody", admin=False)
+NOBODY = Owner(kind="nobody", name="", established="", is_admin=False)
 """Who calls a public route."""
 
 
@@ -160,6 +166,11 @@ class Call:
         return self.ids["id"]
 
     @property
+    def identity(self) -> str:
+        """What tells the caller from all others, for idempotency keys and the audit."""
+        return f"{self.principal.kind}:{self.principal.name}"
+
+    @property
     def clock(self) -> Clock:
         """Time and chance."""
         return self.service.clock
@@ -176,7 +187,7 @@ class Call:
     def audit(self, operation: str, object: str, detail: str = "", outcome: str = "ok") -> None:
         """Write a security matter down."""
         entry = AuditEntry(
-            operation=operation, principal=self.principal.identity, established="", peer=self.peer, object=object,
+            operation=operation, principal=self.identity, established=self.principal.established, peer=self.peer, object=object,
             outcome=outcome, detail=detail, request_id=self.request_id,
         )  # fmt: skip
         self.service.store.add([entry])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from torc_core.model import Workflow
 from torc_core.record import record
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ SIZES = {"plain": 2 * MIB, "batch": 16 * MIB, "bulk": 256 * MIB}
 WHOLE = ("limit", "run_id")
 """Path parameters besides ids that are integers; all others are text."""
 
-PUBLISHED = ("system",)
-_LATER = (
+PUBLISHED = (
     "system", "tasks", "workflows", "progress", "runs", "jobs", "attempts", "results", "files", "user_data",
     "resource_requirements", "failure_handlers", "actions", "compute_nodes", "allocations", "slurm_schedulers",
     "slurm_stats", "local_schedulers", "remote_workers", "events", "ro_crate", "access",
@@ -47,7 +47,8 @@ class Route:
     access
         Which class of callers may use it, one of `ACCESS`.
     of
-        The kind of record that `{id}` names, by which the call is tied to a workflow; None: none.
+        The kind of record that `{id}` names, by which the call is tied to a workflow; `about` knows it also of
+        the paths of workflows, where it is not said.
     query, body, answer
         Schemas; a body or an answer may also be a field. None: no parameters, no body, free JSON.
     size
@@ -81,6 +82,11 @@ class Route:
     def parameters(self) -> Sequence[str]:
         """The names of its path parameters, in order."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+
+    @property
+    def about(self) -> type[Any] | None:
+        """The kind of record that `{id}` names; None: the path names no record of a workflow."""
+        return Workflow if self.path.startswith("/workflows/{id}") else self.of
 
 
 def whole(name: str) -> bool:

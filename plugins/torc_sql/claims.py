@@ -20,6 +20,7 @@ from torc_core.engine.claim import (
     wanted,
 )
 from torc_core.engine.explain import Empty, explain_empty, nothing_ready
+from torc_core.errors import NotFound
 from torc_core.model import Assignment, JobId, JobStatus, Node, Offer, Output, Resources, Shape
 from torc_core.model.resources import MIB
 from torc_sql import rows
@@ -43,7 +44,7 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if change.canceled or change.state.is_archived:
         state = "canceled" if change.canceled else "archived"
         return [], Empty(reason=f"workflow {change.wf} is {state}; it hands out no jobs")
-    place = room(offer, node, Resources() if node is None else used(change.tx, node, change.shapes))
+    place = _place(change, node, offer)
     classes = _classes(change)
     ready = _ready(change, place, offer, classes)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.tx.now)
@@ -60,6 +61,17 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if node is not None and offer.limit > 0:
         _recall(change, node, place, offer)
     return [], _explain(change, classes, place, chosen, offer)
+
+
+def _place(change: Change, node: Node | None, offer: Offer) -> Room:
+    named = node
+    if node is None and offer.node is not None:
+        row = change.tx.row("NODE", node_=offer.node)
+        named = None if row is None else rows.node(row)
+        if named is None or named.workflow_id != change.wf:
+            raise NotFound(f"workflow {change.wf} has no node {offer.node}")
+    taken = Resources() if named is None else used(change.tx, named, change.shapes)
+    return room(offer, named, taken, by_hand=node is None)
 
 
 def top_priority(change: Change, node: Node) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from heapq import heapify, heappop, heapreplace
 
 from torc_core.model import JobId, Node, Offer, Resources, SchedulerId, Shape
@@ -87,13 +88,20 @@ def taken(shape: Shape, capacity: Resources) -> Resources:
     return _times(capacity, shape.nodes)
 
 
-def room(offer: Offer, node: Node | None, used: Resources) -> Room:
+def room(offer: Offer, node: Node | None, used: Resources, *, by_hand: bool = False) -> Room:
     """What may be given for an offer: min(offer, capacity - live attempts) (`engine.md` §7.1).
 
-    `used` is the sum of `taken` over the live attempts of the node. Without a node the offer alone counts.
+    `used` is the sum of `taken` over the live attempts of the node. Without a node the offer alone counts. `by_hand`:
+    a client that is not the node itself named it; label and scheduler are those of the offer.
     """
-    if node is None:
-        return Room(free=offer.free, time_limit=offer.time_limit, strict=offer.strict_scheduler_match)
+    if node is None or by_hand:
+        place = Room(
+            free=offer.free, time_limit=offer.time_limit, scheduler=offer.scheduler,
+            strict=offer.strict_scheduler_match,
+        )  # fmt: skip
+        if node is None:
+            return place
+        return replace(place, left=_times(node.capacity, node.num_nodes) - used)
     return Room(
         free=[_least(free, node.capacity) for free in offer.free],
         capacity=node.capacity,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
-from torc_core.model.ids import ActionId, FileId, JobId, NodeId, WorkflowId
+from torc_core.model.ids import ActionId, FileId, JobId, NodeId, SchedulerId, WorkflowId
 from torc_core.model.job import Job, Shape
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending
@@ -35,6 +35,9 @@ class Offer:
         Up to so many further jobs of the classes in `busy`, held without capacity (`engine.md` §7.7).
     wait_ms
         0-20,000: how long the answer may be held when there is nothing to give.
+    scheduler, node
+        Of a client that claims by hand: to which scheduler it belongs, and which node it is; what it is given is then
+        also limited by what that node has left by the records.
     """
 
     claim_id: str
@@ -47,6 +50,8 @@ class Offer:
     ahead: int = 0
     busy: Sequence[Shape] = ()
     wait_ms: int = 0
+    scheduler: SchedulerId | None = None
+    node: NodeId | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

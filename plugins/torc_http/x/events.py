@@ -58,13 +58,13 @@ def stream(call: Call) -> Answer:
     query = call.query
     after = _resume(call.environ.get("HTTP_LAST_EVENT_ID"), query.get("after"))
     types = frozenset(filter(None, str(query.get("types", "")).split(",")))
-    readable = call.store.readable(call.principal.name) if not call.principal.admin else None
+    readable = call.store.readable(call.principal.name) if not call.principal.is_admin else None
     allowed = None if readable is None else frozenset(readable)
     wish = Wish(
         workflow=workflow, level=Severity(query["level"]), types=types,
         readable=lambda one: allowed is None or one in allowed,
     )  # fmt: skip
-    given = hold.stream(user=call.principal.identity)
+    given = hold.stream(user=call.identity)
     if given is None:
         raise Refused(503, "too many event streams are open; close one, or try again later")
     streams.add(wish, _Sink(given), after)

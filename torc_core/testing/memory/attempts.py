@@ -72,7 +72,7 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if workflow.is_canceled or workflow.is_archived:
         state = "canceled" if workflow.is_canceled else "archived"
         return [], Empty(reason=f"workflow {workflow.id} is {state}; it hands out no jobs")
-    place = room(offer, node, used(flow, node) if node is not None else Resources())
+    place = _place(flow, node, offer)
     ready = _ready(flow, place, offer)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.now)
     jobs_ = [_take(change, choice, node, offer, ahead_=False) for choice in chosen.choices]
@@ -87,6 +87,15 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if node is not None and offer.limit > 0:
         _recall(change, node, place, offer)
     return [], _explain(flow, place, chosen, offer)
+
+
+def _place(flow: Flow, node: Node | None, offer: Offer) -> Room:
+    named = node
+    if node is None and offer.node is not None:
+        named = flow.tables[Node].get(offer.node)
+        if named is None:
+            raise NotFound(f"workflow {flow.workflow.id} has no node {offer.node}")
+    return room(offer, named, Resources() if named is None else used(flow, named), by_hand=node is None)
 
 
 def _pick(ready: Sequence[Ready], place: Room, offer: Offer, now: int) -> Pick:
