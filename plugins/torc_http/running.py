@@ -14,6 +14,8 @@ from torc_http.serving.listening import Listening as Doors
 from torc_http.serving.settings import Application, ServingSettings
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
     from torc_http.call import Service
 
 SWEEP_SECONDS = 10.0
@@ -29,6 +31,8 @@ class Running:
     ----------
     complete
         Makes the service of what it is given: store, clock, and the parts that additions need.
+    front
+        Puts something before the application: `torc_http.auth.front`.
     sweep_seconds
         How often time passes in the store.
     """
@@ -40,12 +44,14 @@ class Running:
         doors: Doors,
         *,
         complete: Callable[[Service], Service] = lambda service: service,
+        front: Callable[[WSGIApplication], WSGIApplication] = lambda app: app,
         settings: ServingSettings | None = None,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._store = store
         self._clock = clock
         self._complete = complete
+        self._front = front
         self._parts: dict[str, Any] = {}
         self._sweeper = Sweeper(store, clock, sweep_seconds)
         self._carrier = Carrier(store)
@@ -90,4 +96,4 @@ class Running:
             )  # fmt: skip
         service = self._complete(Service(store=self._store, clock=self._clock, parts=self._parts))
         app = create_app(replace(service, parts=self._parts))
-        return Application(call=app, limit_of=app.limit_of)
+        return Application(call=self._front(app), limit_of=app.limit_of)

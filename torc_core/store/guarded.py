@@ -29,11 +29,13 @@ from torc_core.store.rights import (
     FIELDS_OF_OWNERS,
     FREE,
     KINDS,
+    NOBODYS,
     OF_NO_WORKFLOW,
     OWN,
     READ,
     USER,
     VERBS,
+    Kind,
 )
 
 R = TypeVar("R")
@@ -53,6 +55,8 @@ class Guarded:
         self._known: dict[WorkflowId, frozenset[Right]] = {}
 
     def __getattr__(self, name: str) -> Any:
+        if name == "set_admins":
+            return self._refuse
         member = getattr(self._store, name)
         if name in FREE:
             return member
@@ -124,7 +128,7 @@ class Guarded:
             if isinstance(one, Membership):
                 self._admit_to_group(one.group_id)
                 continue
-            right = KINDS[type(one)].add if type(one) in KINDS else ADMIN
+            right = _kind(type(one)).add
             if isinstance(one, AccessGroup | Token | AuditEntry) or right is None:
                 self._need(ADMIN)
             else:
@@ -135,10 +139,10 @@ class Guarded:
         """Change fields of a record."""
         if kind is Membership:
             self._admit_to_group(self._store.get(Membership, id).group_id)
-        elif kind in OF_NO_WORKFLOW or KINDS[kind].change is None:
+        elif kind in OF_NO_WORKFLOW or _kind(kind).change is None:
             self._need(ADMIN)
         else:
-            self._admit(KINDS[kind].change or ADMIN, kind, (id,))
+            self._admit(_kind(kind).change or ADMIN, kind, (id,))
             for name, right in FIELDS_OF_OWNERS.items() if kind is Workflow else ():
                 if name in fields and fields[name] is not None:
                     self._change_of_owner(right, WorkflowId(id), name, fields[name])
@@ -149,10 +153,10 @@ class Guarded:
         if kind is Membership:
             for id in ids:
                 self._admit_to_group(self._store.get(Membership, id).group_id)
-        elif kind in OF_NO_WORKFLOW or KINDS[kind].remove is None:
+        elif kind in OF_NO_WORKFLOW or _kind(kind).remove is None:
             self._need(ADMIN)
         else:
-            self._admit(KINDS[kind].remove or ADMIN, kind, ids)
+            self._admit(_kind(kind).remove or ADMIN, kind, ids)
         return self._store.remove(kind, ids)
 
     # The rest of what is not about one workflow that exists
@@ -190,7 +194,15 @@ class Guarded:
         """The workflows that the principal may read, whoever is named."""
         return self._readable()
 
+    def owner_of(self, kind: type[Any], ids: Sequence[int]) -> Sequence[WorkflowId]:
+        """The workflows of records that may be read."""
+        self._admit(READ, kind, ids)
+        return self._store.owner_of(kind, ids)
+
     # How it is decided
+
+    def _refuse(self, *args: object, **named: object) -> None:
+        raise Forbidden(_not_allowed(ADMIN))
 
     def _rights(self, workflow: WorkflowId) -> frozenset[Right]:
         who = self._principal
@@ -294,6 +306,11 @@ class Guarded:
             return self._store.find(kind, query)
         field = "id" if kind is AccessGroup else "group_id"
         return self._store.find(kind, _narrowed(query, field, sorted(self._groups())))
+
+
+def _kind(kind: type[Any]) -> Kind:
+    """What records of a kind need; of kinds that nobody knows: what only admins may do."""
+    return KINDS.get(kind, NOBODYS)
 
 
 def _missing(kind: type[Any], id: int) -> NotFound:

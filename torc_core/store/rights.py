@@ -153,7 +153,7 @@ VERBS: Mapping[str, Verb] = {
 FREE = ("server_id", "together", "kept", "keep", "close")
 """What needs no right: it tells and changes nothing that belongs to a workflow."""
 
-NEVER = ("owner_of", "set_admins", "publish", "listen", "on_wake")
+NEVER = ("set_admins", "publish", "listen", "on_wake")
 """What only the server itself does."""
 
 
@@ -168,7 +168,7 @@ class Kind:
 
 _EDITED = Kind(add=EDIT, change=EDIT, remove=EDIT)
 _RUNNING = Kind(add=RUN, change=RUN, remove=RUN)
-_SHOWN = Kind()
+_SHOWN = NOBODYS = Kind()
 
 KINDS: Mapping[type[Any], Kind] = {
     Workflow: Kind(change=OPERATE, remove=OWN),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,18 +20,26 @@ from torc_http.auth.settings import AuthSettings, banner
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from torc_http.call import Service
+
 log = logging.getLogger(__name__)
 
 
 @record(frozen=True, slots=True, kw_only=True)
 class Security:
-    """What a server needs: `gate` and `torc_http.auth.guarding.guard` go into its `Service`, `front` around its application."""
+    """What a server needs: `complete` for its `Service`, `front` around its application."""
 
     settings: AuthSettings
     key: KeyFile
     key_file: Path
     gate: Gate
     audit: Audit
+
+    def complete(self, service: Service) -> Service:
+        """A service that asks this gate, with stores as far as callers may use them."""
+        from torc_http.auth.guarding import guard
+
+        return replace(service, gate=self.gate, guard=guard)
 
     def front(self, app: WSGIApplication) -> WSGIApplication:
         """The application, with foreign pages kept out and answers proven."""

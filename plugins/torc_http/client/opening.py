@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import ssl
 from typing import cast
@@ -11,9 +10,10 @@ from urllib.parse import SplitResult, urlsplit
 from torc_core.config.credentials import Credentials
 from torc_core.errors import Unavailable
 from torc_core.protocols import Clock, Store
+from torc_http.auth.signing import signer
 from torc_http.client.line import Line, place_of
 from torc_http.client.settings import HttpStoreSettings
-from torc_http.client.store import HttpStore, Signer, Unsigned
+from torc_http.client.store import HttpStore
 from torc_http.routes import BASE
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ def opened(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Cre
     """A store for the server of an address; nothing is asked of it yet."""
     split = urlsplit(url)
     line = Line(place_of(split, _prefix(split), _tls(split, credentials)))
-    signer = _signer(split, credentials)
-    return cast("Store", HttpStore(line, signer, settings.answer_timeout))
+    shown = signer(split, credentials, line, clock)
+    return cast("Store", HttpStore(line, shown, settings.answer_timeout))
 
 
 def _prefix(url: SplitResult) -> str:
@@ -54,13 +54,3 @@ def _tls(url: SplitResult, credentials: Credentials) -> ssl.SSLContext | None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _signer(url: SplitResult, credentials: Credentials) -> Signer:
-    headers = {}
-    if credentials.cookie_header:
-        headers["Cookie"] = credentials.cookie_header
-    if url.scheme != "unix" and not url.path.startswith("/t/") and credentials.password:
-        pair = f"{credentials.username}:{credentials.password}".encode()
-        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
-    return Unsigned(headers)
