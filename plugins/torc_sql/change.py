@@ -25,6 +25,7 @@ from torc_core.model import (
     NodeId,
     Offer,
     Progress,
+    Recovery,
     Resources,
     ResultId,
     WorkflowId,
@@ -59,6 +60,8 @@ class Change:
         self._was_complete = self.complete
         self._was_live = self.live
         self.fired = False
+        self.delayed = False
+        self.recoveries: list[Recovery] = []
         self._moves: Moves = {}
         self._results: list[tuple[Any, ...]] = []
         self._numbers: list[int] = []
@@ -92,8 +95,12 @@ class Change:
         """A job of the workflow, as it is now; None: there is no such job."""
         return self._known.pop(id, None) or job_state(self.tx, id, self.wf)
 
-    def move(self, job: JobState, status: JobStatus, statement: str, **values: object) -> None:
+    def move(
+        self, job: JobState, status: JobStatus, statement: str, *, held: bool = False, **values: object
+    ) -> None:
         """Move a job to another status with a statement that carries the present one as its guard.
+
+        `held`: it cannot be claimed yet, although it is ready.
 
         Raises
         ------
@@ -105,7 +112,7 @@ class Change:
         self._guard(job, status)
         if self.tx.run(statement, job_=job.id, was_=job.code, status_=int(status), **values) != 1:
             raise Conflict(f"job {job.id} is no longer {job.status.label}; look again and repeat the command")
-        self._note(job, status)
+        self._note(job, status, held=held)
 
     def move_late(self, job: JobState, status: JobStatus, statement: str, **values: object) -> None:
         """The same, written together with others of its kind when the change settles.
@@ -122,14 +129,14 @@ class Change:
         if not legal(job.status, status):
             raise Invalid(f"job {job.id} cannot go from {job.status.label} to {status.label}")
 
-    def _note(self, job: JobState, status: JobStatus) -> None:
+    def _note(self, job: JobState, status: JobStatus, *, held: bool = False) -> None:
         before = job.status
         first = self._moves.get(job.id)
         self._moves[job.id] = (before if first is None else first[0], status)
         self.shifted(before, status)
-        if before is JobStatus.READY:
+        if before is JobStatus.READY and job.not_before is None:
             self.tx.ready(job.class_id, -1)
-        if status is JobStatus.READY:
+        if status is JobStatus.READY and not held:
             self.tx.ready(job.class_id, 1)
             self.tx.wake(self.wf)
 
@@ -150,7 +157,7 @@ class Change:
         self._moves[job.id] = (job.status, JobStatus.DISABLED)
         self.settle()
         self.added(job.status, -1)
-        if job.status is JobStatus.READY:
+        if job.status is JobStatus.READY and job.not_before is None:
             self.tx.ready(self.tx.row("CLASS_OF_JOB", job_=job.id)[0], -1)
 
     def settle(self) -> None:

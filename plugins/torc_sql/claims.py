@@ -23,7 +23,7 @@ from torc_core.engine.explain import Empty, explain_empty, nothing_ready
 from torc_core.errors import NotFound
 from torc_core.model import Assignment, JobId, JobStatus, Node, Offer, Output, Resources, Shape
 from torc_core.model.resources import MIB
-from torc_sql import rows
+from torc_sql import retrying, rows
 from torc_sql.change import Change
 from torc_sql.rows import Row
 from torc_sql.shapes import shape_of, used
@@ -89,6 +89,7 @@ def top_priority(change: Change, node: Node) -> int | None:
 
 def expire_by_hand(change: Change) -> None:
     """Make ready again what was claimed without a node and not started in time; a later start still succeeds."""
+    retrying.free_due(change)
     if not change.tally[JobStatus.PENDING]:
         return
     for row in change.tx.rows("BY_HAND", wf_=change.wf, before_=change.tx.now - BY_HAND_MS):

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torc_core.engine import telling
-from torc_core.engine.completion import Judgement, given_back, holds, judge, meant, started, started_by_hand
+from torc_core.engine.completion import (
+    RECOVERING,
+    Judgement,
+    given_back,
+    holds,
+    judge,
+    meant,
+    started,
+    started_by_hand,
+)
 from torc_core.errors import NotFound
 from torc_core.model import (
     Ending,
@@ -17,7 +27,7 @@ from torc_core.model import (
     NodeId,
     Verdict,
 )
-from torc_sql import rows
+from torc_sql import retrying, rows
 from torc_sql.change import Change
 from torc_sql.rows import STATUSES
 from torc_sql.state import JobState
@@ -80,7 +90,7 @@ def give_back(change: Change, held: Held) -> None:
         change.again(job)
     else:
         change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
-    _fill_place(change, job)
+    fill_place(change, job)
 
 
 def fingerprint(tx: Transaction, wf: int, seen: Sequence[Fingerprint]) -> None:
@@ -106,7 +116,9 @@ def _finish(change: Change, ending: Ending) -> Judgement:
             )
         )
     if judgement.verdict is Verdict.DONE:
-        _end(change, job, ending, judgement)
+        return _end(change, job, ending, judgement)
+    if judgement.verdict is Verdict.SAME and job.reason == RECOVERING and job.lease == ending.lease:
+        retrying.repeat(change, job, ending)
     return judgement
 
 
@@ -116,12 +128,21 @@ def standing(tx: Transaction, job: JobId, run: int, attempt: int) -> tuple[JobSt
     return None if row is None else (STATUSES[row[0]], row[1])
 
 
-def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) -> None:
+def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) -> Judgement:
     run, attempt = judgement.run_id, judgement.attempt_id
     result = job.result_id
     if judgement.result is not None:
         result = change.result(job, ending, judgement.result, run, attempt)
-    if judgement.status is not None:
+    retry = retrying.decided(change, job, ending, judgement)
+    if retry.script is not None:
+        retrying.recover(change, job, ending, retry.script, result)
+        return judgement
+    if retry.status is not None:
+        judgement = replace(judgement, status=retry.status)
+    if retry.again:
+        retrying.again(change, job, ending.return_code, retry)
+        judgement = replace(judgement, verdict=Verdict.RETRY)
+    elif judgement.status is not None:
         change.move_late(job, judgement.status, "END", reason_=ending.reason, result_=result)
         change.tell(
             telling.job_ended(
@@ -137,10 +158,12 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
     if ending.status is JobStatus.COMPLETED and ending.outputs:
         fingerprint(change.tx, change.wf, ending.outputs)
     if judgement.settled:
-        _fill_place(change, job)
+        fill_place(change, job)
+    return judgement
 
 
-def _fill_place(change: Change, job: JobState) -> None:
+def fill_place(change: Change, job: JobState) -> None:
+    """The place of a job that has left its node goes to the one that was started ahead for it."""
     if job.node_id is not None and not job.prefetched:
         change.fill_place(job.node_id, job.class_id)
 

@@ -32,7 +32,7 @@ from torc_core.model import (
     UserData,
     WorkflowId,
 )
-from torc_sql import allocations, rows, triggers
+from torc_sql import allocations, retrying, rows, triggers
 from torc_sql.change import Change
 from torc_sql.completion import fingerprint
 from torc_sql.graph import Graph
@@ -208,6 +208,9 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
     for _, job in sorted(left.items()):
         how = resumed(job, dead)
         if how is None:
+            continue
+        if how.ends:
+            retrying.give_up(change, job)
             continue
         if not how.again:
             tx.run("CONFIRM", job_=job.id, result_=job.result_id)

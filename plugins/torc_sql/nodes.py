@@ -22,7 +22,7 @@ from torc_core.model import (
     Turn,
     Usage,
 )
-from torc_sql import claims, completion, rows
+from torc_sql import claims, completion, retrying, rows
 from torc_sql.change import Change
 from torc_sql.state import JobState
 from torc_sql.transaction import Transaction
@@ -87,7 +87,8 @@ def act(change: Change, node: Node, turn: Turn) -> Orders:
         completion.give_back(change, held)
     unknown = _beat(change, node, turn.beat, turn) if turn.beat is not None else []
     change.settle()
-    return Orders(endings=[judgement.verdict for judgement in judged], starts=starts, unknown=unknown)
+    verdicts = [judgement.verdict for judgement in judged]
+    return Orders(endings=verdicts, starts=starts, unknown=unknown, recover=change.recoveries)
 
 
 def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
@@ -133,6 +134,7 @@ def orders(change: Change, node: Node, said: Orders, empty: Empty | None) -> Ord
         cancel=stopped,
         recall=recall,
         due=_due(change),
+        retry_ms=retrying.next_retry(change),
         reason=None if empty is None else empty.reason,
         never=empty is not None and empty.never,
         remaining=change.remaining,

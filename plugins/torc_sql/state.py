@@ -48,6 +48,9 @@ class JobState(NamedTuple):
     prefetched: int
     priority: int
     result_id: int | None
+    not_before: int | None
+    handler_id: int | None
+    losses: int
 
     @property
     def status(self) -> JobStatus:

@@ -57,6 +57,9 @@ R = TypeVar("R")
 LONGEST_WAIT = 20_000
 """Milliseconds that a turn is held at most."""
 
+LATE = 0.002
+"""Seconds after the instant of a delayed retry, so that it is past when one looks."""
+
 
 class SqlStore(
     RunVerbs,
@@ -86,20 +89,22 @@ class SqlStore(
     def turn(self, turn: Turn) -> Orders:
         """One call of a runner, in one transaction; held while there is nothing to say."""
         number = self._waiting.arrive(turn.node)
-        waits = 0
+        waits = 0.0
         if turn.offer and not (turn.endings or turn.starts or turn.give_back or turn.beat):
-            waits = min(max(turn.offer.wait_ms, 0), LONGEST_WAIT)
-        until = self._clock.monotonic() + waits / 1000
+            waits = min(max(turn.offer.wait_ms, 0), LONGEST_WAIT) / 1000
+        until = self._clock.monotonic() + waits
         while True:
             wf, seen, answer = self._answer(turn)
-            left = until - self._clock.monotonic()
-            if not waits or left <= 0 or self._waiting.news(turn.node, answer):
+            left = min(waits, until - self._clock.monotonic())
+            if left <= 0 or self._waiting.news(turn.node, answer):
                 return self._waiting.remember(turn.node, answer)
-            woken = self._waiting.wait(turn.node, number, wf, seen, left)
+            pause = left if answer.retry_ms is None else min(left, answer.retry_ms / 1000 + LATE)
+            woken = self._waiting.wait(turn.node, number, wf, seen, pause)
             if woken is None:
                 # The node's next turn is here; it gets what there is.
                 return answer
-            waits = waits if woken else 0
+            # If nobody woke it, a delayed retry is due, or the time is over.
+            waits = waits if woken else left - pause
 
     def try_turn(self, turn: Turn) -> tuple[Orders, bool]:
         """A turn that is answered at once, and whether the answer says anything new."""

@@ -337,13 +337,13 @@ job_class.wf = :wf_ AND job_class.num_gpus > 0 AND job.class_id = job_class.id))
 -- SET_ALL_ANEW
 UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
 lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=CASE
-WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL WHERE job.wf = :wf_ AND
-job.status IN (0, 1, 2, 10)
+WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL, not_before=NULL WHERE
+job.wf = :wf_ AND job.status IN (0, 1, 2, 10)
 
 -- SET_ANEW
 UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, node_id=NULL, lease=NULL,
 prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:since_, stop=0,
-reason=:reason_, result_id=NULL WHERE job.id = :job_
+reason=:reason_, result_id=NULL, not_before=NULL WHERE job.id = :job_
 
 -- NEXT_RUN
 UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2 AND job.run_id != :run_
@@ -359,12 +359,13 @@ SELECT job.id, job.status, job.cancel_on_blocking_job_failure, job.name, job.unm
 -- STATES
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ ORDER BY job.id
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ ORDER BY job.id
 
 -- OF_STATUS
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ AND job.status = :code_ ORDER BY job.id
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ AND job.status
+= :code_ ORDER BY job.id
 
 -- FIRST_DATA
 UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1
@@ -387,12 +388,14 @@ WHERE input_member.item_id = user_data.id AND input_member.set_id = input_set.id
 -- OF_NODE_JOBS
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.node_id = :node_ AND job.wf = :wf_ ORDER BY job.id
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.node_id = :node_ AND
+job.wf = :wf_ ORDER BY job.id
 
 -- INTERRUPTED
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ AND job.status IN (6, 8) AND job.reason IS NOT NULL ORDER BY job.id
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ AND job.status
+IN (6, 8) AND job.reason IS NOT NULL ORDER BY job.id
 
 -- CALL_OFF_ALL
 UPDATE workflow SET is_canceled=1 WHERE workflow.id = :wf_
@@ -424,28 +427,29 @@ job.status = 6 GROUP BY coalesce(job.reason, 'exit_code')
 -- JOB_STATE
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.id = :job_
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.id = :job_
 
 -- JOB_STATES
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.id IN (SELECT
+anon_1.value FROM json_each(:jobs_) AS anon_1)
 
 -- END
 UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
-stop=0, reason=:reason_, result_id=:result_ WHERE job.id = :job_ AND job.status = :was_
+stop=0, reason=:reason_, result_id=:result_, not_before=NULL WHERE job.id = :job_ AND job.status = :was_
 
 -- CONFIRM
 UPDATE job SET node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, stop=0,
-result_id=:result_ WHERE job.id = :job_
+result_id=:result_, not_before=NULL WHERE job.id = :job_
 
 -- POINT
 UPDATE job SET result_id=:result_ WHERE job.id = :job_
 
 -- AGAIN
 UPDATE job SET status=:status_, attempt_id=:attempt_, node_id=NULL, lease=NULL, prefetched=0, forked=0,
-missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:now_, stop=0, reason=NULL WHERE job.id =
-:job_ AND job.status = :was_
+missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:now_, stop=0, reason=NULL,
+not_before=NULL WHERE job.id = :job_ AND job.status = :was_
 
 -- EXPIRE
 UPDATE job SET status=:status_, ready_since=:now_ WHERE job.id = :job_ AND job.status = :was_
@@ -455,11 +459,12 @@ UPDATE job SET status=:status_, node_id=:node_, prefetched=:prefetched_, start_t
 AND job.status = :was_
 
 -- HALT
-UPDATE job SET status=:status_, stop=:stop_, reason=:reason_ WHERE job.id = :job_ AND job.status = :was_
+UPDATE job SET status=:status_, stop=:stop_, reason=:reason_, not_before=NULL WHERE job.id = :job_ AND
+job.status = :was_
 
 -- CALL_OFF
 UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
-stop=0, reason=:reason_ WHERE job.id = :job_ AND job.status = :was_
+stop=0, reason=:reason_, not_before=NULL WHERE job.id = :job_ AND job.status = :was_
 
 -- ORDER
 UPDATE job SET stop=:stop_ WHERE job.id = :job_
@@ -573,8 +578,8 @@ DELETE FROM claim WHERE claim.node_id = :node_ AND claim.created_at < :before_
 -- BY_HAND
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ AND job.status = 3 AND job.node_id IS NULL AND job.claimed_at <=
-:before_
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ AND job.status
+= 3 AND job.node_id IS NULL AND job.claimed_at <= :before_
 
 -- HELD_AHEAD
 SELECT job.id, job.priority, job.class_id FROM job WHERE job.wf = :wf_ AND job.status = 3 AND job.prefetched =
@@ -625,7 +630,8 @@ UPDATE compute_node SET last_beat=:now_ WHERE compute_node.id = :node_
 -- MINE
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.node_id = :node_ ORDER BY job.id
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.node_id = :node_ ORDER BY
+job.id
 
 -- FORKED
 UPDATE job SET forked=1 WHERE job.id = :job_
@@ -932,7 +938,7 @@ SELECT count(*) AS count_1 FROM job WHERE job.requirement_id = :id_
 SELECT job.id FROM job WHERE job.wf = :wf_ AND job.name = :name_ ORDER BY job.id
 
 -- SWITCH
-UPDATE job SET status=:status_, ready_since=NULL WHERE job.id = :job_ AND job.status = :was_
+UPDATE job SET status=:status_, ready_since=NULL, not_before=NULL WHERE job.id = :job_ AND job.status = :was_
 
 -- NEEDED
 SELECT resource_requirements.num_cpus, resource_requirements.memory_bytes, resource_requirements.num_gpus,
@@ -957,7 +963,8 @@ UPDATE job SET failure_handler_id=NULL WHERE job.wf = :wf_ AND job.failure_handl
 -- OF_SCHEDULER_JOBS
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
 job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
-job.result_id FROM job WHERE job.wf = :wf_ AND job.scheduler_id = :id_
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ AND
+job.scheduler_id = :id_
 
 -- FORGET_NODE_CLAIMS
 DELETE FROM claim WHERE claim.node_id = :node_
@@ -1147,3 +1154,22 @@ SELECT slurm_scheduler.id, slurm_scheduler.fields FROM slurm_scheduler WHERE slu
 
 -- SCHEDULERS
 SELECT slurm_scheduler.id FROM slurm_scheduler WHERE slurm_scheduler.wf = :wf_
+
+-- RULES_OF
+SELECT failure_handler.rules FROM failure_handler WHERE failure_handler.id = :handler_
+
+-- TRY_AGAIN
+UPDATE job SET status=:status_, attempt_id=:attempt_, node_id=NULL, lease=NULL, prefetched=0, forked=0,
+missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:now_, stop=0, reason=NULL,
+result_id=NULL, not_before=:later_, losses=(job.losses + :lost_), origin=coalesce(job.origin, 'retry') WHERE
+job.id = :job_ AND job.status = :was_
+
+-- RECOVER
+UPDATE job SET forked=1, reason=:reason_, result_id=:result_ WHERE job.id = :job_
+
+-- FREE_RETRIES
+UPDATE job SET not_before=NULL WHERE job.wf = :wf_ AND job.not_before IS NOT NULL AND job.not_before <= :now_
+RETURNING status, node_id, class_id
+
+-- NEXT_RETRY
+SELECT min(job.not_before) AS min_1 FROM job WHERE job.wf = :wf_ AND job.not_before IS NOT NULL

@@ -15,6 +15,9 @@ CANCEL, TERMINATE = 1, 2
 CASCADE = "blocker:"
 """How the reason of a job begins that was canceled because of a blocker; the blocker's id follows."""
 
+RECOVERING = "recovering"
+"""Reason of a job that is running on record while its recovery script runs: its attempt has ended (`engine.md` §9)."""
+
 _REPORTED = NEXT[JobStatus.RUNNING] - {JobStatus.UNINITIALIZED, JobStatus.READY}
 _EARLY = frozenset({JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.READY})
 _OVERRIDES = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.TERMINATED})
@@ -120,6 +123,7 @@ def holds(job: Attempt, ending: Ending, workflow_run: int) -> bool:
     """Whether the ending comes from who holds the job: same lease, run and attempt, and not yet confirmed."""
     return (
         ending.lease is not None
+        and job.reason != RECOVERING
         and job.lease == ending.lease
         and (job.run_id, job.attempt_id) == meant(job, ending, workflow_run)
         and (job.status in LIVE or job.stop != 0)
@@ -163,7 +167,7 @@ def given_back(job: Attempt, held: Held, forked: bool) -> Judgement | None:
 
     `forked`: its node has listed it as running, and can no longer vouch that it never was (`engine.md` §7.10).
     """
-    if job.lease != held.lease or job.attempt_id != held.attempt_id or forked:
+    if job.lease != held.lease or job.attempt_id != held.attempt_id or forked or job.reason == RECOVERING:
         return None
     if job.status in LIVE:
         return Judgement(verdict=Verdict.DONE, status=JobStatus.READY, settled=True)

@@ -44,6 +44,8 @@ def nothing_ready(counts: Mapping[JobStatus, int]) -> str:
         for status in (*shown, JobStatus.UNINITIALIZED)
         if counts.get(status)
     ]
+    if later := counts.get(JobStatus.READY):
+        parts.insert(0, f"{later} to be tried again later")
     return "no job is ready" + (f": {', '.join(parts)}" if parts else "; all have ended")
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torc_core.engine.runs import AGAIN, LOST_CODE
+from torc_core.engine.runs import AGAIN
 from torc_core.errors import Invalid, did_you_mean
 from torc_core.model import JobStatus, Json
 from torc_core.record import record
 
-RECOVERING = "recovering"
-"""Reason of a job that is running on record while its recovery script runs."""
+RECOVERY_FAILED = "recovery_failed"
+"""Reason of the end of a job whose recovery script failed."""
 
-RECOVERY_FAILED, RECOVERY_LOST = "recovery_failed", "recovery_lost"
-"""Reasons of the end of a job whose script failed, and of one whose runner died while it ran."""
+NO_SCRIPT = "exit 1"
+"""What is ordered again for a job whose rule is gone since: a script that fails."""
 
 RETRIABLE = (JobStatus.FAILED, JobStatus.TERMINATED)
 """Ends that a handler is asked about."""
@@ -96,16 +96,6 @@ def after_script(rules: Rules, return_code: int, attempt_id: int) -> Retry:
     return Retry(again=True, delay_ms=delay_ms(rule, attempt_id), limit=rule["max_retries"])
 
 
-def after_loss(rules: Rules, *, attempt_id: int, losses: int, retry_on_node_loss: int) -> Retry:
-    """What follows for a job whose node is lost while it ran: a rule with a script does not apply (§9, §15.4)."""
-    if losses < retry_on_node_loss:
-        return Retry(again=True, lost=True)
-    rule = chosen(rules, LOST_CODE)
-    if rule is None or rule.get("recovery_script") or attempt_id >= rule["max_retries"]:
-        return Retry()
-    return Retry(again=True, lost=True, delay_ms=delay_ms(rule, attempt_id), limit=rule["max_retries"])
-
-
 def chosen(rules: Rules, return_code: int) -> Mapping[str, Any] | None:
     """The first rule that lists the code, else the first that matches all; with its defaults filled in."""
     for rule in rules:
@@ -122,15 +112,11 @@ def delay_ms(rule: Mapping[str, Any], attempt_id: int) -> int:
     delay, most = rule["delay_seconds"], rule["max_delay_seconds"]
     if not delay:
         return 0
-    # The exponent is bounded where the ceiling is reached in any case, so that no power overflows.
-    grown = float(delay) * float(rule["backoff_multiplier"]) ** min(attempt_id - 1, 64)
+    try:
+        grown = float(delay) * float(rule["backoff_multiplier"]) ** (attempt_id - 1)
+    except OverflowError:
+        grown = float(most)
     return round(min(float(most), grown) * 1000)
-
-
-def reruns_lost(rules: Rules) -> bool:
-    """Whether a handler runs again what was lost with its node (`engine.md` §15.4)."""
-    rule = chosen(rules, LOST_CODE)
-    return rule is not None and not rule.get("recovery_script") and rule["max_retries"] > 1
 
 
 def told(return_code: int, after: int, retry: Retry) -> str:
@@ -181,7 +167,7 @@ def _rule(rule: Any, at: str) -> Mapping[str, Json]:
         raise Invalid(f"{at}.recovery_script has to be a command, got {script!r}")
     if not codes and not got["match_all_exit_codes"]:
         raise Invalid(f"{at} matches nothing; give exit_codes or match_all_exit_codes: true")
-    return got
+    return {**got, "exit_codes": list(codes)}
 
 
 def _whole(value: Any) -> bool:

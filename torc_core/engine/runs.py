@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from torc_core.engine.completion import CANCEL, TERMINATE, Attempt
+from torc_core.engine.completion import CANCEL, RECOVERING, TERMINATE, Attempt
 from torc_core.engine.release import Graph, recount
 from torc_core.errors import Invalid
 from torc_core.model import LIVE, JobId, JobStatus, NodeId
@@ -16,6 +16,9 @@ AGAIN = frozenset({"interrupted", "runner_died", "node_lost"})
 
 RETRIED = "retried"
 """Reason of the result that is written for an attempt that never reported one."""
+
+RECOVERY_LOST = "recovery_lost"
+"""Reason of the end of a job whose runner died while its recovery script ran (`engine.md` §9)."""
 
 LOST_CODE = -128
 """Return code of an attempt whose end nobody saw."""
@@ -223,11 +226,14 @@ class Resumption:
         Whether a new attempt begins.
     result
         Whether a `failed` result with reason `retried` has to be written for the old one.
+    ends
+        It ends as its stored result says: its recovery script is never run twice.
     """
 
     again: bool = True
     attempt: bool = False
     result: bool = False
+    ends: bool = False
 
 
 def resumed(job: Attempt, dead: Collection[NodeId]) -> Resumption | None:
@@ -238,6 +244,8 @@ def resumed(job: Attempt, dead: Collection[NodeId]) -> Resumption | None:
         return None
     if job.status is JobStatus.PENDING:
         return Resumption()
+    if job.status is JobStatus.RUNNING and job.reason == RECOVERING:
+        return Resumption(again=False, ends=True)
     if job.status is JobStatus.RUNNING:
         return Resumption(attempt=True, result=True)
     # Canceled, and its node can no longer confirm it.

@@ -170,6 +170,8 @@ class Orders:
         Ended attempts whose recovery script has to be run now; answered by `recovered`.
     due
         Actions that have fired in this run and that nobody executes yet.
+    retry_ms
+        When the next delayed retry of the workflow is due, in milliseconds from now; None: none waits.
     reason
         Why nothing was given, in a sentence with figures.
     never
@@ -191,6 +193,7 @@ class Orders:
     terminate: Sequence[JobId] = ()
     recover: Sequence[Recovery] = ()
     due: Sequence[ActionId] = ()
+    retry_ms: int | None = None
     drain: bool = False
     reason: str | None = None
     never: bool = False

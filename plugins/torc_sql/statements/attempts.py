@@ -34,7 +34,8 @@ JOB_COLUMNS = (
 )  # fmt: skip
 STATE_COLUMNS = (
     _J.id, _J.status, _J.run_id, _J.attempt_id, _J.node_id, _J.lease, _J.stop, _J.reason, _J.claimed_at, _J.wf,
-    _J.name, _J.class_id, _J.forked, _J.missed, _J.prefetched, _J.priority, _J.result_id,
+    _J.name, _J.class_id, _J.forked, _J.missed, _J.prefetched, _J.priority, _J.result_id, _J.not_before,
+    _J.failure_handler_id, _J.losses,
 )  # fmt: skip
 JOB_STATE = select(*STATE_COLUMNS).where(_J.id == _b("job_"))
 # Ids as a JSON list, so that one statement serves any number of them.
@@ -43,6 +44,7 @@ JOB_STATES = select(*STATE_COLUMNS).where(_J.id.in_(IDS))
 FREED = {
     "node_id": null(), "lease": null(), "prefetched": literal_column("0"), "forked": literal_column("0"),
     "missed": literal_column("0"), "recalled": literal_column("0"), "stop": literal_column("0"),
+    "not_before": null(),
 }  # fmt: skip
 AT_STATUS = and_(_J.id == _b("job_"), _J.status == _b("was_"))
 END = (
@@ -64,7 +66,11 @@ START = (
     .where(AT_STATUS)
     .values(status=_b("status_"), start_time=_b("now_"), node_id=_b("node_"), prefetched=_b("prefetched_"))
 )
-HALT = update(t.job).where(AT_STATUS).values(status=_b("status_"), reason=_b("reason_"), stop=_b("stop_"))
+HALT = (
+    update(t.job)
+    .where(AT_STATUS)
+    .values(status=_b("status_"), reason=_b("reason_"), stop=_b("stop_"), not_before=null())
+)
 CALL_OFF = update(t.job).where(AT_STATUS).values(status=_b("status_"), reason=_b("reason_"), **FREED)
 ORDER = update(t.job).where(_J.id == _b("job_")).values(stop=_b("stop_"))
 

@@ -56,7 +56,7 @@ DEFAULT_REQUIREMENT = (
 )
 REQUIREMENT_USERS = select(func.count()).where(_J.requirement_id == _b("id_"))
 SAME_NAME = select(_J.id).where(_J.wf == _WF, _J.name == _b("name_")).order_by(_J.id)
-SWITCH = update(t.job).where(AT_STATUS).values(status=_b("status_"), ready_since=null())
+SWITCH = update(t.job).where(AT_STATUS).values(status=_b("status_"), ready_since=null(), not_before=null())
 NEEDED = (
     select(t.requirement.c.num_cpus, t.requirement.c.memory_bytes, t.requirement.c.num_gpus,
            t.requirement.c.num_nodes, t.requirement.c.runtime_s, _J.scheduler_id, _J.label)

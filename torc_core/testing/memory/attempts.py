@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torc_core.engine import telling
 from torc_core.engine.claim import (
@@ -19,7 +20,16 @@ from torc_core.engine.claim import (
     taken,
     wanted,
 )
-from torc_core.engine.completion import Judgement, given_back, holds, judge, meant, started, started_by_hand
+from torc_core.engine.completion import (
+    RECOVERING,
+    Judgement,
+    given_back,
+    holds,
+    judge,
+    meant,
+    started,
+    started_by_hand,
+)
 from torc_core.engine.explain import Empty, explain_empty, nothing_ready
 from torc_core.errors import NotFound
 from torc_core.model import (
@@ -40,8 +50,9 @@ from torc_core.model import (
     Verdict,
 )
 from torc_core.model.resources import MIB
+from torc_core.testing.memory import retrying
 from torc_core.testing.memory.change import FREED, Change
-from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.flow import Flow, claimable
 from torc_core.testing.memory.lifecycle import fingerprint
 
 BY_HAND_MS = 600_000
@@ -121,7 +132,7 @@ def _ahead(flow: Flow, node: Node, place: Room, ready: Sequence[Ready], offer: O
             held[flow.shapes[id]] = held.get(flow.shapes[id], 0) + 1
     left = []
     for line in ready:
-        heads = [head for head in line.heads if flow.jobs[head[0]].status is JobStatus.READY]
+        heads = [head for head in line.heads if claimable(flow.jobs[head[0]])]
         left.append(Ready(shape=line.shape, heads=heads, count=line.count - len(line.heads) + len(heads)))
     alone = sum(other.is_active for other in flow.tables[Node].values()) == 1
     return ahead(left, place, offer.ahead, busy=offer.busy, held=held, alone=alone)
@@ -221,6 +232,7 @@ def waits_above(flow: Flow, node: Node) -> int | None:
 def expire_by_hand(change: Change) -> None:
     """Make ready again what was claimed without a node and not started in time; a later start still succeeds."""
     flow = change.flow
+    retrying.free_due(change)
     for claim_id, (at, jobs) in list(flow.claims_by_hand.items()):
         if at > change.now - BY_HAND_MS:
             continue
@@ -287,20 +299,31 @@ def finish(change: Change, ending: Ending) -> Judgement:
         )
         change.tell(told)
     if judgement.verdict is Verdict.DONE:
-        _end(change, job, ending, judgement)
+        return _end(change, job, ending, judgement)
+    if judgement.verdict is Verdict.SAME and job.reason == RECOVERING and job.lease == ending.lease:
+        retrying.repeat(change, job, ending)
     return judgement
 
 
-def _end(change: Change, job: Job, ending: Ending, judgement: Judgement) -> None:
+def _end(change: Change, job: Job, ending: Ending, judgement: Judgement) -> Judgement:
     flow = change.flow
     before, node, shape, had_place = job.status, job.node_id, flow.shapes[job.id], not job.prefetched
     fields = FREED if judgement.settled else {}
     if judgement.result is not None:
         result = change.keep(job, ending, judgement.result, judgement.run_id, judgement.attempt_id)
         fields = {**fields, "result_id": result}
-    if judgement.status is None:
+    retry = retrying.decided(change, job, ending, judgement)
+    if retry.script is not None:
+        retrying.recover(change, job, ending, retry.script, **fields)
+        return judgement
+    if retry.again:
+        retrying.again(change, job, ending.return_code, retry)
+        judgement = replace(judgement, verdict=Verdict.RETRY)
+    elif judgement.status is None:
         change.set(job, **fields)
     else:
+        judgement = judgement if retry.status is None else replace(judgement, status=retry.status)
+        assert judgement.status is not None
         job = change.move(job, judgement.status, reason=ending.reason, **fields)
         change.tell(telling.job_ended(
             job.id, job.name, job.status, ending.return_code, ending.reason, judgement.run_id, judgement.attempt_id
@@ -312,10 +335,11 @@ def _end(change: Change, job: Job, ending: Ending, judgement: Judgement) -> None
     if ending.status is JobStatus.COMPLETED:
         fingerprint(flow, ending.outputs)
     if node is not None and had_place and judgement.settled:
-        _fill_place(change, node, shape)
+        fill_place(change, node, shape)
+    return judgement
 
 
-def _fill_place(change: Change, node: NodeId, shape: Shape) -> None:
+def fill_place(change: Change, node: NodeId, shape: Shape) -> None:
     """A place on a node is free: the job of this class that was started ahead for it has it from now on (§7.7)."""
     flow = change.flow
     waiting = [flow.jobs[id] for id in flow.live.get(node, ()) if flow.shapes[id] == shape]
@@ -337,4 +361,4 @@ def give_back(change: Change, held: Held) -> None:
     else:
         change.set(job, **FREED)
     if node is not None and had_place:
-        _fill_place(change, node, shape)
+        fill_place(change, node, shape)

@@ -12,11 +12,11 @@ from torc_core.engine.completion import CASCADE
 from torc_core.engine.moves import legal
 from torc_core.engine.release import settle
 from torc_core.errors import Invalid
-from torc_core.model import Ending, Job, JobId, JobStatus, Node, NodeId, Result, ResultId
+from torc_core.model import Ending, Job, JobId, JobStatus, Node, NodeId, Recovery, Result, ResultId
 from torc_core.testing.memory import triggers
 from torc_core.testing.memory.flow import Flow
 
-FREED: dict[str, Any] = {"node_id": None, "lease": None, "prefetched": False, "stop": 0}
+FREED: dict[str, Any] = {"node_id": None, "lease": None, "prefetched": False, "stop": 0, "not_before": None}
 """What a job loses when no node has it any more."""
 
 _NAMES = tuple(field.name for field in fields(Job))
@@ -33,6 +33,7 @@ class Change:
         self.told: list[telling.Told] = []
         self.moved: dict[str, int] = {}
         self.touched = False
+        self.recoveries: list[Recovery] = []
         self._was_complete = flow.complete
         self._moves: dict[JobId, tuple[JobStatus, JobStatus]] = {}
 
@@ -97,7 +98,7 @@ class Change:
     def again(self, job: Job, **fields: Any) -> Job:
         """Make a job ready again that a node held or ran: nobody has it any more."""
         return self.move(
-            job, JobStatus.READY, ready_since=self.now, claimed_at=None, start_time=None, reason=None, **FREED, **fields
+            job, JobStatus.READY, ready_since=self.now, claimed_at=None, start_time=None, reason=None, **(FREED | fields)
         )  # fmt: skip
 
     def keep(self, job: Job, ending: Ending, status: JobStatus, run: int, attempt: int) -> ResultId:

@@ -212,8 +212,8 @@ class Flow:
                 del self.live[old.node_id][old.id]
         self.jobs[job.id], self.shapes[job.id] = job, shape
         self._count(job, shape, 1)
-        if job.status is JobStatus.READY and (
-            old is None or old.status is not job.status or old.priority != job.priority or was != shape
+        if claimable(job) and (
+            old is None or not claimable(old) or old.priority != job.priority or was != shape
         ):
             heappush(self.lines[shape].heap, (-job.priority, job.id))
         if job.node_id is not None:
@@ -253,7 +253,7 @@ class Flow:
         while line.heap and len(found) < limit:
             negative, id = heappop(line.heap)
             job = self.jobs.get(id)
-            if job is None or job.status is not JobStatus.READY or self.shapes[id] != line.shape:
+            if job is None or not claimable(job) or self.shapes[id] != line.shape:
                 continue
             if job.priority == -negative and not (found and found[-1][0] == id):
                 found.append((id, job.priority, job.ready_since or 0))
@@ -263,7 +263,7 @@ class Flow:
 
     def _count(self, job: Job, shape: Shape, step: int) -> None:
         self.tally[job.status] += step
-        if job.status is JobStatus.READY:
+        if claimable(job):
             if shape not in self.lines:
                 self.lines[shape] = Line(shape)
             self.lines[shape].count += step
@@ -315,3 +315,8 @@ class Flow:
             for item in self.input_sets[index].items:
                 found.setdefault(item, []).append(jobs)
         return found
+
+
+def claimable(job: Job) -> bool:
+    """Whether a job may be handed out: it is ready, and not a delayed retry."""
+    return job.status is JobStatus.READY and job.not_before is None

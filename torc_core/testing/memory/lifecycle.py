@@ -38,7 +38,7 @@ from torc_core.model import (
     Totals,
     UserData,
 )
-from torc_core.testing.memory import allocations, triggers
+from torc_core.testing.memory import allocations, retrying, triggers
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.creation import derived
 from torc_core.testing.memory.flow import Flow
@@ -184,6 +184,9 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
 
 
 def _go_on(change: Change, job: Job, how: Resumption) -> None:
+    if how.ends:
+        retrying.give_up(change, job)
+        return
     if not how.again:
         change.set(job, **FREED)
         return

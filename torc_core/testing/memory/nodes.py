@@ -20,12 +20,13 @@ from torc_core.model import (
     Node,
     NodeId,
     Orders,
+    Recovery,
     Turn,
     Usage,
     Verdict,
 )
 from torc_core.record import record
-from torc_core.testing.memory import actions, attempts
+from torc_core.testing.memory import actions, attempts, retrying
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.flow import Flow, Told
 
@@ -68,6 +69,7 @@ class Said:
     endings: Sequence[Verdict]
     starts: Sequence[Verdict]
     unknown: Sequence[JobId]
+    recover: Sequence[Recovery]
 
 
 def act(change: Change, node: Node, turn: Turn) -> Said:
@@ -81,7 +83,7 @@ def act(change: Change, node: Node, turn: Turn) -> Said:
         attempts.give_back(change, held)
     unknown = _beat(change, node, turn.beat, turn) if turn.beat is not None else []
     change.settle()
-    return Said(endings=endings, starts=starts, unknown=unknown)
+    return Said(endings=endings, starts=starts, unknown=unknown, recover=change.recoveries)
 
 
 def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
@@ -107,7 +109,9 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
     return unknown
 
 
-def orders(flow: Flow, node: Node, said: Said, jobs: Sequence[Assignment], empty: Empty | None) -> Orders:
+def orders(
+    flow: Flow, node: Node, said: Said, jobs: Sequence[Assignment], empty: Empty | None, now: int
+) -> Orders:
     """The whole answer: what was said so far, and what the node has to know and do."""
     mine = [flow.jobs[id] for id in flow.live.get(node.id, ())]
     held = [job for job in mine if job.prefetched and job.status is JobStatus.PENDING]
@@ -122,7 +126,9 @@ def orders(flow: Flow, node: Node, said: Said, jobs: Sequence[Assignment], empty
         unknown=said.unknown,
         cancel=[job.id for job in mine if job.stop],
         recall=recall,
+        recover=said.recover,
         due=actions.triggered(flow),
+        retry_ms=retrying.next_retry(flow, now),
         reason=None if empty is None else empty.reason,
         never=empty is not None and empty.never,
         remaining=flow.open,

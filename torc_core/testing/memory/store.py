@@ -52,6 +52,9 @@ from torc_core.testing.memory.verbs.transfer import TransferVerbs
 
 R = TypeVar("R")
 
+LATE = 0.002
+"""Seconds after the instant of a delayed retry, so that it is past when one looks."""
+
 
 class MemoryStore(
     RunVerbs,
@@ -92,12 +95,14 @@ class MemoryStore(
             with self._locked():
                 flow, answer, news = self._answer(turn)
                 seen = self._version
-                left = until - self._clock.monotonic()
-                if news or not waits or left <= 0:
+                left = min(waits, until - self._clock.monotonic())
+                if news or left <= 0:
                     return nodes.remember(flow, turn.node, answer)
+            pause = left if answer.retry_ms is None else min(left, answer.retry_ms / 1000 + LATE)
             with self._changed:
-                if not self._changed.wait_for(lambda seen=seen: self._version != seen, left):  # type: ignore[misc]
-                    waits = 0.0
+                if not self._changed.wait_for(lambda seen=seen: self._version != seen, pause):  # type: ignore[misc]
+                    # A delayed retry is due, or the time is over.
+                    waits = left - pause
                 if self._turns[turn.node] != number:
                     # The node's next turn is here; it gets what there is.
                     return answer
@@ -116,7 +121,7 @@ class MemoryStore(
             attempts.expire_by_hand(change)
             said = nodes.act(change, node, turn)
             jobs, empty = attempts.claim(change, node, turn.offer) if turn.offer else ([], None)
-        answer = nodes.orders(flow, node, said, jobs, empty)
+        answer = nodes.orders(flow, node, said, jobs, empty, change.now)
         return flow, answer, nodes.news(flow, node, answer)
 
     def leave(self, node: NodeId, usage: Usage | None) -> None:

@@ -20,6 +20,7 @@ from torc_core.testing.stores.claims import ClaimContract
 from torc_core.testing.stores.concurrency import ConcurrencyContract
 from torc_core.testing.stores.creation import CreationContract
 from torc_core.testing.stores.durability import DurabilityContract
+from torc_core.testing.stores.failures import FailureContract
 from torc_core.testing.stores.finishing import FinishingContract
 from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
@@ -40,6 +41,7 @@ class StoreContract(
     CatalogContract,
     AllocationContract,
     ActionContract,
+    FailureContract,
     ConcurrencyContract,
     AgreementContract,
 ):
