@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,8 @@ class Route:
     access
         Which class of callers may use it, one of `ACCESS`.
     of
-        The kind of record that `{id}` names, by which the call is tied to a workflow; `about` knows it also of
-        the paths of workflows, where it is not said.
+        The kind of record that `{id}` names, by which the call is tied to a workflow; None: none. Below
+        `/workflows/{id}` it need not be said.
     query, body, answer
         Schemas; a body or an answer may also be a field. None: no parameters, no body, free JSON.
     size
@@ -83,11 +84,6 @@ class Route:
         """The names of its path parameters, in order."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
-    @property
-    def about(self) -> type[Any] | None:
-        """The kind of record that `{id}` names; None: the path names no record of a workflow."""
-        return Workflow if self.path.startswith("/workflows/{id}") else self.of
-
 
 def whole(name: str) -> bool:
     """Whether a path parameter is an integer."""
@@ -121,7 +117,13 @@ def _additions() -> Iterable[Route]:
 
 
 def checked(routes: Sequence[Route]) -> Sequence[Route]:
-    """The routes, when each declares its class and no two have the same name or place."""
+    """The routes, when each declares its class and no two have the same name or place.
+
+    Raises
+    ------
+    ValueError
+        Naming the route.
+    """
     places: dict[tuple[str, str], str] = {}
     names: set[str] = set()
     for route in routes:
@@ -134,4 +136,4 @@ def checked(routes: Sequence[Route]) -> Sequence[Route]:
             raise ValueError(f"route {route.operation_id} ({route.method} {route.path}) is there twice")
         places[place] = route.operation_id
         names.add(route.operation_id)
-    return routes
+    return [replace(one, of=Workflow) if one.path.startswith("/workflows/{id}") else one for one in routes]

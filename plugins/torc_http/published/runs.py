@@ -8,7 +8,6 @@ from marshmallow import Schema
 
 from torc_core.errors import Conflict
 from torc_core.model import Initialize, Operation, Progress, Reset, Workflow, WorkflowId
-from torc_core.protocols import Store
 from torc_http.call import Answer, Call
 from torc_http.published.nouns import there
 from torc_http.published.progress import flags
@@ -68,7 +67,7 @@ def initialize(call: Call) -> object:
         except Conflict as error:
             raise _other(call, error) from error
         if new:
-            carry_out(call.service.store, operation)
+            _carry_out(call, operation)
         return Answer(status=202, body=writer(TaskModel)(operation))
     progress = call.store.initialize(workflow, how)
     return {"message": f"workflow {workflow} is in run {progress.run_id}", **counts(progress)}
@@ -82,12 +81,14 @@ def _other(call: Call, error: Conflict) -> Conflict:
     return Conflict(str(error), details=details)
 
 
-def carry_out(store: Store, operation: Operation) -> None:
+def _carry_out(call: Call, operation: Operation) -> None:
     """Do an operation beside the threads that answer requests."""
-    thread = threading.Thread(
-        target=store.carry_out, args=(operation.id,), name=f"torc-operation-{operation.id}", daemon=True
-    )
-    thread.start()
+    operations = (call.service.parts or {}).get("operations")
+    if operations is not None:
+        operations.take(operation.id)
+        return
+    work = call.service.store.carry_out
+    threading.Thread(target=work, args=(operation.id,), name="torc-operation", daemon=True).start()
 
 
 def counts(progress: Progress) -> dict[str, object]:

@@ -6,8 +6,8 @@ from marshmallow import Schema
 
 from torc_core import __version__
 from torc_http.call import Call
-from torc_http.routes import Route
-from torc_http.wire.fields import Text
+from torc_http.routes import Route, all_routes
+from torc_http.wire.fields import Object, Text
 
 API_VERSION = "0.21.0"
 """The published HTTP API that we speak; clients compare it with their own."""
@@ -41,6 +41,13 @@ def version(call: Call) -> object:
     return {"version": __version__, "api_version": API_VERSION}
 
 
+def openapi(call: Call) -> object:
+    """Describe every route."""
+    from torc_http.openapi import document
+
+    return document(call.service.routes or all_routes())
+
+
 ROUTES = (
     Route(
         method="GET", path="/ping", operation_id="ping", access="public", group="system",
@@ -49,5 +56,9 @@ ROUTES = (
     Route(
         method="GET", path="/version", operation_id="get_version", access="public", group="system",
         handler=version, answer=Version(), summary="Tell the release and the HTTP API.",
+    ),
+    Route(
+        method="GET", path="/openapi.json", operation_id="get_openapi", access="read", group="system",
+        handler=openapi, answer=Object(), summary="Describe every route as OpenAPI.",
     ),
 )  # fmt: skip

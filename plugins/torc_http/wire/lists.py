@@ -76,7 +76,7 @@ class Message(Schema):
 def listing(item: type[Schema], model: str | None = None) -> type[Schema]:
     """The schema of a list of such objects."""
     fields: dict[str, Any] = {
-        "model": model or f"List{schema_name(item).removesuffix('Model')}sResponse",
+        "model": model or f"List{_plural(schema_name(item).removesuffix('Model'))}Response",
         "items": Parts(item, required=True),
         "offset": Int(required=True),
         "limit": Int(required=True),
@@ -86,6 +86,12 @@ def listing(item: type[Schema], model: str | None = None) -> type[Schema]:
         "has_more": Flag(required=True),
     }
     return type(fields["model"], (Schema,), {"__doc__": f"A page of {schema_name(item)}.", **fields})
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith(("s", "Data")):
+        return noun
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def envelope(items: Sequence[Plain], total: int, offset: int, limit: int) -> Mapping[str, Plain]:
