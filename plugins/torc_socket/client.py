@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -36,6 +37,7 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
+from torc_core.protocols import Store
 from torc_socket.place import check_private
 from torc_socket.settings import SocketStoreSettings
 from torc_socket.wire import PROTOCOL, Closed, is_us, raised, receive, send
@@ -45,10 +47,14 @@ R = TypeVar("R")
 REPEATABLE = frozenset(
     {
         "server_id", "get", "find", "totals", "required_files", "missing_user_data",
-        "join", "turn", "leave", "claim", "start", "finish", "cancel",
+        "join", "turn", "leave", "claim", "start", "finish", "cancel", "drain", "bury", "reconcile", "close_node",
+        "sweep", "renew_leases", "intend", "submitted", "refused", "withdrawn", "allocation_ended",
     }
 )  # fmt: skip
 """Calls that may be made twice with the effect of one (`engine.md` §7-8); others are never repeated by themselves."""
+
+VERBS = frozenset(name for name in dir(Store) if not name.startswith("_")) - {"close"}
+"""What a store can do; verbs that no runner and no everyday command needs are passed on as they are called."""
 
 
 class SocketStore:
@@ -154,6 +160,12 @@ class SocketStore:
     def delete(self, workflow: WorkflowId, *, force: bool = False) -> None:
         """Delete a workflow and all that belongs to it."""
         self._call("delete", workflow, force=force)
+
+    def __getattr__(self, name: str) -> Any:
+        """Any other verb of a store."""
+        if name not in VERBS:
+            raise AttributeError(name)
+        return partial(self._call, name)
 
     def close(self) -> None:
         """Hang up."""

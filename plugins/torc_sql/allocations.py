@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.allocating import check_intent, submission_key
+from torc_core.engine.allocating import check_intent, running, submission_key
+from torc_core.engine.liveness import slurm_number
 from torc_core.errors import NotFound
-from torc_core.model import ActionRunId, Allocation, AllocationId, AllocationStatus, SchedulerId
+from torc_core.model import (
+    ActionRunId,
+    Allocation,
+    AllocationId,
+    AllocationStatus,
+    Json,
+    Node,
+    SchedulerId,
+)
 from torc_sql import rows
 from torc_sql.change import Change
 from torc_sql.transaction import Transaction
@@ -66,6 +76,30 @@ def allocation_of(tx: Transaction, id: AllocationId) -> Allocation:
     if row is None:
         raise NotFound(f"no scheduled compute node {id}")
     return rows.allocation(row)
+
+
+def bound(change: Change, key: str | None, scheduler: Mapping[str, Json] | None) -> Allocation | None:
+    """The allocation that a runner joins from, by its key or its number; it is running from now on (SJ5)."""
+    number = slurm_number(scheduler)
+    row = change.tx.row("OF_KEY", wf_=change.wf, key_=key) if key else None
+    if row is None and number is not None:
+        row = change.tx.row("OF_NUMBER", wf_=change.wf, number_=number)
+    if row is None:
+        return None
+    found = rows.allocation(row)
+    return write(change, found, running(found, number))
+
+
+def close(change: Change, allocation: Allocation, status: AllocationStatus, reason: str) -> Allocation:
+    """An allocation is called off or over; the reason is kept with the first word that says so."""
+    if allocation.status is status:
+        return allocation
+    return write(change, allocation, replace(allocation, status=status, reason=reason))
+
+
+def nodes_of(tx: Transaction, allocation: AllocationId) -> list[Node]:
+    """The runners of an allocation that have not ended."""
+    return [rows.node(row) for row in tx.rows("OPEN_NODES_OF", id_=allocation)]
 
 
 def write(change: Change, old: Allocation, new: Allocation) -> Allocation:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine.completion import occupied
+from torc_core.engine.liveness import may_still_run
 from torc_core.engine.retry import checked_rules
 from torc_core.engine.telling import Told, ours
 from torc_core.engine.triggers import check_action, required
@@ -25,6 +26,7 @@ from torc_core.model import (
     JobStatus,
     NewJob,
     Node,
+    NodeState,
     Requirement,
     Result,
     SlurmScheduler,
@@ -225,6 +227,10 @@ def check_removable(change: Change, record: Any) -> None:
         raise Conflict(_occupied(record))
     if kind is Event and ours(record.category):
         raise Forbidden(f"event {record.id} was written by torc itself; it cannot be removed")
+    if kind is Node and record.state is NodeState.LOST and may_still_run(record):
+        raise Conflict(
+            f"node {record.id} ({record.hostname}) is lost but not known to be dead; it may still run jobs"
+        )
     if kind is Node and (record.is_active or tx.rows("MINE", node_=record.id)):
         raise Conflict(f"node {record.id} ({record.hostname}) is active; stop its runner first")
     if kind is Requirement and (users := tx.row("REQUIREMENT_USERS", id_=record.id)[0]):

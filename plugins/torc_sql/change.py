@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +29,7 @@ from torc_core.model import (
     Recovery,
     Resources,
     ResultId,
+    Usage,
     WorkflowId,
 )
 from torc_sql import rows, triggers
@@ -36,6 +38,8 @@ from torc_sql.rows import STATUSES
 from torc_sql.shapes import Shapes, shape_of, used
 from torc_sql.state import JobState, job_state, workflow_state
 from torc_sql.transaction import Transaction
+
+_USAGE = tuple(field.name for field in fields(Usage))
 
 Moves = dict[JobId, tuple[JobStatus, JobStatus]]
 """Jobs with their statuses before and after."""
@@ -178,7 +182,16 @@ class Change:
         """Make a job ready again that a node held or ran: nobody has it any more."""
         self.move(job, JobStatus.READY, "AGAIN", attempt_=attempt or job.attempt_id, now_=self.tx.now)
 
-    def result(self, job: JobState, ending: Ending, status: JobStatus, run: int, attempt: int) -> ResultId:
+    def result(
+        self,
+        job: JobState,
+        ending: Ending,
+        status: JobStatus,
+        run: int,
+        attempt: int,
+        *,
+        provisional: bool = False,
+    ) -> ResultId:
         """Store the result of an attempt; its id, which the caller writes into the job."""
         if not self._numbers:
             self.reserve(1)
@@ -187,7 +200,7 @@ class Change:
         self._results.append((
             id, self.wf, job.id, run, attempt, ending.node or job.node_id, int(status), ending.return_code,
             ending.reason, ending.exec_minutes, ending.completed_at or self.tx.now, usage.peak_memory_bytes,
-            usage.avg_memory_bytes, usage.peak_cpu_percent, usage.avg_cpu_percent, 0, ending.lease,
+            usage.avg_memory_bytes, usage.peak_cpu_percent, usage.avg_cpu_percent, provisional, ending.lease,
         ))  # fmt: skip
         return id
 
@@ -260,11 +273,24 @@ class Change:
             self.tx.many("INSERT_RESULT", self._results)
             self._results.clear()
 
-    def gone(self, node: NodeId, usage: Mapping[str, Json]) -> None:
-        """A node has left, or is known to be dead."""
-        row = self.tx.row("END_NODE", node_=node, now_=self.tx.now)
-        if row is not None:
-            self.tell(telling.node_stopped(rows.node(row), usage))
+    def gone(self, node: NodeId, usage: Usage | None = None, **more: Json) -> None:
+        """A node has left, or is known to be dead; `more` is told with the event."""
+        said = {} if usage is None else {name: getattr(usage, name) for name in _USAGE}
+        given = {f"{name}_": said.get(name) for name in _USAGE}
+        row = self.tx.row("END_NODE", node_=node, now_=self.tx.now, **given)
+        if row is None:
+            return
+        ended = rows.node(row)
+        self.tell(telling.node_stopped(ended, {**said, **more}))
+        if ended.allocation_id is not None:
+            self.tx.run("COMPLETE_ALLOCATION", id_=ended.allocation_id)
+
+    def free(self, job: JobState) -> None:
+        """No node has a job any more; its status stays."""
+        self.tx.run("FREE", job_=job.id)
+        if job.status is JobStatus.READY:
+            self.tx.ready(job.class_id, 1)
+            self.tx.wake(self.wf)
 
     def tell(self, told: telling.Told) -> None:
         """Write an event."""

@@ -19,7 +19,7 @@ from torc_core.engine.claim import (
     room,
     wanted,
 )
-from torc_core.engine.explain import Empty, explain_empty, nothing_ready
+from torc_core.engine.explain import Empty, drained, explain_empty, nothing_ready
 from torc_core.errors import NotFound
 from torc_core.model import Assignment, JobId, JobStatus, Node, Offer, Output, Resources, Shape
 from torc_core.model.resources import MIB
@@ -44,6 +44,8 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if change.canceled or change.state.is_archived:
         state = "canceled" if change.canceled else "archived"
         return [], Empty(reason=f"workflow {change.wf} is {state}; it hands out no jobs")
+    if node is not None and node.draining:
+        return [], Empty(reason=drained(node))
     place = _place(change, node, offer)
     classes = _classes(change)
     ready = _ready(change, place, offer, classes)

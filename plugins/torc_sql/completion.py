@@ -9,9 +9,11 @@ from torc_core.engine import telling
 from torc_core.engine.completion import (
     RECOVERING,
     Judgement,
+    Standing,
     given_back,
     holds,
     judge,
+    late,
     meant,
     started,
     started_by_hand,
@@ -76,6 +78,9 @@ def start_by_hand(change: Change, job: JobId, run_id: int, node: NodeId | None) 
         row = None if node is None else change.tx.row("NODE", node_=node)
         if node is not None and (row is None or row[1] != change.wf):
             raise NotFound(f"workflow {change.wf} has no node {node}")
+        if row is not None:
+            # Clients that never beat are heard of when they start a job.
+            change.tx.run("BEAT", node_=node, now_=change.tx.now)
         _run(change, state, None if row is None else rows.node(row))
     return verdict
 
@@ -115,17 +120,43 @@ def _finish(change: Change, ending: Ending) -> Judgement:
                 job.id, judgement.run_id, judgement.attempt_id, ending.status, ending.return_code
             )
         )
-    if judgement.verdict is Verdict.DONE:
+    elif late(judgement, ending):
+        change.tell(telling.stale_result(job.id, *meant(job, ending, run), ending.status, ending.return_code))
+    elif judgement.replaces is not None:
+        _replace(change, job, ending, judgement)
+    elif judgement.verdict is Verdict.DONE:
         return _end(change, job, ending, judgement)
-    if judgement.verdict is Verdict.SAME and job.reason == RECOVERING and job.lease == ending.lease:
+    elif judgement.verdict is Verdict.SAME and job.reason == RECOVERING and job.lease == ending.lease:
         retrying.repeat(change, job, ending)
     return judgement
 
 
-def standing(tx: Transaction, job: JobId, run: int, attempt: int) -> tuple[JobStatus, int] | None:
-    """Status and return code of the result of an attempt."""
+def _replace(change: Change, job: JobState, ending: Ending, judgement: Judgement) -> None:
+    """The real result of an attempt that was given up as lost (`engine.md` §15.4)."""
+    status, usage = judgement.result or job.status, ending.usage
+    change.tx.run(
+        "REPLACE_RESULT", id_=judgement.replaces, status_=int(status), code_=ending.return_code,
+        reason_=ending.reason, minutes_=ending.exec_minutes, completed_=ending.completed_at or change.tx.now,
+        node_=ending.node, peak_memory_=usage.peak_memory_bytes, avg_memory_=usage.avg_memory_bytes,
+        peak_cpu_=usage.peak_cpu_percent, avg_cpu_=usage.avg_cpu_percent,
+    )  # fmt: skip
+    if judgement.status is None:
+        change.tx.run("EXPLAIN", job_=job.id, reason_=ending.reason)
+    else:
+        change.move_late(job, status, "END", reason_=ending.reason, result_=job.result_id)
+    run, attempt = judgement.run_id, judgement.attempt_id
+    change.tell(telling.job_ended(job.id, job.name, status, ending.return_code, ending.reason, run, attempt))
+    if ending.status is JobStatus.COMPLETED and ending.outputs:
+        fingerprint(change.tx, change.wf, ending.outputs)
+
+
+def standing(tx: Transaction, job: JobId, run: int, attempt: int) -> Standing | None:
+    """The result that stands for an attempt."""
     row = tx.row("STANDING", job_=job, run_=run, attempt_=attempt)
-    return None if row is None else (STATUSES[row[0]], row[1])
+    if row is None:
+        return None
+    status, code, id, provisional, lease = row
+    return Standing(STATUSES[status], code, id, provisional == 1, lease)
 
 
 def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) -> Judgement:

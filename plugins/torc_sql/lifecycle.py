@@ -32,7 +32,7 @@ from torc_core.model import (
     UserData,
     WorkflowId,
 )
-from torc_sql import allocations, retrying, rows, triggers
+from torc_sql import allocations, losing, retrying, rows, triggers
 from torc_sql.change import Change
 from torc_sql.completion import fingerprint
 from torc_sql.graph import Graph
@@ -205,9 +205,10 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
     left = {row[0]: JobState(*row) for row in tx.rows("INTERRUPTED", wf_=wf)}
     for node in dead:
         left |= {row[0]: JobState(*row) for row in tx.rows("OF_NODE_JOBS", node_=node, wf_=wf)}
+    unsure = losing.doubtful(change)
     for _, job in sorted(left.items()):
         how = resumed(job, dead)
-        if how is None:
+        if how is None or (job.id in unsure and unsure[job.id].id not in dead):
             continue
         if how.ends:
             retrying.give_up(change, job)
@@ -228,7 +229,7 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
             change.tell(telling.job_retried(job.id, job.name, job.run_id, job.attempt_id, after, message))
         change.again(job, after)
     for node in dead:
-        change.gone(node, {})
+        change.gone(node)
 
 
 def cancel(change: Change, reason: str | None) -> None:

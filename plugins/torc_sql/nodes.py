@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+import json
+from dataclasses import replace
 
 from torc_core.engine import telling
 from torc_core.engine.claim import recalled
+from torc_core.engine.completion import rescued
 from torc_core.engine.explain import Empty
+from torc_core.engine.liveness import at_lease_end, succeeds
 from torc_core.errors import Fenced, NotFound
 from torc_core.model import (
-    LIVE,
     ActionId,
     Beat,
     Held,
@@ -18,11 +20,11 @@ from torc_core.model import (
     NewNode,
     Node,
     NodeId,
+    NodeState,
     Orders,
     Turn,
-    Usage,
 )
-from torc_sql import claims, completion, retrying, rows
+from torc_sql import allocations, claims, completion, losing, retrying, rows
 from torc_sql.change import Change
 from torc_sql.state import JobState
 from torc_sql.transaction import Transaction
@@ -35,15 +37,30 @@ BEAT_STEP = 1_000
 
 
 def join(change: Change, new: NewNode) -> Node:
-    """Register a runner; the same epoch is the same node."""
-    tx = change.tx
-    row = tx.row("NODE_OF_EPOCH", epoch_=new.epoch, wf_=change.wf)
-    if row is None:
-        id = tx.ids("node", 1)
-        tx.many("INSERT_COMPUTE_NODE", [rows.node_row(id, new, tx.now)])
-        row = tx.row("NODE", node_=id)
-        change.tell(telling.node_started(rows.node(row)))
-    return rows.node(row)
+    """Register a runner; the same epoch is the same node, one from the same place is dead (`engine.md` §15.1)."""
+    tx, wf = change.tx, change.wf
+    row = tx.row("NODE_OF_EPOCH", epoch_=new.epoch, wf_=wf)
+    if row is not None:
+        losing.heard(change, rows.node(row))
+        return rows.node(tx.row("NODE", node_=row[0]))
+    allocation = allocations.bound(change, new.submission_key, new.scheduler)
+    of = None if allocation is None else allocation.id
+    for old in [rows.node(row) for row in tx.rows("OPEN_NODES", wf_=wf)]:
+        if succeeds(new, of, old):
+            losing.bury(change, old, "epoch", f"a runner came from the same place, {new.hostname}")
+    handlers = [json.loads(rules) for (rules,) in tx.rows("ALL_RULES", wf_=wf)]
+    node = Node(
+        id=NodeId(tx.ids("node", 1)), workflow_id=wf, epoch=new.epoch, hostname=new.hostname, pid=new.pid,
+        boot_id=new.boot_id, process_start=new.process_start, capacity=new.capacity, gpus=new.gpus,
+        num_nodes=new.num_nodes, type=new.type, label=new.label, output_dir=new.output_dir,
+        scheduler_id=new.scheduler_id or (None if allocation is None else allocation.scheduler_config_id),
+        time_limit=new.time_limit, start_time=tx.now, last_beat=tx.now, scheduler=new.scheduler, allocation_id=of,
+        restart_count=new.restart_count, lease_seconds=change.state.healthy_minutes * 60,
+        on_lost=at_lease_end(new.fences, change.state.retry_on_node_loss, handlers),
+    )  # fmt: skip
+    tx.many("INSERT_COMPUTE_NODE", [rows.node_row(node)])
+    change.tell(telling.node_started(node))
+    return rows.node(tx.row("NODE", node_=node.id))
 
 
 def node_of(tx: Transaction, node: NodeId) -> Node:
@@ -68,14 +85,16 @@ def check_seat(node: Node, turn: Turn) -> None:
     Fenced
         Its jobs have to be stopped.
     """
-    if node.epoch != turn.epoch or not node.is_active:
+    if node.epoch != turn.epoch or node.state is NodeState.ENDED:
         why = "has left or was declared dead" if node.epoch == turn.epoch else "belongs to another runner"
         raise Fenced(f"node {node.id} ({node.hostname}) {why}; stop all jobs of this runner")
 
 
 def act(change: Change, node: Node, turn: Turn) -> Orders:
     """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10)."""
-    if not 0 <= change.tx.now - (node.last_beat or 0) < BEAT_STEP:
+    if node.state is not NodeState.ACTIVE:
+        losing.heard(change, node)
+    elif not 0 <= change.tx.now - (node.last_beat or 0) < BEAT_STEP:
         change.tx.run("BEAT", node_=node.id, now_=change.tx.now)
     endings = [one if one.node == node.id else replace(one, node=node.id) for one in turn.endings]
     change.know([*{one.job for one in turn.endings} | {one.job for one in turn.starts}])
@@ -99,7 +118,7 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
     for held, runs in [*((held, False) for held in beat.held), *((held, True) for held in beat.running)]:
         job = mine.get(held.job)
         if job is None or (job.lease, job.attempt_id) != (held.lease, held.attempt_id):
-            if held.job not in over:
+            if held.job not in over and not _rescued(change, held):
                 unknown.append(held.job)
             continue
         listed.add(job.id)
@@ -116,6 +135,14 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
     return unknown
 
 
+def _rescued(change: Change, held: Held) -> bool:
+    """Whether the node was lost meanwhile, and its result of this attempt will still be taken."""
+    job = change.job(held.job)
+    return job is not None and rescued(
+        job, held, completion.standing(change.tx, job.id, job.run_id, job.attempt_id)
+    )
+
+
 def orders(change: Change, node: Node, said: Orders, empty: Empty | None) -> Orders:
     """The whole answer: what was said so far, and what the node has to know and do."""
     stopped, held, recall = [], [], []
@@ -124,7 +151,7 @@ def orders(change: Change, node: Node, said: Orders, empty: Empty | None) -> Ord
             stopped.append(job)
         if prefetched and status == JobStatus.PENDING:
             held.append((job, priority))
-            if wanted:
+            if wanted or node.draining:
                 recall.append(job)
     if len(recall) < len(held):
         above = recalled(held, claims.top_priority(change, node))
@@ -135,6 +162,7 @@ def orders(change: Change, node: Node, said: Orders, empty: Empty | None) -> Ord
         recall=recall,
         due=_due(change),
         retry_ms=retrying.next_retry(change),
+        drain=node.draining,
         reason=None if empty is None else empty.reason,
         never=empty is not None and empty.never,
         remaining=change.remaining,
@@ -148,15 +176,3 @@ def _due(change: Change) -> list[ActionId]:
     if not (change.state.has_due or change.fired):
         return []
     return [id for (id,) in change.tx.rows("TRIGGERED", wf_=change.wf, run_=change.run_id)]
-
-
-def leave(change: Change, node: Node, usage: Usage | None) -> None:
-    """A runner goes: what it holds is ready again, what it was to stop is stopped (`engine.md` §15.1)."""
-    for row in change.tx.rows("MINE", node_=node.id):
-        job = JobState(*row)
-        if job.status is JobStatus.PENDING:
-            change.again(job)
-        elif job.status not in LIVE:
-            change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
-    change.tx.run("FORGET_NODE_CLAIMS", node_=node.id)
-    change.gone(node.id, {} if usage is None else {f.name: getattr(usage, f.name) for f in fields(usage)})

@@ -25,7 +25,6 @@ from torc_core.model import (
     JobStatus,
     JobUsage,
     Json,
-    NewNode,
     Node,
     NodeId,
     NodeState,
@@ -296,13 +295,17 @@ def operation(row: Row) -> Operation:
     )  # fmt: skip
 
 
-def node_row(id: int, new: NewNode, now: int) -> tuple[Any, ...]:
-    """A runner that joins, in the order of its table."""
+def node_row(node: Node) -> tuple[Any, ...]:
+    """A node in the order of its table."""
+    usage = node.usage
     return (
-        id, new.workflow_id, new.epoch, new.hostname, new.pid, new.boot_id, new.process_start, new.capacity.cpus,
-        new.capacity.memory, new.capacity.gpus, json.dumps(list(new.gpus)), new.num_nodes, new.type, new.label,
-        new.scheduler_id, new.output_dir, new.time_limit, 1, now, now, None, None, None, None, None,
-        None, text(new.scheduler), "active", "drain", 1200, 1, 0, None, new.restart_count, None,
+        node.id, node.workflow_id, node.epoch, node.hostname, node.pid, node.boot_id, node.process_start,
+        node.capacity.cpus, node.capacity.memory, node.capacity.gpus, json.dumps(list(node.gpus)), node.num_nodes,
+        node.type, node.label, node.scheduler_id, node.output_dir, node.time_limit, node.is_active,
+        node.start_time, node.last_beat, node.end_time, usage.avg_cpu_percent, usage.peak_cpu_percent,
+        usage.avg_memory_bytes, usage.peak_memory_bytes, usage.sample_count, text(node.scheduler),
+        node.state.value, node.on_lost, node.lease_seconds, node.beats, node.draining, node.allocation_id,
+        node.restart_count, node.duration_seconds,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.store.fields import PAIRS, check_change, check_query, known
-from torc_sql import catalog, claims, completion, creation, deletion, finding, lifecycle, nodes, pairs
+from torc_sql import catalog, claims, completion, creation, deletion, finding, lifecycle, losing, nodes, pairs
 from torc_sql.change import Change
 from torc_sql.state import known_job
 from torc_sql.verbs.actions import ActionVerbs
@@ -132,7 +132,7 @@ class SqlStore(
         with self._write() as tx:
             row = nodes.node_of(tx, node)
             change = Change(tx, row.workflow_id, self._shapes)
-            nodes.leave(change, row, usage)
+            losing.leave(change, row, usage)
             change.close()
         self._waiting.forget(node)
 

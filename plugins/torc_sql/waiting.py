@@ -13,7 +13,7 @@ from torc_core.model import ActionId, JobId, NodeId, Orders, WorkflowId
 class Told:
     """What a node was last told, so that a held turn is answered early only for what is new."""
 
-    ended: tuple[bool, bool, bool] = (False, False, False)
+    ended: tuple[bool, ...] = (False, False, False, False)
     orders: frozenset[JobId] = frozenset()
     due: frozenset[ActionId] = frozenset()
 
@@ -79,7 +79,7 @@ class Waiting:
 
 def _told(answer: Orders) -> Told:
     return Told(
-        ended=(answer.complete, answer.canceled, answer.never),
+        ended=(answer.complete, answer.canceled, answer.never, answer.drain),
         orders=frozenset((*answer.cancel, *answer.recall, *answer.unknown)),
         due=frozenset(answer.due),
     )

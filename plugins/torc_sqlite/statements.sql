@@ -337,13 +337,13 @@ job_class.wf = :wf_ AND job_class.num_gpus > 0 AND job.class_id = job_class.id))
 -- SET_ALL_ANEW
 UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
 lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=CASE
-WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL, not_before=NULL WHERE
-job.wf = :wf_ AND job.status IN (0, 1, 2, 10)
+WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL, not_before=NULL, losses=0
+WHERE job.wf = :wf_ AND job.status IN (0, 1, 2, 10)
 
 -- SET_ANEW
 UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, node_id=NULL, lease=NULL,
 prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:since_, stop=0,
-reason=:reason_, result_id=NULL, not_before=NULL WHERE job.id = :job_
+reason=:reason_, result_id=NULL, not_before=NULL, losses=0 WHERE job.id = :job_
 
 -- NEXT_RUN
 UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2 AND job.run_id != :run_
@@ -470,8 +470,8 @@ stop=0, reason=:reason_, not_before=NULL WHERE job.id = :job_ AND job.status = :
 UPDATE job SET stop=:stop_ WHERE job.id = :job_
 
 -- STANDING
-SELECT result.status, result.return_code FROM result WHERE result.job_id = :job_ AND result.run_id = :run_ AND
-result.attempt_id = :attempt_
+SELECT result.status, result.return_code, result.id, result.provisional, result.lease FROM result WHERE
+result.job_id = :job_ AND result.run_id = :run_ AND result.attempt_id = :attempt_
 
 -- FINGERPRINT
 UPDATE file SET st_mtime=:mtime_, size=:size_ WHERE file.id = :file_ AND file.wf = :wf_
@@ -606,11 +606,17 @@ compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHER
 SELECT count(*) AS count_1 FROM compute_node WHERE compute_node.wf = :wf_ AND compute_node.is_active = 1
 
 -- END_NODE
-UPDATE compute_node SET is_active=0, end_time=:now_ WHERE compute_node.id = :node_ AND compute_node.is_active
-= 1 RETURNING id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes, num_gpus, gpu_ids,
-num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time, last_beat, end_time,
-state, on_lost, lease_seconds, beats, draining, scheduler, allocation_id, restart_count, duration_seconds,
-avg_cpu_percent, peak_cpu_percent, avg_memory_bytes, peak_memory_bytes, sample_count
+UPDATE compute_node SET is_active=0, end_time=:now_, avg_cpu_percent=coalesce(:avg_cpu_percent_,
+compute_node.avg_cpu_percent), peak_cpu_percent=coalesce(:peak_cpu_percent_, compute_node.peak_cpu_percent),
+avg_memory_bytes=coalesce(:avg_memory_bytes_, compute_node.avg_memory_bytes),
+peak_memory_bytes=coalesce(:peak_memory_bytes_, compute_node.peak_memory_bytes),
+sample_count=coalesce(:sample_count_, compute_node.sample_count), state='ended',
+duration_seconds=coalesce(compute_node.duration_seconds, (:now_ - compute_node.start_time) / (1000.0 + 0.0))
+WHERE compute_node.id = :node_ AND compute_node.state != 'ended' RETURNING id, wf, epoch, hostname, pid,
+boot_id, process_start, num_cpus, memory_bytes, num_gpus, gpu_ids, num_nodes, type, label, scheduler_id,
+output_dir, time_limit, is_active, start_time, last_beat, end_time, state, on_lost, lease_seconds, beats,
+draining, scheduler, allocation_id, restart_count, duration_seconds, avg_cpu_percent, peak_cpu_percent,
+avg_memory_bytes, peak_memory_bytes, sample_count
 
 -- NODE_OF_EPOCH
 SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
@@ -985,6 +991,124 @@ SELECT job.class_id FROM job WHERE job.id = :job_
 -- VISIBLE
 SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 ORDER BY workflow.id
 
+-- ALL_RULES
+SELECT failure_handler.rules FROM failure_handler WHERE failure_handler.wf = :wf_ ORDER BY failure_handler.id
+
+-- FREE
+UPDATE job SET node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, stop=0, not_before=NULL
+WHERE job.id = :job_
+
+-- EXPLAIN
+UPDATE job SET reason=:reason_ WHERE job.id = :job_
+
+-- REPLACE_RESULT
+UPDATE result SET node_id=coalesce(:node_, result.node_id), status=:status_, return_code=:code_,
+reason=:reason_, exec_minutes=:minutes_, completed_at=:completed_, peak_memory_bytes=:peak_memory_,
+avg_memory_bytes=:avg_memory_, peak_cpu_percent=:peak_cpu_, avg_cpu_percent=:avg_cpu_, provisional=0 WHERE
+result.id = :id_
+
+-- DOUBTFUL
+SELECT job.id, compute_node.id AS id_1, compute_node.wf, compute_node.epoch, compute_node.hostname,
+compute_node.pid, compute_node.boot_id, compute_node.process_start, compute_node.num_cpus,
+compute_node.memory_bytes, compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes,
+compute_node.type, compute_node.label, compute_node.scheduler_id, compute_node.output_dir,
+compute_node.time_limit, compute_node.is_active, compute_node.start_time, compute_node.last_beat,
+compute_node.end_time, compute_node.state, compute_node.on_lost, compute_node.lease_seconds,
+compute_node.beats, compute_node.draining, compute_node.scheduler, compute_node.allocation_id,
+compute_node.restart_count, compute_node.duration_seconds, compute_node.avg_cpu_percent,
+compute_node.peak_cpu_percent, compute_node.avg_memory_bytes, compute_node.peak_memory_bytes,
+compute_node.sample_count FROM job JOIN result ON result.id = job.result_id AND result.provisional = 1 JOIN
+compute_node ON compute_node.id = result.node_id WHERE job.wf = :wf_ AND job.status = 6 AND compute_node.wf =
+:wf_ AND compute_node.on_lost = 'drain' AND compute_node.state != 'ended' ORDER BY job.id
+
+-- ANY_DOUBT
+SELECT compute_node.id FROM compute_node WHERE compute_node.wf = :wf_ AND compute_node.state != 'ended' LIMIT
+1 OFFSET 0
+
+-- OPEN_NODES
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.wf = :wf_ AND
+compute_node.state != 'ended' ORDER BY compute_node.id
+
+-- WRITE_STATE
+UPDATE compute_node SET is_active=:active_, state=:state_ WHERE compute_node.id = :node_
+
+-- WRITE_DRAINING
+UPDATE compute_node SET draining=:draining_ WHERE compute_node.id = :node_
+
+-- TERMINATE_ALL
+UPDATE job SET stop=2 WHERE job.node_id = :node_ AND job.status = 4
+
+-- RENEW_LEASES
+UPDATE compute_node SET last_beat=:now_ WHERE compute_node.is_active = 1 AND compute_node.beats = 1
+
+-- SILENT
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.is_active = 1
+AND compute_node.beats = 1 AND compute_node.last_beat <= :before_ ORDER BY compute_node.id
+
+-- HELD_BY_HAND
+SELECT DISTINCT job.wf FROM job WHERE job.wf IN (SELECT status_count.wf FROM status_count WHERE
+status_count.status = 3 AND status_count.jobs > 0) AND job.status = 3 AND job.node_id IS NULL AND
+job.claimed_at <= :before_
+
+-- DUE
+SELECT DISTINCT job.wf FROM job WHERE job.not_before <= :now_
+
+-- NEXT_DUE
+SELECT min(job.not_before) AS min_1 FROM job WHERE job.not_before IS NOT NULL
+
+-- ANY_OLD_CLAIM
+SELECT claim.claim_id FROM claim WHERE claim.created_at < :now_ - coalesce((SELECT
+workflow.compute_node_wait_for_healthy_database_minutes FROM workflow WHERE workflow.id = claim.wf), 0) *
+60000 LIMIT 1 OFFSET 0
+
+-- FORGET_OLD_CLAIMS
+DELETE FROM claim WHERE claim.created_at < :now_ - coalesce((SELECT
+workflow.compute_node_wait_for_healthy_database_minutes FROM workflow WHERE workflow.id = claim.wf), 0) *
+60000
+
+-- ANY_OLD_KEY
+SELECT idempotency_key.created_at FROM idempotency_key WHERE idempotency_key.created_at < :before_ LIMIT 1
+OFFSET 0
+
+-- FORGET_OLD_KEYS
+DELETE FROM idempotency_key WHERE idempotency_key.created_at < :before_
+
+-- ANY_OLD_TASK
+SELECT task.id FROM task WHERE task.finished_at IS NOT NULL AND task.finished_at < :before_ LIMIT 1 OFFSET 0
+
+-- FORGET_OLD_TASKS
+DELETE FROM task WHERE task.finished_at IS NOT NULL AND task.finished_at < :before_
+
+-- OLD_EVENTS
+SELECT event.id FROM event WHERE event.timestamp < :before_ ORDER BY event.id LIMIT :limit_ OFFSET 0
+
+-- DROP_EVENTS_UPTO
+DELETE FROM event WHERE event.id <= :id_ AND event.timestamp < :before_
+
+-- JOB_EVENT_BEYOND
+SELECT event.id FROM event WHERE event.wf = :wf_ AND event.category >= 'job_' AND event.category < 'job`'
+ORDER BY event.id DESC LIMIT 1 OFFSET :keep_
+
+-- DROP_JOB_EVENTS
+DELETE FROM event WHERE event.id IN (SELECT event.id FROM event WHERE event.wf = :wf_ AND event.id <= :id_ AND
+event.category >= 'job_' AND event.category < 'job`' LIMIT :limit_ OFFSET 0)
+
 -- ALLOCATION
 SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
 scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
@@ -1001,6 +1125,41 @@ scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute
 scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
 scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ AND scheduled_compute_node.request_id =
 :request_ ORDER BY scheduled_compute_node.id
+
+-- OF_KEY
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ AND scheduled_compute_node.submission_key =
+:key_ ORDER BY scheduled_compute_node.id
+
+-- OF_NUMBER
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ AND scheduled_compute_node.scheduler_id =
+:number_ ORDER BY scheduled_compute_node.id
+
+-- OPEN_NODES_OF
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.allocation_id =
+:id_ AND compute_node.state != 'ended' ORDER BY compute_node.id
+
+-- COMPLETE_ALLOCATION
+UPDATE scheduled_compute_node SET status='complete' WHERE scheduled_compute_node.id = :id_ AND
+scheduled_compute_node.status = 'active' AND NOT (EXISTS (SELECT * FROM compute_node WHERE
+compute_node.allocation_id = scheduled_compute_node.id AND compute_node.state != 'ended'))
 
 -- SCHEDULER
 SELECT slurm_scheduler.id, slurm_scheduler.wf, slurm_scheduler.name, slurm_scheduler.fields FROM

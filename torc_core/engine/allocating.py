@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import Allocation, AllocationStatus
 from torc_core.model.allocation import shown
@@ -64,6 +66,15 @@ def forward(allocation: Allocation, status: AllocationStatus) -> bool:
     return True
 
 
+def running(allocation: Allocation, number: str | None) -> Allocation:
+    """An allocation of which a runner has joined, which says that the batch system calls it `number`.
+
+    One whose last node has left is running again; one that was called off stays so.
+    """
+    status = allocation.status if allocation.status is _S.CANCELED else _S.ACTIVE
+    return replace(allocation, status=status, scheduler_id=allocation.scheduler_id or number)
+
+
 def submitted(allocation: Allocation, key: str, number: str) -> AllocationStatus:
     """The status after the batch system has taken an allocation and calls it `number`.
 
@@ -98,6 +109,11 @@ def refused(allocation: Allocation) -> bool:
             f"scheduled compute node {allocation.id} is {shown(allocation.status)}; it was not refused"
         )
     return False
+
+
+def withdrawn(allocation: Allocation) -> bool:
+    """Whether calling an allocation off changes anything: it does not once it is over."""
+    return allocation.status not in OVER
 
 
 def ended(allocation: Allocation, state: str) -> AllocationStatus:

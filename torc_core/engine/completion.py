@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torc_core.engine.moves import NEXT
 from torc_core.errors import Conflict, Invalid, TorcError
-from torc_core.model import LIVE, OPEN, Ending, Held, JobId, JobStatus, NodeId, Verdict
+from torc_core.model import LIVE, OPEN, Ending, Held, JobId, JobStatus, NodeId, ResultId, Verdict
 from torc_core.record import record
 
 CANCEL, TERMINATE = 1, 2
@@ -44,6 +44,26 @@ class Attempt(Protocol):
     def reason(self) -> str | None: ...
     @property
     def claimed_at(self) -> int | None: ...
+    @property
+    def result_id(self) -> int | None: ...
+
+
+class Standing(NamedTuple):
+    """The result that stands for an attempt.
+
+    Parameters
+    ----------
+    id
+        Of the result.
+    provisional
+        Nobody has reported it: the attempt was given up as lost with its node, which held it under `lease`.
+    """
+
+    status: JobStatus
+    return_code: int
+    id: ResultId | None = None
+    provisional: bool = False
+    lease: str | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -62,6 +82,8 @@ class Judgement:
         The job had not been started: event `override`.
     settled
         The node has confirmed that the attempt is over: its node, lease and stop order are cleared.
+    replaces
+        The provisional result that gives way to this one.
     refusal
         The error to raise when the call stands alone.
     """
@@ -73,10 +95,11 @@ class Judgement:
     attempt_id: int = 0
     override: bool = False
     settled: bool = False
+    replaces: ResultId | None = None
     refusal: TorcError | None = None
 
 
-def judge(job: Attempt, ending: Ending, workflow_run: int, stored: tuple[JobStatus, int] | None) -> Judgement:
+def judge(job: Attempt, ending: Ending, workflow_run: int, stored: Standing | None) -> Judgement:
     """Decide about an ending (`engine.md` §8.2).
 
     Parameters
@@ -84,8 +107,8 @@ def judge(job: Attempt, ending: Ending, workflow_run: int, stored: tuple[JobStat
     workflow_run
         The current run of the workflow.
     stored
-        Status and return code of the result that stands for `meant(job, ending)`. It need not be looked for when
-        `holds(job, ending)`: then the ending is accepted without it.
+        The result that stands for `meant(job, ending)`. It need not be looked for when `holds(job, ending)`: then
+        the ending is accepted without it.
     """
     run, attempt = meant(job, ending, workflow_run)
     said, code = ending.status, ending.return_code
@@ -98,6 +121,8 @@ def judge(job: Attempt, ending: Ending, workflow_run: int, stored: tuple[JobStat
         )
     if holds(job, ending, workflow_run):
         return _held(job, said, run, attempt)
+    if stored is not None and stored.provisional and ending.lease is not None:
+        return _late(job, ending, stored, run, attempt)
     if stored is not None:
         # A canceled attempt keeps the code that was reported, not the status.
         if stored[1] == code and (stored[0] == said or stored[0] is JobStatus.CANCELED):
@@ -127,6 +152,15 @@ def holds(job: Attempt, ending: Ending, workflow_run: int) -> bool:
         and job.lease == ending.lease
         and (job.run_id, job.attempt_id) == meant(job, ending, workflow_run)
         and (job.status in LIVE or job.stop != 0)
+    )
+
+
+def late(judgement: Judgement, ending: Ending) -> bool:
+    """Whether an ending was refused because its attempt is no longer anybody's, which has to be told (P5)."""
+    return (
+        judgement.verdict is Verdict.STALE
+        and ending.lease is not None
+        and isinstance(judgement.refusal, Conflict)
     )
 
 
@@ -183,6 +217,18 @@ def occupied(job: Attempt) -> bool:
     return job.status in LIVE or job.stop != 0
 
 
+def rescued(job: Attempt, held: Held, stored: Standing | None) -> bool:
+    """Whether an attempt that was given up as lost is still the job's last: its real result will be taken (§15.4)."""
+    return (
+        stored is not None
+        and stored.provisional
+        and stored.lease == held.lease
+        and job.status is JobStatus.FAILED
+        and job.attempt_id == held.attempt_id
+        and job.result_id == stored.id
+    )
+
+
 def cascaded(job: Attempt) -> bool:
     """Whether the job was canceled only because of a blocker, before it was ever claimed in this run."""
     return (
@@ -206,9 +252,22 @@ def _held(job: Attempt, said: JobStatus, run: int, attempt: int) -> Judgement:
     )
 
 
-def _unfenced(
-    job: Attempt, ending: Ending, workflow_run: int, stored: tuple[JobStatus, int] | None
-) -> Judgement:
+def _late(job: Attempt, ending: Ending, stored: Standing, run: int, attempt: int) -> Judgement:
+    """The first real result of an attempt that was given up as lost replaces the provisional one (§15.4)."""
+    held = Held(job=job.id, attempt_id=attempt, lease=ending.lease or "")
+    if run != job.run_id or not rescued(job, held, stored):
+        text = f"job {job.id} was given up as lost, and attempt {attempt} of run {run} is no longer its last"
+        return _refused(Conflict(text))
+    said = {JobStatus.CANCELED: JobStatus.TERMINATED, JobStatus.PENDING_FAILED: JobStatus.FAILED}.get(
+        ending.status, ending.status
+    )
+    return Judgement(
+        verdict=Verdict.DONE, status=None if said is job.status else said, result=said, run_id=run,
+        attempt_id=attempt, replaces=stored.id,
+    )  # fmt: skip
+
+
+def _unfenced(job: Attempt, ending: Ending, workflow_run: int, stored: Standing | None) -> Judgement:
     run, attempt = meant(job, ending, workflow_run)
     said = ending.status
     if run != (job.run_id or workflow_run):

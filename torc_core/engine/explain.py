@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from torc_core.engine.claim import Room, why_never, why_not_now
-from torc_core.model import JobId, JobStatus, Shape
+from torc_core.model import JobId, JobStatus, Node, Shape
 from torc_core.model.resources import GIB, MIB
 from torc_core.record import record
 
@@ -34,6 +34,11 @@ def explain_empty(ready: Iterable[tuple[Shape, int]], room: Room, waits_for: Job
     parts = [_clause(kind, obstacles[kind], room, waits_for) for kind in _ORDER if kind in obstacles]
     jobs = "1 ready job" if total == 1 else f"{total} ready jobs"
     return Empty(reason=f"{jobs}: {', '.join(parts)}", never=never)
+
+
+def drained(node: Node) -> str:
+    """Say that a node is given nothing because a person wants it so (`engine.md` §15.7)."""
+    return f"node {node.id} ({node.hostname}) is draining; it is given no further jobs"
 
 
 def nothing_ready(counts: Mapping[JobStatus, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torc_core.model import EVENTS, MANY_EQUAL, Allocation, JobStatus, Json, Node
+from torc_core.model import EVENTS, MANY_EQUAL, Allocation, JobStatus, Json, Node, NodeState
 from torc_core.model.allocation import shown
 
 Told = tuple[str, Mapping[str, Json]]
@@ -67,6 +67,12 @@ def different_result(job: int, run: int, attempt: int, status: JobStatus, code: 
     return "different_result", data
 
 
+def stale_result(job: int, run: int, attempt: int, status: JobStatus, code: int) -> Told:
+    """A result came for an attempt that is no longer anybody's: the job was set back, retried or given to others."""
+    name, data = different_result(job, run, attempt, status, code)
+    return name, {**data, "verdict": "stale"}
+
+
 def leftovers(job: int, attempt: int, count: int) -> Told:
     """A job left processes behind, which its runner ended."""
     return "leftover_processes", {"job_id": job, "attempt_id": attempt, "count": count}
@@ -78,9 +84,24 @@ def node_started(node: Node) -> Told:
 
 
 def node_stopped(node: Node, usage: Mapping[str, Json]) -> Told:
-    """A runner has left, or is known to be dead."""
-    seconds = ((node.end_time or node.start_time) - node.start_time) / 1000
-    return "compute_node_stopped", {**_of_node(node), "duration_seconds": seconds, **usage}
+    """A runner has left, or is known to be dead; `usage` may also say what proves it."""
+    return "compute_node_stopped", {**_of_node(node), "duration_seconds": node.duration_seconds, **usage}
+
+
+def node_drained(node: Node, reason: str | None) -> Told:
+    """A person wants a node to be given no further jobs, or to be given some again."""
+    data: dict[str, Json] = {
+        "operation": "drain" if node.draining else "undrain",
+        "kind": "node",
+        "id": node.id,
+    }
+    return "user_action", {**data, "reason": reason, "fields": ["draining"]}
+
+
+def node_silent(node: Node) -> Told:
+    """A runner has not been heard of for some time, or for so long that it counts as lost."""
+    name = "compute_node_lost" if node.state is NodeState.LOST else "compute_node_unreachable"
+    return name, {**_of_node(node), "last_beat": node.last_beat, "on_lost": node.on_lost}
 
 
 def allocation_created(allocation: Allocation) -> Told:

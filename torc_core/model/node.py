@@ -45,6 +45,10 @@ class NewNode:
         Of each node.
     gpus
         Device ids as the runner found them, one node's.
+    submission_key
+        Of the allocation that was intended for it (`slurm.md` SJ5).
+    fences
+        It ends its jobs in any case when it cannot reach the store for the length of its lease.
     """
 
     workflow_id: WorkflowId
@@ -64,6 +68,7 @@ class NewNode:
     scheduler: Mapping[str, Json] | None = None
     submission_key: str | None = None
     restart_count: int | None = None
+    fences: bool = False
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -377,8 +377,15 @@ class Nodes(Protocol):
         """A node of a published client has gone: what it claimed and never started is ready again."""
         ...
 
-    def sweep(self) -> int | None:
-        """Let time pass in the store: leases, claims by hand, delayed retries, retention (`engine.md` §15.3).
+    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0) -> int | None:
+        """Let time pass in the store: leases, claims by hand, delayed retries, retention (`engine.md` §13, §15.3).
+
+        Parameters
+        ----------
+        keep_days
+            Events are kept for so many days; 0: for ever.
+        keep_job_events
+            So many `job_*` events are kept of each workflow; 0: all.
 
         Returns
         -------

@@ -75,7 +75,7 @@ CALL_OFF = update(t.job).where(AT_STATUS).values(status=_b("status_"), reason=_b
 ORDER = update(t.job).where(_J.id == _b("job_")).values(stop=_b("stop_"))
 
 # Results.
-STANDING = select(_R.status, _R.return_code).where(
+STANDING = select(_R.status, _R.return_code, _R.id, _R.provisional, _R.lease).where(
     _R.job_id == _b("job_"), _R.run_id == _b("run_"), _R.attempt_id == _b("attempt_")
 )
 FINGERPRINT = (
@@ -215,8 +215,20 @@ NODE = select(*NODE_COLUMNS).where(_N.id == _b("node_"))
 ACTIVE_NODES = select(func.count()).where(_N.wf == _b("wf_"), _N.is_active == literal_column("1"))
 END_NODE = (
     update(t.node)
-    .where(_N.id == _b("node_"), _N.is_active == literal_column("1"))
-    .values(is_active=literal_column("0"), end_time=_b("now_"))
+    .where(_N.id == _b("node_"), _N.state != literal_column("'ended'"))
+    .values(
+        is_active=literal_column("0"),
+        state=literal_column("'ended'"),
+        end_time=_b("now_"),
+        duration_seconds=func.coalesce(
+            _N.duration_seconds, (_b("now_") - _N.start_time) / literal_column("1000.0")
+        ),
+        avg_cpu_percent=func.coalesce(_b("avg_cpu_percent_"), _N.avg_cpu_percent),
+        peak_cpu_percent=func.coalesce(_b("peak_cpu_percent_"), _N.peak_cpu_percent),
+        avg_memory_bytes=func.coalesce(_b("avg_memory_bytes_"), _N.avg_memory_bytes),
+        peak_memory_bytes=func.coalesce(_b("peak_memory_bytes_"), _N.peak_memory_bytes),
+        sample_count=func.coalesce(_b("sample_count_"), _N.sample_count),
+    )
     .returning(*NODE_COLUMNS)
 )
 NODE_OF_EPOCH = select(*NODE_COLUMNS).where(_N.epoch == _b("epoch_"), _N.wf == _WF)

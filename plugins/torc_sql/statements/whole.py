@@ -103,7 +103,7 @@ BEGIN_RUN = (
 )
 _ANEW = {
     "run_id": _b("run_"), "attempt_id": literal_column("1"), "result_id": null(), "claimed_at": null(),
-    "start_time": null(), **FREED,
+    "start_time": null(), "losses": literal_column("0"), **FREED,
 }  # fmt: skip
 SET_ALL_ANEW = (
     update(t.job)

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from torc_core.engine.completion import cascaded, given_back, judge, meant, started, started_by_hand
+from torc_core.engine.completion import (
+    Standing,
+    cascaded,
+    given_back,
+    judge,
+    meant,
+    started,
+    started_by_hand,
+)
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import (
     LIVE,
@@ -53,14 +61,15 @@ def test_a_late_end_is_compared_with_the_result_that_stands(
 ) -> None:
     over = replace(JOB, status=S.FAILED, attempt_id=2)
 
-    assert judge(over, END, 2, stored).verdict == verdict
+    standing = None if stored is None else Standing(*stored)
+    assert judge(over, END, 2, standing).verdict == verdict
 
 
 @pytest.mark.parametrize(("code", "verdict"), [(1, "same"), (2, "different")])
 def test_a_canceled_result_equals_any_status_with_its_code(code: int, verdict: str) -> None:
     over = replace(JOB, status=S.CANCELED)
 
-    assert judge(over, replace(END, return_code=code), 2, (S.CANCELED, 1)).verdict == verdict
+    assert judge(over, replace(END, return_code=code), 2, Standing(S.CANCELED, 1)).verdict == verdict
 
 
 @pytest.mark.parametrize("status", list(JobStatus))

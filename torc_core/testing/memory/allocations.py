@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.allocating import WAITING, check_intent, submission_key
+from torc_core.engine.allocating import WAITING, check_intent, running, submission_key
+from torc_core.engine.liveness import slurm_number
 from torc_core.errors import NotFound
 from torc_core.model import (
     ActionRunId,
     Allocation,
     AllocationId,
     AllocationStatus,
+    Json,
+    Node,
+    NodeState,
     SchedulerId,
     SlurmScheduler,
 )
@@ -53,6 +58,29 @@ def intend(
         flow.requests[request_id] = [one.id for one in made]
     change.touched = True
     return made
+
+
+def bound(change: Change, key: str | None, scheduler: Mapping[str, Json] | None) -> Allocation | None:
+    """The allocation that a runner joins from, by its key or its number; it is running from now on (SJ5)."""
+    table: dict[int, Allocation] = change.flow.tables[Allocation]
+    number = slurm_number(scheduler)
+    by_key = [one for one in table.values() if key and one.submission_key == key]
+    by_number = [one for one in table.values() if number is not None and one.scheduler_id == number]
+    found = (by_key or by_number)[:1]
+    return write(change, found[0], running(found[0], number)) if found else None
+
+
+def close(change: Change, allocation: Allocation, status: AllocationStatus, reason: str) -> Allocation:
+    """An allocation is called off or over; the reason is kept with the first word that says so."""
+    if allocation.status is status:
+        return allocation
+    return write(change, allocation, replace(allocation, status=status, reason=reason))
+
+
+def nodes_of(flow: Flow, allocation: AllocationId) -> list[Node]:
+    """The runners of an allocation that have not ended."""
+    nodes: Iterable[Node] = flow.tables[Node].values()
+    return [one for one in nodes if one.allocation_id == allocation and one.state is not NodeState.ENDED]
 
 
 def write(change: Change, old: Allocation, new: Allocation) -> Allocation:

@@ -26,11 +26,12 @@ from torc_core.engine.completion import (
     given_back,
     holds,
     judge,
+    late,
     meant,
     started,
     started_by_hand,
 )
-from torc_core.engine.explain import Empty, explain_empty, nothing_ready
+from torc_core.engine.explain import Empty, drained, explain_empty, nothing_ready
 from torc_core.errors import NotFound
 from torc_core.model import (
     Assignment,
@@ -83,6 +84,8 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if workflow.is_canceled or workflow.is_archived:
         state = "canceled" if workflow.is_canceled else "archived"
         return [], Empty(reason=f"workflow {workflow.id} is {state}; it hands out no jobs")
+    if node is not None and node.draining:
+        return [], Empty(reason=drained(node))
     place = _place(flow, node, offer)
     ready = _ready(flow, place, offer)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.now)
@@ -266,6 +269,10 @@ def start_by_hand(change: Change, job: Job, run_id: int, node: NodeId | None) ->
     if verdict is Verdict.DONE:
         if node is not None and node not in change.flow.tables[Node]:
             raise NotFound(f"workflow {job.workflow_id} has no node {node}")
+        if node is not None:
+            # Clients that never beat are heard of when they start a job.
+            table: dict[int, Node] = change.flow.tables[Node]
+            table[node] = replace(table[node], last_beat=change.now)
         _run(change, job, node)
     return verdict
 
@@ -298,11 +305,28 @@ def finish(change: Change, ending: Ending) -> Judgement:
             job.id, judgement.run_id, judgement.attempt_id, ending.status, ending.return_code
         )
         change.tell(told)
-    if judgement.verdict is Verdict.DONE:
+    elif late(judgement, ending):
+        change.tell(telling.stale_result(job.id, *meant(job, ending, run), ending.status, ending.return_code))
+    elif judgement.replaces is not None:
+        _replace(change, job, ending, judgement)
+    elif judgement.verdict is Verdict.DONE:
         return _end(change, job, ending, judgement)
-    if judgement.verdict is Verdict.SAME and job.reason == RECOVERING and job.lease == ending.lease:
+    elif judgement.verdict is Verdict.SAME and job.reason == RECOVERING and job.lease == ending.lease:
         retrying.repeat(change, job, ending)
     return judgement
+
+
+def _replace(change: Change, job: Job, ending: Ending, judgement: Judgement) -> None:
+    """The real result of an attempt that was given up as lost (`engine.md` §15.4)."""
+    status, run, attempt = judgement.result or job.status, judgement.run_id, judgement.attempt_id
+    change.keep(job, ending, status, run, attempt, replaces=judgement.replaces)
+    if judgement.status is None:
+        change.set(job, reason=ending.reason)
+    else:
+        change.move(job, status, reason=ending.reason)
+    change.tell(telling.job_ended(job.id, job.name, status, ending.return_code, ending.reason, run, attempt))
+    if ending.status is JobStatus.COMPLETED:
+        fingerprint(change.flow, ending.outputs)
 
 
 def _end(change: Change, job: Job, ending: Ending, judgement: Judgement) -> Judgement:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torc_core.engine.completion import occupied
+from torc_core.engine.liveness import may_still_run
 from torc_core.engine.retry import checked_rules
 from torc_core.engine.telling import ours
 from torc_core.engine.triggers import check_action, required
@@ -23,6 +24,7 @@ from torc_core.model import (
     JobId,
     JobStatus,
     Node,
+    NodeState,
     Page,
     Query,
     Requirement,
@@ -263,6 +265,10 @@ def check_removable(flow: Flow, record: Any) -> None:
         raise Conflict(_occupied(record))
     if kind is Event and ours(record.category):
         raise Forbidden(f"event {record.id} was written by torc itself; it cannot be removed")
+    if kind is Node and record.state is NodeState.LOST and may_still_run(record):
+        raise Conflict(
+            f"node {record.id} ({record.hostname}) is lost but not known to be dead; it may still run jobs"
+        )
     if kind is Node and (record.is_active or flow.live.get(record.id)):
         raise Conflict(f"node {record.id} ({record.hostname}) is active; stop its runner first")
     if kind is Requirement:

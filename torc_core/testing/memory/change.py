@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any
@@ -12,7 +12,22 @@ from torc_core.engine.completion import CASCADE
 from torc_core.engine.moves import legal
 from torc_core.engine.release import settle
 from torc_core.errors import Invalid
-from torc_core.model import Ending, Job, JobId, JobStatus, Node, NodeId, Recovery, Result, ResultId
+from torc_core.model import (
+    Allocation,
+    AllocationId,
+    AllocationStatus,
+    Ending,
+    Job,
+    JobId,
+    JobStatus,
+    Node,
+    NodeId,
+    NodeState,
+    Recovery,
+    Result,
+    ResultId,
+    Usage,
+)
 from torc_core.testing.memory import triggers
 from torc_core.testing.memory.flow import Flow
 
@@ -101,23 +116,52 @@ class Change:
             job, JobStatus.READY, ready_since=self.now, claimed_at=None, start_time=None, reason=None, **(FREED | fields)
         )  # fmt: skip
 
-    def keep(self, job: Job, ending: Ending, status: JobStatus, run: int, attempt: int) -> ResultId:
-        """Store the result of an attempt; its id, which the job has to remember."""
+    def keep(
+        self,
+        job: Job,
+        ending: Ending,
+        status: JobStatus,
+        run: int,
+        attempt: int,
+        *,
+        provisional: bool = False,
+        replaces: ResultId | None = None,
+    ) -> ResultId:
+        """Store the result of an attempt, or put it in the place of another; its id, which the job has to remember."""
         result = Result(
-            id=ResultId(self.number("result")), workflow_id=job.workflow_id, job_id=job.id, job_name=job.name,
+            id=replaces or ResultId(self.number("result")), workflow_id=job.workflow_id, job_id=job.id, job_name=job.name,
             run_id=run, attempt_id=attempt, node_id=ending.node or job.node_id, status=status,
             return_code=ending.return_code, reason=ending.reason, exec_minutes=ending.exec_minutes,
-            completed_at=ending.completed_at or self.now, usage=ending.usage,
+            completed_at=ending.completed_at or self.now, usage=ending.usage, provisional=provisional,
         )  # fmt: skip
         self.flow.keep(result)
+        if provisional:
+            self.flow.leases[result.id] = ending.lease or ""
         return result.id
 
-    def gone(self, node: NodeId, **usage: Any) -> None:
-        """A node has left, or is known to be dead."""
-        nodes = self.flow.tables[Node]
-        if nodes[node].is_active:
-            nodes[node] = replace(nodes[node], is_active=False, end_time=self.now)
-            self.tell(telling.node_stopped(nodes[node], usage))
+    def gone(self, id: NodeId, usage: Usage | None = None, **more: Any) -> None:
+        """A node has left, or is known to be dead; `more` is told with the event."""
+        nodes: dict[int, Node] = self.flow.tables[Node]
+        node = nodes[id]
+        if node.state is NodeState.ENDED:
+            return
+        seconds = (self.now - node.start_time) / 1000
+        node = nodes[id] = replace(
+            node, is_active=False, state=NodeState.ENDED, end_time=self.now, usage=usage or node.usage,
+            duration_seconds=seconds if node.duration_seconds is None else node.duration_seconds,
+        )  # fmt: skip
+        said = {} if usage is None else {field.name: getattr(usage, field.name) for field in fields(usage)}
+        self.tell(telling.node_stopped(node, {**said, **more}))
+        self._complete(node.allocation_id)
+
+    def _complete(self, allocation: AllocationId | None) -> None:
+        """With its last node an allocation is over (`engine.md` §15.5)."""
+        table: dict[int, Allocation] = self.flow.tables[Allocation]
+        if allocation is None or table[allocation].status is not AllocationStatus.ACTIVE:
+            return
+        nodes: Iterable[Node] = self.flow.tables[Node].values()
+        if all(node.state is NodeState.ENDED for node in nodes if node.allocation_id == allocation):
+            table[allocation] = replace(table[allocation], status=AllocationStatus.COMPLETE)
 
     def tell(self, told: telling.Told) -> None:
         """Write an event."""

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from torc_core.engine.claim import Head
-from torc_core.engine.completion import cascaded
+from torc_core.engine.completion import Standing, cascaded
 from torc_core.engine.release import Waiter
 from torc_core.engine.runs import blockers
 from torc_core.model import (
@@ -133,7 +133,7 @@ class InputSet:
 class Told:
     """What a node was last told, so that a held turn is answered early only for what is new."""
 
-    ended: tuple[bool, bool, bool] = (False, False, False)
+    ended: tuple[bool, ...] = (False, False, False, False)
     orders: frozenset[JobId] = frozenset()
     due: frozenset[ActionId] = frozenset()
 
@@ -154,6 +154,8 @@ class Flow:
         self.outputs: dict[JobId, Mapping[InputKind, tuple[int, ...]]] = {}
         self.first_data: dict[int, UserData] = {}
         self.results: dict[tuple[JobId, int, int], ResultId] = {}
+        self.leases: dict[ResultId, str] = {}
+        """Under which claim the attempts of provisional results were held."""
         self.live: dict[NodeId, dict[JobId, None]] = {}
         self.forked: set[JobId] = set()
         self.missed: dict[JobId, int] = {}
@@ -270,13 +272,13 @@ class Flow:
 
     # Results and relations.
 
-    def result(self, job: JobId, run: int, attempt: int) -> tuple[JobStatus, int] | None:
-        """Status and return code that stand for an attempt."""
+    def result(self, job: JobId, run: int, attempt: int) -> Standing | None:
+        """The result that stands for an attempt."""
         id = self.results.get((job, run, attempt))
         if id is None:
             return None
         found: Result = self.tables[Result][id]
-        return found.status, found.return_code
+        return Standing(found.status, found.return_code, id, found.provisional, self.leases.get(id))
 
     def keep(self, result: Result) -> None:
         """Store a result."""

@@ -38,7 +38,7 @@ from torc_core.model import (
     Totals,
     UserData,
 )
-from torc_core.testing.memory import allocations, retrying, triggers
+from torc_core.testing.memory import allocations, losing, retrying, triggers
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.creation import derived
 from torc_core.testing.memory.flow import Flow
@@ -118,7 +118,7 @@ def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:
         status = begun.status[job.id]
         blocker = begun.canceled.get(job.id)
         now = change.set(
-            job, status=status, run_id=run, attempt_id=1, result_id=None, claimed_at=None, start_time=None,
+            job, status=status, run_id=run, attempt_id=1, result_id=None, claimed_at=None, start_time=None, losses=0,
             ready_since=change.now if status is JobStatus.READY else None,
             reason=None if blocker is None else f"{CASCADE}{blocker}", **counters, **FREED,
         )  # fmt: skip
@@ -175,7 +175,10 @@ def fingerprint(flow: Flow, prints: Sequence[Fingerprint]) -> None:
 def resume(change: Change, dead: Sequence[NodeId]) -> None:
     """Make ready again what dead runners left behind (`engine.md` §8.4)."""
     flow = change.flow
+    doubtful = losing.doubtful(flow)
     for job in list(flow.jobs.values()):
+        if job.id in doubtful and doubtful[job.id].id not in dead:
+            continue
         if (how := resumed(job, dead)) is not None:
             _go_on(change, job, how)
     for node in dead:

@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from torc_core.engine import telling
 from torc_core.engine.claim import recalled
+from torc_core.engine.completion import rescued
 from torc_core.engine.explain import Empty
+from torc_core.engine.liveness import at_lease_end, succeeds
 from torc_core.errors import Fenced
 from torc_core.model import (
-    LIVE,
     Assignment,
     Beat,
+    FailureHandler,
     Held,
+    Job,
     JobId,
     JobStatus,
     NewNode,
     Node,
     NodeId,
+    NodeState,
     Orders,
     Recovery,
     Turn,
-    Usage,
     Verdict,
 )
 from torc_core.record import record
-from torc_core.testing.memory import actions, attempts, retrying
-from torc_core.testing.memory.change import FREED, Change
+from torc_core.testing.memory import actions, allocations, attempts, losing, retrying
+from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.flow import Flow, Told
 
 ABSENT = 2
 """Beats in a row that do not list a job which never ran: then its node does not have it (`engine.md` §15.2)."""
 
 
+_FOR_JOINING = ("submission_key", "fences", "scheduler_id")
+"""Fields of a runner that joins which its record does not have, or has otherwise."""
+
+
 def join(change: Change, new: NewNode) -> Node:
-    """Register a runner; the same epoch is the same node."""
-    nodes: dict[int, Node] = change.flow.tables[Node]
+    """Register a runner; the same epoch is the same node, one from the same place is dead (`engine.md` §15.1)."""
+    flow = change.flow
+    nodes: dict[int, Node] = flow.tables[Node]
     for node in nodes.values():
         if node.epoch == new.epoch:
-            return node
+            return losing.heard(change, node)
+    allocation = allocations.bound(change, new.submission_key, new.scheduler)
+    of = None if allocation is None else allocation.id
+    for old in [node for node in nodes.values() if succeeds(new, of, node)]:
+        losing.bury(change, old, "epoch", f"a runner came from the same place, {new.hostname}")
+    handlers = [handler.rules for handler in flow.tables[FailureHandler].values()]
+    given = {field.name: getattr(new, field.name) for field in fields(new) if field.name not in _FOR_JOINING}
     id = NodeId(change.number("node"))
-    given = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "submission_key"}
-    nodes[id] = Node(id=id, start_time=change.now, last_beat=change.now, **given)
+    nodes[id] = Node(
+        id=id, start_time=change.now, last_beat=change.now, allocation_id=of,
+        scheduler_id=new.scheduler_id or (None if allocation is None else allocation.scheduler_config_id),
+        lease_seconds=flow.workflow.compute_node_wait_for_healthy_database_minutes * 60,
+        on_lost=at_lease_end(new.fences, flow.workflow.retry_on_node_loss, handlers), **given,
+    )  # fmt: skip
     change.tell(telling.node_started(nodes[id]))
     return nodes[id]
 
@@ -56,7 +74,7 @@ def seated(flow: Flow, turn: Turn) -> Node:
         If it has left, is known to be dead, or another epoch has its place.
     """
     node: Node = flow.tables[Node][turn.node]
-    if node.epoch != turn.epoch or not node.is_active:
+    if node.epoch != turn.epoch or node.state is NodeState.ENDED:
         why = "has left or was declared dead" if node.epoch == turn.epoch else "belongs to another runner"
         raise Fenced(f"node {node.id} ({node.hostname}) {why}; stop all jobs of this runner")
     return node
@@ -74,8 +92,7 @@ class Said:
 
 def act(change: Change, node: Node, turn: Turn) -> Said:
     """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10)."""
-    flow = change.flow
-    flow.tables[Node][node.id] = replace(node, last_beat=change.now)
+    losing.heard(change, node)
     endings = [attempts.finish(change, ending).verdict for ending in turn.endings]
     change.settle()
     starts = [attempts.start(change, held) for held in turn.starts]
@@ -94,7 +111,7 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
     for held, runs in [*((held, False) for held in beat.held), *((held, True) for held in beat.running)]:
         job = flow.jobs.get(held.job)
         if job is None or job.id not in mine or (job.lease, job.attempt_id) != (held.lease, held.attempt_id):
-            if held.job not in over:
+            if held.job not in over and not (job is not None and _rescued(flow, job, held)):
                 unknown.append(held.job)
             continue
         listed.add(job.id)
@@ -109,16 +126,21 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
     return unknown
 
 
+def _rescued(flow: Flow, job: Job, held: Held) -> bool:
+    """Whether the node was lost meanwhile, and its result of this attempt will still be taken."""
+    return rescued(job, held, flow.result(job.id, job.run_id, job.attempt_id))
+
+
 def orders(
     flow: Flow, node: Node, said: Said, jobs: Sequence[Assignment], empty: Empty | None, now: int
 ) -> Orders:
     """The whole answer: what was said so far, and what the node has to know and do."""
     mine = [flow.jobs[id] for id in flow.live.get(node.id, ())]
     held = [job for job in mine if job.prefetched and job.status is JobStatus.PENDING]
-    recall = [job.id for job in held if job.id in flow.recalled]
+    recall = [job.id for job in held if node.draining or job.id in flow.recalled]
     if len(recall) < len(held):
         above = recalled([(job.id, job.priority) for job in held], attempts.waits_above(flow, node))
-        recall += [job for job in above if job not in flow.recalled]
+        recall += [job for job in above if job not in recall]
     return Orders(
         endings=said.endings,
         starts=said.starts,
@@ -129,6 +151,7 @@ def orders(
         recover=said.recover,
         due=actions.triggered(flow),
         retry_ms=retrying.next_retry(flow, now),
+        drain=node.draining,
         reason=None if empty is None else empty.reason,
         never=empty is not None and empty.never,
         remaining=flow.open,
@@ -140,7 +163,7 @@ def orders(
 def news(flow: Flow, node: Node, answer: Orders) -> bool:
     """Whether the answer says anything that the node was not told before, so that it must not be held back."""
     told = flow.told.get(node.id, Told())
-    ended = (answer.complete, answer.canceled, answer.never)
+    ended = (answer.complete, answer.canceled, answer.never, answer.drain)
     pressing = frozenset((*answer.cancel, *answer.recall, *answer.unknown))
     fresh = any(now and not before for now, before in zip(ended, told.ended, strict=True))
     return bool(answer.jobs) or fresh or not pressing <= told.orders or not set(answer.due) <= told.due
@@ -149,20 +172,8 @@ def news(flow: Flow, node: Node, answer: Orders) -> bool:
 def remember(flow: Flow, node: NodeId, answer: Orders) -> Orders:
     """Note what a node is told now."""
     flow.told[node] = Told(
-        ended=(answer.complete, answer.canceled, answer.never),
+        ended=(answer.complete, answer.canceled, answer.never, answer.drain),
         orders=frozenset((*answer.cancel, *answer.recall, *answer.unknown)),
         due=frozenset(answer.due),
     )
     return answer
-
-
-def leave(change: Change, node: Node, usage: Usage | None) -> None:
-    """A runner goes: what it holds is ready again, what it was to stop is stopped (`engine.md` §15.1)."""
-    flow = change.flow
-    for id in list(flow.live.get(node.id, ())):
-        job = flow.jobs[id]
-        if job.status is JobStatus.PENDING:
-            change.again(job)
-        elif job.status not in LIVE:
-            change.set(job, **FREED)
-    change.gone(node.id, **({} if usage is None else {f.name: getattr(usage, f.name) for f in fields(usage)}))

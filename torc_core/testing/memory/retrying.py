@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.completion import RECOVERING, Judgement
+from torc_core.engine.completion import RECOVERING, Judgement, Standing
 from torc_core.engine.retry import (
     NO_SCRIPT,
     RECOVERY_FAILED,
@@ -48,8 +48,8 @@ def decided(change: Change, job: Job, ending: Ending, judgement: Judgement) -> R
 
 def rules_of(flow: Flow, job: Job) -> Rules:
     """The rules of the handler of a job; none without one."""
-    handlers: dict[int | None, FailureHandler] = {**flow.tables[FailureHandler]}
-    handler = handlers.get(job.failure_handler_id)
+    handlers: dict[int, FailureHandler] = flow.tables[FailureHandler]
+    handler = None if job.failure_handler_id is None else handlers.get(job.failure_handler_id)
     return () if handler is None else handler.rules
 
 
@@ -101,7 +101,7 @@ def recovered(change: Change, held: Held, ok: bool) -> Verdict:
 def give_up(change: Change, job: Job) -> None:
     """The runner of a recovery script is dead: the job ends as its attempt did."""
     stored = change.flow.result(job.id, job.run_id, job.attempt_id)
-    _end(change, job, stored or (JobStatus.FAILED, 1), RECOVERY_LOST)
+    _end(change, job, stored or Standing(JobStatus.FAILED, 1), RECOVERY_LOST)
 
 
 def free_due(change: Change) -> None:
@@ -117,7 +117,7 @@ def next_retry(flow: Flow, now: int) -> int | None:
     return None if first is None else max(0, first - now)
 
 
-def _end(change: Change, job: Job, stored: tuple[JobStatus, int], reason: str) -> None:
+def _end(change: Change, job: Job, stored: Standing, reason: str) -> None:
     job = change.move(job, stored[0], reason=reason, **FREED)
     change.tell(
         telling.job_ended(job.id, job.name, job.status, stored[1], reason, job.run_id, job.attempt_id)

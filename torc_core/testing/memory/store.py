@@ -38,7 +38,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.store.fields import PAIRS, check_change, check_query, known
-from torc_core.testing.memory import attempts, catalog, creation, lifecycle, nodes, relations
+from torc_core.testing.memory import attempts, catalog, creation, lifecycle, losing, nodes, relations
 from torc_core.testing.memory.flow import Flow
 from torc_core.testing.memory.verbs.actions import ActionVerbs
 from torc_core.testing.memory.verbs.allocations import AllocationVerbs
@@ -129,7 +129,7 @@ class MemoryStore(
         with self._locked():
             flow = self._flow_of(Node, node)
             with self._change(flow.workflow.id) as change:
-                nodes.leave(change, flow.tables[Node][node], usage)
+                losing.leave(change, flow.tables[Node][node], usage)
 
     # Catalog
 

@@ -24,6 +24,7 @@ from torc_core.testing.stores.failures import FailureContract
 from torc_core.testing.stores.finishing import FinishingContract
 from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
+from torc_core.testing.stores.liveness import LivenessContract
 from torc_core.testing.stores.queries import QueryContract
 from torc_core.testing.stores.releasing import ReleaseContract
 from torc_core.testing.stores.turns import TurnContract
@@ -39,6 +40,7 @@ class StoreContract(
     LifecycleContract,
     QueryContract,
     CatalogContract,
+    LivenessContract,
     AllocationContract,
     ActionContract,
     FailureContract,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from torc_core.model import Held, Node, NodeId, Turn, Verdict
-from torc_core.testing.memory import attempts, nodes, retrying
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torc_core.engine import telling
+from torc_core.engine.liveness import check_evidence, check_open, seen
+from torc_core.model import Ending, Held, Node, NodeId, NodeState, Progress, Turn, Usage, Verdict, WorkflowId
+from torc_core.testing.memory import attempts, losing, nodes, retrying
+from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.holding import Holding
+
+DAY_MS = 86_400_000
 
 
 class NodeVerbs(Holding):
@@ -21,3 +29,96 @@ class NodeVerbs(Holding):
                 if shape is not None and verdict not in (Verdict.SAME, Verdict.STALE):
                     attempts.fill_place(change, node, shape)
         return verdict
+
+    def drain(self, node: NodeId, on: bool, reason: str | None = None) -> Node:
+        """Give a node no further jobs, or again."""
+        with self._locked():
+            flow = self._flow_of(Node, node)
+            table: dict[int, Node] = flow.tables[Node]
+            check_open(table[node])
+            if table[node].draining is not on:
+                with self._change(flow.workflow.id) as change:
+                    table[node] = replace(table[node], draining=on)
+                    change.tell(telling.node_drained(table[node], reason))
+            return table[node]
+
+    def bury(self, node: NodeId, evidence: str, detail: str = "") -> Progress:
+        """Take it that a node is dead."""
+        check_evidence(evidence)
+        with self._locked():
+            flow = self._flow_of(Node, node)
+            with self._change(flow.workflow.id) as change:
+                losing.bury(change, flow.tables[Node][node], evidence, detail)
+        return self._progress(change)
+
+    def reconcile(self, workflow: WorkflowId, endings: Sequence[Ending]) -> Sequence[Verdict]:
+        """Results that a runner left in its spool; those without a lease are nobody's."""
+        with self._change(workflow) as change:
+            return [
+                Verdict.STALE if ending.lease is None else attempts.finish(change, ending).verdict
+                for ending in endings
+            ]
+
+    def close_node(self, node: NodeId, usage: Usage | None = None) -> Node:
+        """A node of a published client has gone."""
+        with self._locked():
+            flow = self._flow_of(Node, node)
+            with self._change(flow.workflow.id) as change:
+                return losing.close_node(change, flow.tables[Node][node], usage)
+
+    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0) -> int | None:
+        """Let time pass in the store."""
+        with self._locked():
+            for workflow in list(self._flows):
+                with self._change(workflow) as change:
+                    _pass_time(change)
+            self._forget_events(keep_days, keep_job_events)
+            waiting = [
+                job.not_before
+                for flow in self._flows.values()
+                for job in flow.jobs.values()
+                if job.not_before is not None
+            ]
+        return min(waiting, default=None)
+
+    def _forget_events(self, keep_days: int, keep_job_events: int) -> None:
+        """Remove the oldest events, as far as the settings want it."""
+        if keep_days > 0:
+            before = self._clock.now() - keep_days * DAY_MS
+            self._events = {id: one for id, one in self._events.items() if one.timestamp >= before}
+        for workflow in self._flows if keep_job_events > 0 else ():
+            told = [
+                id
+                for id, one in self._events.items()
+                if one.workflow_id == workflow and one.category.startswith("job_")
+            ]
+            for id in told[:-keep_job_events]:
+                del self._events[id]
+
+    def renew_leases(self) -> None:
+        """Every lease begins anew."""
+        with self._locked():
+            for flow in self._flows.values():
+                table: dict[int, Node] = flow.tables[Node]
+                for id, node in table.items():
+                    if node.is_active and node.beats:
+                        table[id] = replace(node, last_beat=self._clock.now())
+
+
+def _pass_time(change: Change) -> None:
+    """Look for nodes that have been silent for too long, for claims that ran out, and for what is due."""
+    flow = change.flow
+    table: dict[int, Node] = flow.tables[Node]
+    for node in list(table.values()):
+        state = seen(node, change.now)
+        if not node.is_active or state is node.state or state is NodeState.ACTIVE:
+            continue
+        silent = table[node.id] = replace(node, state=state, is_active=state is not NodeState.LOST)
+        change.tell(telling.node_silent(silent))
+        if state is NodeState.LOST:
+            losing.lose(change, silent, proven=False)
+    attempts.expire_by_hand(change)
+    oldest = change.now - flow.workflow.compute_node_wait_for_healthy_database_minutes * 60_000
+    for claim in [claim for claim, at in flow.claims.items() if at < oldest]:
+        del flow.claims[claim]
+    retrying.free_due(change)
