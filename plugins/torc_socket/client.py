@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -161,12 +161,6 @@ class SocketStore:
         """Delete a workflow and all that belongs to it."""
         self._call("delete", workflow, force=force)
 
-    def __getattr__(self, name: str) -> Any:
-        """Any other verb of a store."""
-        if name not in VERBS:
-            raise AttributeError(name)
-        return partial(self._call, name)
-
     def close(self) -> None:
         """Hang up."""
         with self._lock:
@@ -228,3 +222,17 @@ class SocketStore:
     def _gone(self, error: Exception) -> str:
         why = getattr(error, "strerror", None) or str(error) or "it has hung up"
         return f"the process that owns the store does not answer at '{self._path}': {why}"
+
+
+def _passed_on(name: str) -> Callable[..., Any]:
+    """A verb that is passed on as it is called."""
+
+    @wraps(getattr(Store, name))
+    def verb(self: SocketStore, *args: object, **named: object) -> Any:
+        return self._call(name, *args, **named)
+
+    return verb
+
+
+for _name in VERBS - vars(SocketStore).keys():
+    setattr(SocketStore, _name, _passed_on(_name))
