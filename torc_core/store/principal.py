@@ -81,11 +81,6 @@ class Principal:
         return Right.ADMIN in self.rights
 
     @property
-    def admin(self) -> bool:
-        """The same, as routes ask for it."""
-        return self.is_admin
-
-    @property
     def by_name(self) -> bool:
         """Whether its name decides what it may do with a workflow, besides its own rights."""
         return self.kind in {"user", "token"} and not self.everywhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from torc_core.model import Assignment
 from torc_core.record import record
 from torc_http.auth.encoding import as_bytes, as_number, as_text, mac, same
 
@@ -43,6 +44,23 @@ class WorkflowCapability:
 
 
 Capability = JobCapability | WorkflowCapability
+
+
+def of_attempt(secret: bytes, given: Assignment) -> str | None:
+    """What an attempt gets to speak to the store with; None: it may not."""
+    if given.api_access == "none":
+        return None
+    job = given.job
+    return written(
+        secret,
+        JobCapability(
+            workflow=job.workflow_id,
+            job=job.id,
+            run=job.run_id,
+            attempt=job.attempt_id,
+            generation=given.generation,
+        ),
+    )
 
 
 def written(secret: bytes, capability: Capability) -> str:

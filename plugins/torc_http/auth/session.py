@@ -22,6 +22,9 @@ STREAM = "stream"
 PAUSE = 5.0
 """Seconds between two sessions, so that a server that forgets them is not asked all the time."""
 
+FORGOTTEN = 401
+"""The only status of which no proof is expected: a server that was started anew knows no session."""
+
 HEADER = "Torc-Proof"
 
 Post = Callable[[dict[str, str]], tuple[int, Any]]
@@ -107,6 +110,8 @@ class ClientSession:
         told = as_bytes(proof or "")
         of_body: Field = STREAM if body is None else digest(body)
         if told is None or not same(told, mac(seal.session_key, "a", seal.number, status, of_body)):
+            if status != FORGOTTEN:
+                self._drop(seal)
             raise Unproven(self._sentence())
 
     def forget(self, seal: Seal) -> bool:
@@ -114,12 +119,20 @@ class ClientSession:
 
         NOTE: such an answer has no proof. Whoever made it has to prove the key at the next `sign`.
         """
-        with self._lock:
-            if self._open is not None and self._open.session_id == seal.session_id:
-                if self._opened_at is not None and self._clock.monotonic() - self._opened_at < PAUSE:
-                    return False
-                self._open = None
+        opened_at = self._opened_at
+        if self._is_open(seal) and opened_at is not None and self._clock.monotonic() - opened_at < PAUSE:
+            return False
+        self._drop(seal)
         return True
+
+    def _is_open(self, seal: Seal) -> bool:
+        return self._open is not None and self._open.session_id == seal.session_id
+
+    def _drop(self, seal: Seal) -> None:
+        """Somebody else may listen there now: before anything else is sent, he has to prove the key."""
+        with self._lock:
+            if self._is_open(seal):
+                self._open = None
 
     def _begin(self) -> _Open:
         refused = None

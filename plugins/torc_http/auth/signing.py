@@ -16,7 +16,7 @@ from torc_core.protocols import Clock
 from torc_http.auth import keyfile, tokens
 from torc_http.auth.capability import parsed
 from torc_http.auth.keyfile import KeyFile
-from torc_http.auth.session import HEADER, ClientSession, Seal, Unproven
+from torc_http.auth.session import FORGOTTEN, HEADER, ClientSession, Seal, Unproven
 from torc_http.client.line import Line
 from torc_http.client.store import Signer, Unsigned
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 OPEN = "/x/auth/session"
 PATIENCE = 30.0
 LONGEST = 65_536
-
-TRUSTED_WITHOUT_PROOF = 401
-"""The only status that a server which has forgotten the session can answer; nothing of such an answer is believed."""
 
 
 class Sealed(dict[str, str]):
@@ -77,7 +74,7 @@ class Signed:
                 seal, answer.status, answer.headers.get(HEADER.lower()), None if stream else answer.body
             )
         except Unproven:
-            if answer.status != TRUSTED_WITHOUT_PROOF or not self._session.forget(seal):
+            if answer.status != FORGOTTEN or not self._session.forget(seal):
                 raise
             return False
         return True
