@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.execute.options import Each, Printing, Running, Source
+from torc_cli.execute.options import Each, Measuring, Printing, Running, Source
 from torc_cli.options import Flag
 from torc_cli.output.answer import refuse_csv
 from torc_core.given import Answer, Given
@@ -22,6 +22,7 @@ def exec_(
     printing: Printing | None = None,
     results: str | None = None,
     running: Running | None = None,
+    measuring: Measuring | None = None,
     resume: Flag = False,
     resume_failed: Flag = False,
     retry_failed: Flag = False,
@@ -71,6 +72,7 @@ def exec_(
         each=each or Each(),
         printing=printing or Printing(),
         running=running or Running(),
+        measuring=measuring or Measuring(),
         jobs=max_parallel_jobs,
         results=results,
         resume=resume,

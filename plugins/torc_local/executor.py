@@ -37,7 +37,8 @@ class Subprocesses:
     def __init__(self) -> None:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._running: dict[JobId, str] = {}
-        self._marks: dict[int, str] = {}
+        self._children: list[int] | None = None
+        self._found: dict[str, int] = {}
         self._exits: list[Exit] = []
         self._base: Mapping[str, str] | None = None
         self._poll = select.poll()
@@ -92,14 +93,18 @@ class Subprocesses:
 
     def processes(self) -> Mapping[str, int]:
         """The main process of each job that runs, by its mark; see `Locating`."""
+        children = trees.children(self._pid)
+        if children == self._children:
+            return self._found
+        marks = {pid: mark for mark, pid in self._found.items()}
         found = {}
-        for pid in trees.children(self._pid):
-            mark = self._marks.get(pid) or os.fsdecode(trees.variable(pid, trees.MARK))
-            # Between fork and exec a child has the guardian's environment, which may be that of an outer job.
+        for pid in children:
+            mark = marks.get(pid) or os.fsdecode(trees.variable(pid, trees.MARK))
             job = mark.rsplit(".", 3)[-3:][0]
             if job.isdigit() and self._running.get(JobId(int(job))) == mark:
                 found[mark] = pid
-        self._marks = {pid: mark for mark, pid in found.items()}
+        # Between fork and exec a child has the guardian's environment: it is looked at again.
+        self._found, self._children = found, children if len(found) == len(children) else None
         return found
 
     def sweep(self, prefix: str) -> int:

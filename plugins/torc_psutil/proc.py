@@ -38,11 +38,42 @@ class Account:
 
 @dataclass(slots=True)
 class Member:
-    """A process of a job; `stat` is an open file, -1 where it is opened each time."""
+    """A process of a job, as it was at the last look.
+
+    Parameters
+    ----------
+    start
+        When it started, as the kernel writes it: another process of the same number has another.
+    stat
+        The open file, -1 where it is opened each time.
+    text
+        What was in it.
+    moved
+        Whether the bytes it has moved are of the same look.
+    """
 
     job: JobId
     start: bytes
     stat: int = -1
+    text: bytes = b""
+    spent: float = 0.0
+    memory: int = 0
+    zombie: bool = False
+    moved: bool = False
+    read: int = 0
+    written: int = 0
+
+    def learn(self, text: bytes) -> bool:
+        """Take the text of `stat`; whether it is that of this process."""
+        fields = _fields(text)
+        if fields is None or fields[19] != self.start:
+            return False
+        # CPU time of children that have ended and were waited for is in their parents' account.
+        self.spent = (int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])) / TICK
+        self.zombie = fields[0] == b"Z"
+        self.memory = 0 if self.zombie else int(fields[21]) * PAGE
+        self.text, self.moved = text, False
+        return True
 
 
 class Table:
@@ -86,20 +117,23 @@ class Table:
         for pid, member in self._members.items():
             if member.job not in wanted:
                 continue
-            fields = self._read(pid, member)
-            if fields is None or fields[19] != member.start:
+            text = self._text(pid, member)
+            # PERF: the text of a process that sleeps is the same as before, so nothing else has to be asked.
+            if not text or (text != member.text and not member.learn(text)):
                 gone.append(pid)
                 continue
             account = accounts.get(member.job)
             if account is None:
                 account = accounts[member.job] = Account()
-            # CPU time of children that have ended and were waited for is in their parents' account.
-            account.spent += (int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])) / TICK
-            if fields[0] != b"Z":
-                account.memory += int(fields[21]) * PAGE
+            account.spent += member.spent
+            if not member.zombie:
+                account.memory += member.memory
                 account.pids.append(pid)
-                if io:
-                    _add_io(pid, account)
+            if io:
+                if not member.moved and not member.zombie:
+                    _learn_io(pid, member)
+                account.read += member.read
+                account.written += member.written
         for pid in gone:
             self._forget(pid)
         return accounts
@@ -133,19 +167,18 @@ class Table:
             else:
                 self._members[pid] = Member(job, fields[19])
 
-    def _read(self, pid: int, member: Member) -> list[bytes] | None:
-        if member.stat < 0:
-            if self._spare <= 0:
-                return _stat(pid)
-            try:
-                member.stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                return None
-            self._spare -= 1
+    def _text(self, pid: int, member: Member) -> bytes:
+        """What `stat` says now; empty: the process is gone."""
         try:
-            return _fields(os.pread(member.stat, LARGEST, 0))
+            if member.stat < 0:
+                path = f"/proc/{pid}/stat"
+                if self._spare <= 0:
+                    return _contents(path)
+                member.stat = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._spare -= 1
+            return os.pread(member.stat, LARGEST, 0)
         except OSError:
-            return None
+            return b""
 
     def _forget(self, pid: int) -> None:
         member = self._members.pop(pid)
@@ -154,12 +187,12 @@ class Table:
             self._spare += 1
 
 
-def _add_io(pid: int, account: Account) -> None:
-    """Add the bytes that a process has moved to and from storage; what may not be read counts as none."""
+def _learn_io(pid: int, member: Member) -> None:
+    """Take the bytes that a process has moved to and from storage; where they may not be read they stay as they were."""
+    member.moved = True
     try:
         words = _contents(f"/proc/{pid}/io").split()
-        account.read += int(words[9])
-        account.written += int(words[11])
+        member.read, member.written = int(words[9]), int(words[11])
     except (OSError, IndexError, ValueError):
         return
 

@@ -149,5 +149,8 @@ class Locating(Protocol):
     """An executor that can say where its jobs are, so that a monitor can look at them."""
 
     def processes(self) -> Mapping[str, int]:
-        """The main process of each job that runs, by the job's mark; callable from any thread."""
+        """The main process of each job that runs, by the job's mark; called by one thread, whichever.
+
+        The same object again means that nothing has changed.
+        """
         ...

@@ -118,6 +118,7 @@ class Meter:
         self._followed: dict[JobId, Followed] = {}
         self._interval = wanted.interval
         self._look = LOOK
+        self._processes: Mapping[str, int] = {}
         self._average = Average()
         self._stop = threading.Event()
         self._busy = threading.Event()
@@ -200,6 +201,13 @@ class Meter:
         """Watch the jobs that have started since the look before, and forget those that are gone."""
         begin = self._clock.monotonic()
         processes = executor.processes()
+        if not processes:
+            self._busy.clear()
+            if len(self._attempts):
+                self._busy.set()
+        if processes is self._processes:
+            return
+        self._processes = processes
         for mark, pid in processes.items():
             job = JobId(int(mark.rsplit(".", 3)[1]))
             followed, attempt = self._followed.get(job), self._attempts.get(job)
@@ -209,10 +217,6 @@ class Meter:
             if one.mark not in processes and self._attempts.get(job) is not one.attempt:
                 self._followed.pop(job, None)
                 self._monitor.unwatch(job)
-        if not processes:
-            self._busy.clear()
-            if len(self._attempts):
-                self._busy.set()
         self._look = max(LOOK, CHEAP * (self._clock.monotonic() - begin))
 
     def _watch(self, mark: str, pid: int, attempt: Attempt) -> None:

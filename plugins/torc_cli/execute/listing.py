@@ -76,6 +76,7 @@ def plan_of(
     description: str | None = None,
     needs: Needs | None = None,
     stdio: str | None = None,
+    monitor: Mapping[str, Json] | None = None,
     source_path: str | None = None,
     source_digest: str | None = None,
 ) -> Plan:
@@ -96,6 +97,7 @@ def plan_of(
             name=name,
             description=description,
             execution_config=config,
+            resource_monitor_config=monitor,
             submission_directory=os.getcwd(),
             source_path=source_path,
             source_digest=source_digest,

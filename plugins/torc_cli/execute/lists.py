@@ -12,7 +12,7 @@ from torc_cli.execute.halt import parse_halt
 from torc_cli.execute.inputs import Made, make, split
 from torc_cli.execute.joblog import read_joblog
 from torc_cli.execute.listing import Needs, number_of, numbered, plan_of
-from torc_cli.execute.options import Each, Printing, Running, Source
+from torc_cli.execute.options import Each, Measuring, Printing, Running, Source
 from torc_cli.execute.parallel import parse_jobs
 from torc_cli.execute.places import folder
 from torc_cli.execute.printing import Style, results_place
@@ -36,6 +36,7 @@ class Choice:
     each: Each = field(default_factory=Each)
     printing: Printing = field(default_factory=Printing)
     running: Running = field(default_factory=Running)
+    measuring: Measuring = field(default_factory=Measuring)
     jobs: str | None = None
     results: str | None = None
     resume: bool = False
@@ -88,6 +89,7 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
         description=choice.description,
         needs=needs,
         stdio=choice.each.stdio,
+        monitor=choice.measuring.config(),
         source_path=commands.path,
         source_digest=commands.content,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -13,6 +14,7 @@ from torc_core.session import Session
 
 if TYPE_CHECKING:
     from torc_cli.execute.capacity import Asked
+    from torc_core.model import Json
 
 Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
 """A lone `-` among the words: standard input. A flag, so that misspelt options are not taken for files."""
@@ -168,6 +170,57 @@ class Each:
     gpus: int | None = None
     runtime: str | None = None
     stdio: Literal["separate", "combined", "no-stdout", "no-stderr", "none"] | None = None
+
+
+Measure = Literal["off", "summary", "time-series"]
+
+
+@Parameter(name="*")
+@record(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """What is measured while commands run.
+
+    Parameters
+    ----------
+    monitor
+        Of each command: nothing, peak and average with its result, or also a file of samples.
+    monitor_compute_node
+        Of this host: nothing, peak and average of the run, or also a file of samples.
+    sample_interval_seconds
+        Seconds between two samples.
+    generate_plots
+        Draw the samples at the end.
+    """
+
+    monitor: Measure = "summary"
+    monitor_compute_node: Measure = "off"
+    sample_interval_seconds: Annotated[int, Parameter(name=["--sample-interval-seconds", "-i"])] = 10
+    generate_plots: Flag = False
+
+    def config(self) -> Mapping[str, Json] | None:
+        """The `resource_monitor` of the workflow; None: nothing is measured.
+
+        Raises
+        ------
+        UsageError
+            If a value is out of range, or there would be nothing to draw.
+        """
+        if not 1 <= self.sample_interval_seconds <= 86_400:
+            raise UsageError(
+                f"--sample-interval-seconds '{self.sample_interval_seconds}' is out of range; give 1 to 86400"
+            )
+        scopes = {"jobs": self.monitor, "compute_node": self.monitor_compute_node}
+        if self.generate_plots and "time-series" not in scopes.values():
+            raise UsageError("--generate-plots needs samples to draw; add --monitor time-series")
+        if set(scopes.values()) == {"off"}:
+            return None
+        config: dict[str, Json] = {
+            name: {"enabled": True, "granularity": scope.replace("-", "_")}
+            for name, scope in scopes.items()
+            if scope != "off"
+        }
+        config["sample_interval_seconds"] = self.sample_interval_seconds
+        return config | {"generate_plots": True} if self.generate_plots else config
 
 
 @Parameter(name="*")

@@ -166,7 +166,10 @@
       if (start === null) return;
       const end = place(event), begin = start;
       start = null;
-      if (Math.abs(end - begin) > 6) [from, to] = [time(Math.min(begin, end)), time(Math.max(begin, end))];
+      band.setAttribute("width", 0);
+      // What lies under a double click must not be drawn anew by its first half.
+      if (Math.abs(end - begin) <= 6) return;
+      [from, to] = [time(Math.min(begin, end)), time(Math.max(begin, end))];
       draw();
     });
     const whole = () => { [from, to] = [first, last]; draw(); };
@@ -253,7 +256,7 @@
     const details = figure.querySelector("details");
     const made = chart.bars.length ? bars(figure, chart) : lines(figure, chart);
     drawn.push(made);
-    const file = `${document.title} ${chart.title}`.replace(/[^\w.-]+/g, "_").slice(0, 100);
+    const file = [...new Set([document.title, chart.title])].join(" ").replace(/[^\w.-]+/g, "_").slice(0, 100);
     const bar = element("div", "bar", figure);
     const act = (label, what) => {
       const button = element("button", "", bar, label);
