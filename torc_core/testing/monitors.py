@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +75,89 @@ class MonitorContract:
         monitor.sample()
 
         assert (monitor.unwatch(JobId(1)).peak_memory_bytes or 0) > 0
+
+    def test_a_sample_tells_of_each_job_what_all_its_processes_use(
+        self, monitor: Monitor, family: subprocess.Popen[str]
+    ) -> None:
+        monitor.watch(JobId(1), family.pid)
+
+        (sample,) = monitor.sample()
+
+        assert sample.job == 1
+        assert sample.num_processes == 2
+        assert 100 * MIB < sample.memory_bytes < 200 * MIB
+
+    def test_a_look_at_some_jobs_leaves_the_others_alone(
+        self, monitor: Monitor, family: subprocess.Popen[str]
+    ) -> None:
+        monitor.watch(JobId(1), family.pid)
+        monitor.watch(JobId(2), os.getpid())
+
+        samples = monitor.sample([JobId(1)])
+
+        assert [one.job for one in samples] == [1]
+        assert monitor.unwatch(JobId(2)) == JobUsage()
+
+    def test_processor_time_is_in_percent_of_one_core(self, monitor: Monitor) -> None:
+        with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as busy:
+            monitor.watch(JobId(1), busy.pid)
+            for _ in range(4):
+                time.sleep(0.2)
+                monitor.sample()
+            busy.kill()
+
+        usage = monitor.unwatch(JobId(1))
+        assert usage.peak_cpu_percent is not None
+        assert 20 < usage.peak_cpu_percent < 120
+
+    def test_bytes_read_and_written_are_part_of_a_full_look_only(
+        self, monitor: Monitor, family: subprocess.Popen[str]
+    ) -> None:
+        monitor.watch(JobId(1), family.pid)
+
+        (brief,) = monitor.sample(full=False)
+
+        assert brief.read_bytes is brief.write_bytes is None
+
+    def test_a_job_that_is_watched_again_is_another_attempt(
+        self, monitor: Monitor, family: subprocess.Popen[str]
+    ) -> None:
+        with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as small:
+            monitor.watch(JobId(1), family.pid)
+            monitor.sample()
+            monitor.watch(JobId(1), small.pid)
+
+            (sample,) = monitor.sample()
+
+            small.kill()
+        assert sample.num_processes == 1
+        assert (monitor.unwatch(JobId(1)).peak_memory_bytes or 0) < 60 * MIB
+
+    def test_a_job_that_is_watched_no_longer_is_not_sampled(
+        self, monitor: Monitor, family: subprocess.Popen[str]
+    ) -> None:
+        monitor.watch(JobId(1), family.pid)
+        monitor.sample()
+        monitor.unwatch(JobId(1))
+
+        assert list(monitor.sample()) == []
+        assert monitor.unwatch(JobId(1)) == JobUsage()
+
+    def test_the_node_uses_at_least_what_its_processes_do(self, monitor: Monitor) -> None:
+        monitor.node()
+        time.sleep(0.2)
+
+        seen = monitor.node()
+
+        assert seen.cpu_percent is not None
+        assert 0 <= seen.cpu_percent <= 100 * (os.cpu_count() or 1) + 50
+        assert (seen.memory_bytes or 0) > 10 * MIB
+        assert seen.gpu_percent is seen.gpu_memory_bytes is None
+
+    def test_closing_twice_does_no_harm(self, monitor: Monitor) -> None:
+        monitor.close()
+
+        monitor.close()
 
     def test_what_was_not_watched_was_not_seen(self, monitor: Monitor) -> None:
         assert monitor.unwatch(JobId(7)) == JobUsage()

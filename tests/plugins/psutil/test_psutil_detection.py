@@ -105,6 +105,7 @@ def test_a_machine_without_groups_has_no_bounds(tmp_path) -> None:
         ("-1", ()),
         ("NoDevFiles", ()),
         ("0,-1,1", ("0",)),
+        ("0,1,0,2", ("0", "1")),
     ],
 )
 def test_what_the_environment_shows_is_taken_as_it_is(value, ids) -> None:
