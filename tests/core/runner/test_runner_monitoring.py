@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from torc_core.model import JobUsage, Node, Query, Usage
+from torc_core.model import JobUsage, Usage
 from torc_core.protocols import NodeSample
 from torc_core.runner.monitoring import Monitoring, joined
 from torc_core.runner.series import Series
@@ -27,7 +27,14 @@ SERIES = {"enabled": True, "granularity": "time_series"}
 
 @pytest.fixture
 def watched(site) -> Callable[..., Any]:
-    """Run jobs with a monitor."""
+    """Run jobs with a monitor; `site.left` is what the runner said of its node."""
+    leave = site.store.leave
+
+    def noted(node: Any, usage: Usage | None) -> None:
+        site.left = usage
+        leave(node, usage)
+
+    site.store.leave = noted
 
     def run(*jobs: str, monitor: Any = None, **config: Any) -> Any:
         site.create(*jobs, resource_monitor_config=config)
@@ -42,11 +49,6 @@ def rows(site, query: str) -> list[tuple[Any, ...]]:
     (file,) = (site.folder / "out" / "resource_utilization").glob("*.db")
     with closing(sqlite3.connect(file)) as data:
         return data.execute(query).fetchall()
-
-
-def of_node(site) -> Usage:
-    (node,) = site.store.find(Node, Query(workflow=site.workflow.id)).items
-    return node.usage
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_all_jobs_are_looked_at_in_one_pass(site, watched):
 def test_the_node_is_measured_and_its_figures_go_to_the_store(site, watched):
     watched("sleep 2.3", compute_node=SERIES, sample_interval_seconds=1)
 
-    usage = of_node(site)
+    usage = site.left
     assert usage.sample_count >= 2
     assert usage.peak_memory_bytes >= usage.avg_memory_bytes > 0
     assert usage.peak_cpu_percent >= usage.avg_cpu_percent >= 0
@@ -189,7 +191,7 @@ def test_the_node_is_measured_and_its_figures_go_to_the_store(site, watched):
 def test_of_the_node_only_what_is_wanted_is_kept(site, watched):
     watched("sleep 1.3", compute_node={**SERIES, "cpu": False}, sample_interval_seconds=1)
 
-    usage = of_node(site)
+    usage = site.left
     assert usage.peak_cpu_percent is None
     assert usage.peak_memory_bytes
     assert rows(site, "SELECT DISTINCT cpu_percent FROM compute_node_samples") == [(None,)]
@@ -198,7 +200,7 @@ def test_of_the_node_only_what_is_wanted_is_kept(site, watched):
 def test_without_the_node_nothing_is_said_of_it(site, watched):
     watched("true", enabled=True)
 
-    assert of_node(site) == Usage()
+    assert site.left is None
 
 
 def test_summaries_leave_no_file(site, watched):
