@@ -134,7 +134,7 @@ def add_jobs(change: Change, jobs: Sequence[NewJob]) -> list[JobId]:
         relations.check(change, {field.name: getattr(job, field.name) for field in declared(job)})
     first = tx.ids("job", len(jobs))
     for id, job in enumerate(jobs, first):
-        need = job.requirement_id or _default_requirement(change)
+        need = job.requirement_id or default_requirement(change)
         requirement = rows.requirement(tx.row("REQUIREMENT", id_=need))
         shape = rows.shape((
             requirement.num_cpus, requirement.memory_bytes, requirement.num_gpus, requirement.num_nodes,
@@ -364,7 +364,7 @@ def _forget_item(change: Change, kind: type[Any], id: int) -> None:
     tx.run("UNDERIVE", wf_=change.wf)
 
 
-def _default_requirement(change: Change) -> int:
+def default_requirement(change: Change) -> int:
     """The requirement of jobs that name none, made when it is first needed."""
     tx = change.tx
     row = tx.row("DEFAULT_REQUIREMENT", wf_=change.wf)

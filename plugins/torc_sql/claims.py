@@ -20,6 +20,7 @@ from torc_core.engine.claim import (
     wanted,
 )
 from torc_core.engine.explain import Empty, drained, explain_empty, nothing_ready
+from torc_core.engine.operations import UNDER_WAY
 from torc_core.errors import NotFound
 from torc_core.model import Assignment, JobId, JobStatus, Node, Offer, Output, Resources, Shape
 from torc_core.model.resources import MIB
@@ -46,6 +47,8 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
         return [], Empty(reason=f"workflow {change.wf} is {state}; it hands out no jobs")
     if node is not None and node.draining:
         return [], Empty(reason=drained(node))
+    if change.state.has_operation:
+        return [], Empty(reason=UNDER_WAY)
     place = _place(change, node, offer)
     classes = _classes(change)
     ready = _ready(change, place, offer, classes)

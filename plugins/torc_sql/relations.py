@@ -58,7 +58,7 @@ def relate(
     if depends_on is not None:
         _drop_uses(change, job, Source.EXPLICIT)
         if depends_on:
-            _use(change, job, group(change, sorted(set(depends_on))), Source.EXPLICIT)
+            use(change, job, group(change, sorted(set(depends_on))), Source.EXPLICIT)
     for kind, items in ((InputKind.FILE, input_files), (InputKind.USER_DATA, input_user_data)):
         if items is not None:
             tx.run("DROP_INPUTS", job_=job, kind_=kind.value)
@@ -177,7 +177,8 @@ def leave(change: Change, job: JobId) -> list[int]:
     return groups
 
 
-def _use(change: Change, job: JobId, id: int, source: Source) -> None:
+def use(change: Change, job: JobId, id: int, source: Source) -> None:
+    """Let a job wait for a set; its counters have to be set anew."""
     change.tx.many("ADD_USE", [(job, id, change.wf, int(source))])
 
 

@@ -26,6 +26,7 @@ class WorkflowState(NamedTuple):
     retry_on_node_loss: int
     next_retry: int | None
     has_due: int
+    has_operation: int
 
 
 class JobState(NamedTuple):

@@ -323,7 +323,8 @@ SELECT workflow.id, workflow.name, workflow.run_id, workflow.initialized_run, wo
 workflow.is_archived, workflow.derived, workflow.compute_node_wait_for_healthy_database_minutes,
 workflow.has_job_triggers, workflow.use_pending_failed, workflow.retry_on_node_loss, (SELECT
 min(job.not_before) AS min_1 FROM job WHERE job.not_before IS NOT NULL) AS anon_1, EXISTS (SELECT * FROM
-action_run WHERE action_run.wf = workflow.id AND action_run.state = 'triggered') AS anon_2 FROM workflow WHERE
+action_run WHERE action_run.wf = workflow.id AND action_run.state = 'triggered') AS anon_2, EXISTS (SELECT *
+FROM task WHERE task.wf = workflow.id AND task.status IN ('queued', 'running')) AS anon_3 FROM workflow WHERE
 workflow.id = :wf_ AND workflow.deleting = 0
 
 -- FRESH
@@ -1332,3 +1333,52 @@ RETURNING status, node_id, class_id
 
 -- NEXT_RETRY
 SELECT min(job.not_before) AS min_1 FROM job WHERE job.wf = :wf_ AND job.not_before IS NOT NULL
+
+-- JOBS_NAMED
+SELECT job.id, job.wf, job.name, job.command, job.invocation_script, job.env, job.status, job.priority,
+job.cancel_on_blocking_job_failure, job.supports_termination, job.requirement_id, job.scheduler_id,
+job.failure_handler_id, job.label, job.unmet, job.num_blockers, job.run_id, job.attempt_id, job.node_id,
+job.lease, job.prefetched, job.claimed_at, job.start_time, job.ready_since, job.stop, job.reason,
+job.result_id, job.not_before, job.losses, job.input_hash, job.origin, job.lineage, job.spawned_by,
+job.schedule_compute_nodes FROM job WHERE job.wf = :wf_ AND job.name IN (SELECT anon_1.value FROM
+json_each(:names_) AS anon_1) ORDER BY job.id DESC
+
+-- REQUIREMENTS_NAMED
+SELECT resource_requirements.name, resource_requirements.id FROM resource_requirements WHERE
+resource_requirements.wf = :wf_ AND resource_requirements.name IN (SELECT anon_1.value FROM json_each(:names_)
+AS anon_1) ORDER BY resource_requirements.id DESC
+
+-- JOB_NAMES
+SELECT job.name FROM job WHERE job.wf = :wf_ LIMIT :limit_ OFFSET 0
+
+-- REQUIREMENT_NAMES
+SELECT resource_requirements.name FROM resource_requirements WHERE resource_requirements.wf = :wf_
+
+-- LINEAGE_NAMES
+SELECT user_data.name FROM user_data WHERE user_data.wf = :wf_ AND user_data.name >= :first_ AND
+user_data.name < :after_
+
+-- SET_RECORD
+UPDATE user_data SET data=:data_, initial_data=:data_ WHERE user_data.wf = :wf_ AND user_data.name = :name_
+
+-- BAD_BLOCKER
+SELECT min(job.id) AS min_1 FROM job JOIN dep_member ON dep_member.job_id = job.id JOIN dep_use ON
+dep_use.set_id = dep_member.set_id WHERE dep_use.job_id = :job_ AND job.status IN (6, 7, 8)
+
+-- DYNAMIC_JOBS
+SELECT workflow.dynamic_jobs, workflow.env FROM workflow WHERE workflow.id = :wf_
+
+-- ACTIVE_OPERATION
+SELECT task.id, task.wf, task.name, task.options, task.status, task.created_at, task.started_at,
+task.finished_at, task.error FROM task WHERE task.wf = :wf_ AND task.status IN ('queued', 'running') ORDER BY
+task.id LIMIT 1 OFFSET 0
+
+-- OPERATION
+SELECT task.id, task.wf, task.name, task.options, task.status, task.created_at, task.started_at,
+task.finished_at, task.error FROM task WHERE task.id = :id_
+
+-- OPERATION_BEGINS
+UPDATE task SET status='running', started_at=coalesce(task.started_at, :now_) WHERE task.id = :id_
+
+-- OPERATION_ENDS
+UPDATE task SET status=:status_, finished_at=:now_, error=:error_ WHERE task.id = :id_

@@ -116,6 +116,12 @@ def allocation_created(allocation: Allocation) -> Told:
     return "scheduler_node_created", data
 
 
+def jobs_spawned(caller: int, lineage: str, iteration: int, jobs: Sequence[int]) -> Told:
+    """A running job has added others."""
+    data: dict[str, Json] = {"caller_job_id": caller, "lineage": lineage, "iteration": iteration}
+    return "jobs_spawned", {**data, "count": len(jobs), "first_job_id": min(jobs), "last_job_id": max(jobs)}
+
+
 def of_action(name: str, action: int, run: int, message: str | None = None) -> Told:
     """An action has fired, is done or has failed."""
     data: dict[str, Json] = {"action_id": action, "run_id": run}

@@ -86,6 +86,8 @@ WORKFLOW_STATE = select(
     t.workflow.c.use_pending_failed, t.workflow.c.retry_on_node_loss,
     select(func.min(_J.not_before)).where(_J.not_before.is_not(null())).scalar_subquery(),
     exists().where(t.action_run.c.wf == t.workflow.c.id, t.action_run.c.state == literal_column("'triggered'")),
+    exists().where(t.operation.c.wf == t.workflow.c.id,
+                   t.operation.c.status.in_([literal_column("'queued'"), literal_column("'running'")])),
 ).where(t.workflow.c.id == _b("wf_"), t.workflow.c.deleting == literal_column("0"))  # fmt: skip
 
 # Runs. `FRESH` are the statuses that an initialisation sets anew as long as nothing has ended.

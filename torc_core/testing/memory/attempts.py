@@ -32,6 +32,7 @@ from torc_core.engine.completion import (
     started_by_hand,
 )
 from torc_core.engine.explain import Empty, drained, explain_empty, nothing_ready
+from torc_core.engine.operations import UNDER_WAY
 from torc_core.errors import NotFound
 from torc_core.model import (
     Assignment,
@@ -51,7 +52,7 @@ from torc_core.model import (
     Verdict,
 )
 from torc_core.model.resources import MIB
-from torc_core.testing.memory import retrying
+from torc_core.testing.memory import operations, retrying
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.flow import Flow, claimable
 from torc_core.testing.memory.lifecycle import fingerprint
@@ -86,6 +87,8 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
         return [], Empty(reason=f"workflow {workflow.id} is {state}; it hands out no jobs")
     if node is not None and node.draining:
         return [], Empty(reason=drained(node))
+    if operations.active(flow) is not None:
+        return [], Empty(reason=UNDER_WAY)
     place = _place(flow, node, offer)
     ready = _ready(flow, place, offer)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.now)

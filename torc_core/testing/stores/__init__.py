@@ -25,8 +25,10 @@ from torc_core.testing.stores.finishing import FinishingContract
 from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
 from torc_core.testing.stores.liveness import LivenessContract
+from torc_core.testing.stores.operations import OperationContract
 from torc_core.testing.stores.queries import QueryContract
 from torc_core.testing.stores.releasing import ReleaseContract
+from torc_core.testing.stores.spawning import SpawnContract
 from torc_core.testing.stores.turns import TurnContract
 
 
@@ -44,6 +46,8 @@ class StoreContract(
     AllocationContract,
     ActionContract,
     FailureContract,
+    SpawnContract,
+    OperationContract,
     ConcurrencyContract,
     AgreementContract,
 ):
