@@ -153,7 +153,7 @@ VERBS: Mapping[str, Verb] = {
 FREE = ("server_id", "together", "kept", "keep", "close")
 """What needs no right: it tells and changes nothing that belongs to a workflow."""
 
-NEVER = ("set_admins", "publish", "listen", "on_wake")
+NEVER = ("set_admins", "sweep", "renew_leases")
 """What only the server itself does."""
 
 

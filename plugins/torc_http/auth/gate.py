@@ -333,14 +333,14 @@ class Gate:
 
 
 def _check_class(principal: Principal, right: Right) -> None:
-    """Refuse who may do such a thing nowhere; whether he may do it here is decided with the workflow."""
-    if right in principal.rights:
-        return
-    needs = {
-        Right.ADMIN: "an admin of the server",
-        Right.USER: "the name of a user; what was presented is for certain workflows only",
-    }.get(right, f"the right to {right}, which what was presented does not give")
-    raise Refused(403, f"this needs {needs}")
+    """Refuse who has no name of his own; what is about a workflow is decided with it, so that it can look absent."""
+    if right in {Right.USER, Right.ADMIN} and right not in principal.rights:
+        needs = (
+            "an admin of the server"
+            if right is Right.ADMIN
+            else "the name of a user; what was presented is for certain workflows only"
+        )
+        raise Refused(403, f"this needs {needs}")
 
 
 def _decoded(encoded: str) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from torc_core.errors import Forbidden
 from torc_core.model import Workflow
 from torc_core.store.guarded import Guarded
 from torc_core.store.principal import ORDER, Principal, Right
@@ -33,8 +34,11 @@ def guard(call: Call) -> Store:
     store = Guarded(call.store, principal)
     right = Right(call.route.access)
     if right in ORDER:
-        for kind, id in _named(call):
+        named = list(_named(call))
+        for kind, id in named:
             store.admit(right, kind, (id,))
+        if not named and right not in principal.rights:
+            raise Forbidden(f"this needs the right to {right}, which what was presented does not give")
     return cast("Store", store)
 
 
