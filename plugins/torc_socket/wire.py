@@ -64,12 +64,13 @@ def _exactly(connection: socket.socket, length: int) -> bytes:
 def failure(error: TorcError) -> dict[str, Any]:
     """The answer that carries an error: its class by name, or the nearest one that has a name on the wire."""
     name = next(kind.__name__ for kind in type(error).__mro__ if ERRORS.get(kind.__name__) is kind)
-    return {"error": name, "message": str(error), "hint": error.hint}
+    return {"error": name, "message": str(error), "hint": error.hint, "details": error.details}
 
 
 def raised(answer: dict[str, Any]) -> TorcError:
     """The error that an answer carries."""
-    return ERRORS.get(answer["error"], TorcError)(answer["message"], hint=answer.get("hint"))
+    kind = ERRORS.get(answer["error"], TorcError)
+    return kind(answer["message"], hint=answer.get("hint"), details=answer.get("details"))
 
 
 def is_us(connection: socket.socket) -> bool:

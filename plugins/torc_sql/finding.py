@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torc_core.engine.records import Look
 from torc_core.errors import Invalid
 from torc_core.model import (
     Action,
@@ -14,6 +15,7 @@ from torc_core.model import (
     Event,
     FailureHandler,
     File,
+    GroupLink,
     Job,
     Node,
     Operation,
@@ -24,9 +26,10 @@ from torc_core.model import (
     SlurmScheduler,
     UserData,
     Workflow,
+    WorkflowId,
 )
-from torc_core.store.fields import FIELDS
-from torc_sql import rows, triggers
+from torc_core.store.fields import FIELDS, WITHOUT_WORKFLOW
+from torc_sql import plain, rows, triggers
 from torc_sql.dialect import Dialect
 from torc_sql.transaction import Transaction
 
@@ -102,6 +105,10 @@ KINDS: Mapping[type[Any], Kind] = {
     Event: _kind("event", rows.event),
     Node: _kind("compute_node", rows.node),
     Allocation: _kind("scheduled_compute_node", rows.allocation),
+    GroupLink: _kind("workflow_access_group", plain.reader(GroupLink), workflow_id="workflow_access_group.wf"),
+    **{
+        kind: _kind(plain.PLAIN[kind].table, plain.reader(kind)) for kind in plain.PLAIN if kind is not GroupLink
+    },
 }  # fmt: skip
 
 
@@ -127,6 +134,18 @@ def one(tx: Transaction, dialect: Dialect, kind: type[Any], id: int) -> Any | No
     return found[0] if found else None
 
 
+def look(tx: Transaction, dialect: Dialect, wf: WorkflowId | None) -> Look:
+    """What the rules of records ask about those that are there."""
+
+    def found(kind: type[Any], wanted: Mapping[str, Any]) -> Sequence[Any]:
+        if kind not in KINDS:
+            return ()
+        workflow = None if kind in WITHOUT_WORKFLOW else wf
+        return find(tx, dialect, kind, Query(workflow=workflow, where=wanted, limit=2)).items
+
+    return found
+
+
 def _record(tx: Transaction, kind: type[Any], how: Kind, row: Any) -> Any:
     if kind is Action:
         run = tx.row("WORKFLOW_STATE", wf_=row[1])[2]
@@ -137,6 +156,8 @@ def _record(tx: Transaction, kind: type[Any], how: Kind, row: Any) -> Any:
 def _conditions(dialect: Dialect, kind: type[Any], how: Kind, query: Query) -> tuple[list[str], list[object]]:
     owner = "workflow.id" if kind is Workflow else f"{how.table}.wf"
     conditions, values = [_VISIBLE.format(owner)], list[object]()
+    if kind in WITHOUT_WORKFLOW:
+        conditions = ["1 = 1"]
     if kind is Event:
         # The last word about a workflow outlives it.
         conditions = [f"({conditions[0]} OR event.category = 'workflow_deleted')"]

@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from torc_core.engine.checks import wrong
 from torc_core.engine.release import recount
 from torc_core.engine.runs import blockers, cycle, digest
-from torc_core.errors import Invalid, NotFound
+from torc_core.errors import Invalid
 from torc_core.model import InputKind, JobId, Source
 from torc_sql.change import Change
 from torc_sql.rows import STATUSES
 
-_DERIVED = Source.FILE | Source.USER_DATA
-_TABLES = {
-    "depends_on": ("job", "OF_JOB"),
-    "input_files": ("file", "OF_FILE"),
-    "output_files": ("file", "OF_FILE"),
-    "input_user_data": ("user data record", "OF_USER_DATA"),
-    "output_user_data": ("user data record", "OF_USER_DATA"),
-    "requirement_id": ("resource requirement", "OF_REQUIREMENT"),
-    "scheduler_id": ("Slurm scheduler", "OF_SCHEDULER"),
-    "failure_handler_id": ("failure handler", "OF_HANDLER"),
+_AT_ONCE = 10_000
+"""Ids that one statement is asked about."""
+TABLES = {
+    "depends_on": ("job", "KNOWN_JOB"),
+    "input_files": ("file", "KNOWN_FILE"),
+    "output_files": ("file", "KNOWN_FILE"),
+    "input_user_data": ("user data record", "KNOWN_USER_DATA"),
+    "output_user_data": ("user data record", "KNOWN_USER_DATA"),
+    "requirement_id": ("resource requirement", "KNOWN_RESOURCE_REQUIREMENTS"),
+    "scheduler_id": ("Slurm scheduler", "KNOWN_SLURM_SCHEDULER"),
+    "failure_handler_id": ("failure handler", "KNOWN_FAILURE_HANDLER"),
 }
-"""Fields of a job that refer to other records: what they are called, and how to ask for their workflow."""
+"""Fields of a job that refer to other records: what they are called, and how to ask which of them are there."""
 
 
-def check(change: Change, wanted: Mapping[str, Any]) -> None:
-    """Refuse relations to what the workflow does not have.
+def check(change: Change, wanted: Mapping[str, Iterable[Any]]) -> dict[str, dict[int, int]]:
+    """Refuse relations to what the workflow does not have; `wanted`: by field what one job or many refer to.
+
+    Returns
+    -------
+    dict
+        By field the ids that are named; for `depends_on` with the number of the status.
 
     Raises
     ------
-    NotFound
+    Invalid
         Naming the first of them.
     """
-    for name, (noun, statement) in _TABLES.items():
-        value = wanted.get(name)
-        for id in () if value is None else (value,) if isinstance(value, int) else value:
-            row = change.tx.row(statement, id_=id)
-            if row is None or row[0] != change.wf:
-                raise NotFound(f"workflow {change.wf} has no {noun} {id}")
+    known: dict[str, dict[int, int]] = {}
+    for name, (noun, statement) in TABLES.items():
+        named: dict[int, None] = {}
+        for value in wanted.get(name, ()):
+            if isinstance(value, int):
+                named[value] = None
+            else:
+                named.update(dict.fromkeys(value))
+        ids = list(named)
+        known[name] = {}
+        for at in range(0, len(ids), _AT_ONCE):
+            some = json.dumps(ids[at : at + _AT_ONCE])
+            known[name].update(change.tx.rows(statement, wf_=change.wf, jobs_=some))
+        if len(known[name]) < len(ids):
+            missing = next(id for id in ids if id not in known[name])
+            raise wrong(name, missing, f"workflow {change.wf} has no {noun} {missing}")
+    return known
+
+
+def count(statuses: Mapping[int, int], members: Iterable[int]) -> tuple[int, int]:
+    """Open and bad members of a set, by the numbers of their statuses."""
+    return recount(STATUSES[statuses[job]] for job in members)
 
 
 def relate(
@@ -172,7 +196,7 @@ def leave(change: Change, job: JobId) -> list[int]:
     for id in groups:
         tx.run("UNSHARE", set_=id)
     for statement in ("DROP_MEMBERSHIPS", "DROP_USES", "DROP_INPUT_USES", "DROP_JOB_OUTPUT_FILE",
-                      "DROP_JOB_OUTPUT_USER_DATA", "DROP_RESULTS", "DROP_WATCHES"):  # fmt: skip
+                      "DROP_JOB_OUTPUT_USER_DATA", "DROP_RESULTS", "DROP_WATCHES", "DROP_STATS"):  # fmt: skip
         tx.run(statement, job_=job)
     return groups
 

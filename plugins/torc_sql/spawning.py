@@ -23,7 +23,7 @@ from torc_core.engine.spawning import (
 )
 from torc_core.model import JobId, JobStatus, Json, RequirementId, Source, Spawn, Spawned
 from torc_sql import relations, rows
-from torc_sql.catalog import default_requirement
+from torc_sql.adding import default_requirement
 from torc_sql.change import Change
 from torc_sql.shapes import class_of
 from torc_sql.state import known_job

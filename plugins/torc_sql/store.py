@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from torc_core.engine.checks import checked
 from torc_core.engine.explain import Empty
-from torc_core.errors import Invalid, NotFound
+from torc_core.engine.records import check_addable, check_removable, removed
+from torc_core.errors import Invalid
 from torc_core.model import (
     Assignment,
     Ending,
+    Event,
     File,
     Initialize,
     Job,
@@ -36,8 +39,20 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
-from torc_core.store.fields import PAIRS, check_change, check_query, known
-from torc_sql import catalog, claims, completion, creation, deletion, finding, lifecycle, losing, nodes, pairs
+from torc_core.store.fields import PAIRS, WITHOUT_WORKFLOW, check_change, check_query, known
+from torc_sql import (
+    adding,
+    catalog,
+    claims,
+    completion,
+    creation,
+    deletion,
+    finding,
+    lifecycle,
+    losing,
+    nodes,
+    pairs,
+)
 from torc_sql.change import Change
 from torc_sql.state import known_job
 from torc_sql.verbs.actions import ActionVerbs
@@ -159,47 +174,52 @@ class SqlStore(
             return Page(items=[], total=0, offset=query.offset)
 
     def add(self, records: Sequence[R]) -> Sequence[R]:
-        """Add files, user data, requirements or events; all of them or, if one is refused, none."""
-        rows: list[Any] = list(records)
-        catalog.check_addable(rows)
-        rows = [catalog.checked(row) for row in rows]
-        added = []
+        """Add records; all of them or, if one is refused, none."""
+        new: list[Any] = list(records)
+        check_addable(new)
+        new = [checked(one) for one in new]
         with self._write() as tx:
-            changes: dict[WorkflowId, Change] = {}
-            for row in rows:
-                if row.workflow_id not in changes:
-                    changes[row.workflow_id] = Change(tx, row.workflow_id, self._shapes)
-                added.append(catalog.add(changes[row.workflow_id], row))
-            for change in changes.values():
-                change.close()
-        return added
+            return adding.add(tx, self._database.dialect, self._shapes, new)
 
     def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
         """Change fields of a record."""
         check_change(kind, fields)
         with self._write() as tx:
             record = self._record(tx, kind, id)
-            change = self._change_of(tx, record)
-            catalog.change_record(change, record, fields)
-            change.close()
+            if kind in WITHOUT_WORKFLOW:
+                catalog.change_alone(tx, record, fields, finding.look(tx, self._database.dialect, None))
+            else:
+                change = self._change_of(tx, record)
+                look = finding.look(tx, self._database.dialect, change.wf)
+                catalog.change_record(change, record, fields, look)
+                change.close()
             return self._record(tx, kind, id)  # type: ignore[no-any-return]  # tables are keyed by kind
 
     def remove(self, kind: type[R], ids: Sequence[int]) -> int:
         """Remove records; all of them or, if one is in use, none."""
-        known(kind)
-        removed = 0
+        noun = known(kind).noun
         with self._write() as tx:
-            for id in dict.fromkeys(ids):
-                try:
-                    record = self._record(tx, kind, id)
-                except NotFound:
+            found = self._records(tx, kind, list(dict.fromkeys(ids)))
+            groups: dict[WorkflowId | None, list[Any]] = {}
+            for record in found:
+                wf = None if kind in WITHOUT_WORKFLOW else getattr(record, "workflow_id", None)
+                groups.setdefault(wf, []).append(record)
+            for wf, records in groups.items():
+                look = finding.look(tx, self._database.dialect, wf)
+                for record in records:
+                    check_removable(record, look)
+                if wf is None:
+                    for record in records:
+                        catalog.remove_alone(tx, record)
                     continue
-                change = self._change_of(tx, record)
-                catalog.check_removable(change, record)
-                catalog.remove(change, record)
+                change = self._change_of(tx, records[0])
+                for record in records:
+                    catalog.check_unused(change, record)
+                catalog.remove(change, kind, records)
+                for told in removed(noun, [record.id for record in records]) if kind is not Event else ():
+                    change.tell(told)
                 change.close()
-                removed += 1
-        return removed
+        return len(found)
 
     # Control
 
@@ -216,7 +236,7 @@ class SqlStore(
             raise Invalid("jobs can only be added to one workflow at a time")
         for wf in workflows:
             with self._change(wf) as change:
-                return [self._record(change.tx, Job, job) for job in catalog.add_jobs(change, jobs)]
+                return adding.add_jobs(change, jobs)
         return []
 
     def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:

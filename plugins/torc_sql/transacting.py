@@ -9,7 +9,7 @@ from threading import Lock, RLock, local
 from typing import TYPE_CHECKING, Any
 
 from torc_core.errors import Forbidden, Invalid, NotFound
-from torc_core.model import Event, Workflow, WorkflowId
+from torc_core.model import Event, Query, Workflow, WorkflowId
 from torc_core.store.fields import PAIRS, known
 from torc_sql import deletion, finding
 from torc_sql.change import Change
@@ -148,6 +148,18 @@ class Transacting:
         found = finding.one(tx, self._database.dialect, kind, id)
         if found is None:
             raise NotFound(f"no {noun} {id}")
+        return found
+
+    def _records(self, tx: Transaction, kind: type[Any], ids: Sequence[int]) -> list[Any]:
+        """Those of the records that are there."""
+        noun = known(kind).noun
+        if kind in PAIRS:
+            raise Invalid(f"a {noun} has no id; list them instead")
+        found: list[Any] = []
+        for at in range(0, len(ids), finding.MOST_VALUES):
+            some = tuple(ids[at : at + finding.MOST_VALUES])
+            query = Query(where={"id": some}, limit=len(some))
+            found += finding.find(tx, self._database.dialect, kind, query).items
         return found
 
     def _change_of(self, tx: Transaction, record: Any) -> Change:

@@ -650,23 +650,29 @@ UPDATE job SET missed=(job.missed + 1) WHERE job.id = :job_
 SELECT job.id, job.status, job.priority, job.stop, job.prefetched, job.recalled FROM job WHERE job.node_id =
 :node_ AND (job.stop != 0 OR job.prefetched = 1) ORDER BY job.id
 
--- OF_JOB
-SELECT job.wf FROM job WHERE job.id = :id_
+-- KNOWN_JOB
+SELECT job.id, job.status FROM job WHERE job.wf = :wf_ AND job.id IN (SELECT anon_1.value FROM
+json_each(:jobs_) AS anon_1)
 
--- OF_FILE
-SELECT file.wf FROM file WHERE file.id = :id_
+-- KNOWN_FILE
+SELECT file.id, 0 FROM file WHERE file.wf = :wf_ AND file.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
+anon_1)
 
--- OF_USER_DATA
-SELECT user_data.wf FROM user_data WHERE user_data.id = :id_
+-- KNOWN_USER_DATA
+SELECT user_data.id, 0 FROM user_data WHERE user_data.wf = :wf_ AND user_data.id IN (SELECT anon_1.value FROM
+json_each(:jobs_) AS anon_1)
 
--- OF_REQUIREMENT
-SELECT resource_requirements.wf FROM resource_requirements WHERE resource_requirements.id = :id_
+-- KNOWN_RESOURCE_REQUIREMENTS
+SELECT resource_requirements.id, 0 FROM resource_requirements WHERE resource_requirements.wf = :wf_ AND
+resource_requirements.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
 
--- OF_SCHEDULER
-SELECT slurm_scheduler.wf FROM slurm_scheduler WHERE slurm_scheduler.id = :id_
+-- KNOWN_SLURM_SCHEDULER
+SELECT slurm_scheduler.id, 0 FROM slurm_scheduler WHERE slurm_scheduler.wf = :wf_ AND slurm_scheduler.id IN
+(SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
 
--- OF_HANDLER
-SELECT failure_handler.wf FROM failure_handler WHERE failure_handler.id = :id_
+-- KNOWN_FAILURE_HANDLER
+SELECT failure_handler.id, 0 FROM failure_handler WHERE failure_handler.wf = :wf_ AND failure_handler.id IN
+(SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
 
 -- STATUS_OF
 SELECT job.status FROM job WHERE job.id = :job_
@@ -715,6 +721,27 @@ UPDATE workflow SET derived=0 WHERE workflow.id = :wf_
 
 -- DERIVED
 UPDATE workflow SET derived=1 WHERE workflow.id = :wf_
+
+-- ANY_INPUT
+SELECT input_set.id FROM input_set WHERE input_set.wf = :wf_ LIMIT 1 OFFSET 0
+
+-- BLOCKER_SOURCES
+SELECT dep_member.job_id, dep_use.sources FROM dep_member JOIN dep_use ON dep_use.set_id = dep_member.set_id
+WHERE dep_use.job_id = :job_
+
+-- INPUTS_FILE
+SELECT input_member.item_id FROM input_member JOIN input_set ON input_set.id = input_member.set_id JOIN
+input_use ON input_use.set_id = input_set.id WHERE input_use.job_id = :job_ AND input_set.kind = 'file'
+
+-- INPUTS_USER_DATA
+SELECT input_member.item_id FROM input_member JOIN input_set ON input_set.id = input_member.set_id JOIN
+input_use ON input_use.set_id = input_set.id WHERE input_use.job_id = :job_ AND input_set.kind = 'user_data'
+
+-- OUTPUTS_FILE
+SELECT job_output_file.item_id FROM job_output_file WHERE job_output_file.job_id = :job_
+
+-- OUTPUTS_USER_DATA
+SELECT job_output_user_data.item_id FROM job_output_user_data WHERE job_output_user_data.job_id = :job_
 
 -- INPUT_SET_OF
 SELECT input_set.id FROM input_set WHERE input_set.wf = :wf_ AND input_set.kind = :kind_ AND input_set.digest
@@ -772,6 +799,9 @@ DELETE FROM job_output_user_data WHERE job_output_user_data.job_id = :job_
 
 -- DROP_RESULTS
 DELETE FROM result WHERE result.job_id = :job_
+
+-- DROP_STATS
+DELETE FROM slurm_stats WHERE slurm_stats.job_id = :job_
 
 -- DROP_WATCHES
 DELETE FROM action_job WHERE action_job.job_id = :job_
@@ -925,6 +955,34 @@ action_run.error FROM action_run
 SELECT task.id, task.wf, task.name, task.options, task.status, task.created_at, task.started_at,
 task.finished_at, task.error FROM task
 
+-- ALL_LOCAL_SCHEDULER
+SELECT local_scheduler.id, local_scheduler.wf, local_scheduler.name, local_scheduler.memory,
+local_scheduler.num_cpus FROM local_scheduler
+
+-- ALL_RO_CRATE_ENTITY
+SELECT ro_crate_entity.id, ro_crate_entity.wf, ro_crate_entity.entity_id, ro_crate_entity.entity_type,
+ro_crate_entity.file_id, ro_crate_entity.metadata FROM ro_crate_entity
+
+-- ALL_ACCESS_GROUP
+SELECT access_group.id, access_group.name, access_group.description, access_group.is_system,
+access_group.created_at FROM access_group
+
+-- ALL_USER_GROUP_MEMBERSHIP
+SELECT user_group_membership.id, user_group_membership.group_id, user_group_membership.user_name,
+user_group_membership.role, user_group_membership.created_at FROM user_group_membership
+
+-- ALL_WORKFLOW_ACCESS_GROUP
+SELECT workflow_access_group.id, workflow_access_group.wf, workflow_access_group.group_id,
+workflow_access_group.level, workflow_access_group.created_at FROM workflow_access_group
+
+-- ALL_TOKEN
+SELECT token.id, token."key", token.digest, token.user, token.access_class, token.workflows, token.created_at,
+token.expires_at, token.revoked_at FROM token
+
+-- ALL_AUDIT
+SELECT audit.id, audit.timestamp, audit.operation, audit.principal, audit.established, audit.peer,
+audit.object, audit.outcome, audit.detail, audit.request_id FROM audit
+
 -- ACTION_JOBS
 SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ ORDER BY action_job.job_id
 
@@ -938,11 +996,62 @@ resource_requirements.runtime_s FROM resource_requirements WHERE resource_requir
 SELECT resource_requirements.id FROM resource_requirements WHERE resource_requirements.wf = :wf_ AND
 resource_requirements.name = 'default' ORDER BY resource_requirements.id LIMIT 1 OFFSET 0
 
--- REQUIREMENT_USERS
-SELECT count(*) AS count_1 FROM job WHERE job.requirement_id = :id_
+-- TAKEN_JOB
+SELECT job.name, job.id FROM job WHERE job.wf = :wf_ AND job.name IN (SELECT anon_1.value FROM
+json_each(:names_) AS anon_1) ORDER BY job.id
 
--- SAME_NAME
-SELECT job.id FROM job WHERE job.wf = :wf_ AND job.name = :name_ ORDER BY job.id
+-- TAKEN_FILE
+SELECT file.name, file.id FROM file WHERE file.wf = :wf_ AND file.name IN (SELECT anon_1.value FROM
+json_each(:names_) AS anon_1) ORDER BY file.id
+
+-- TAKEN_USER_DATA
+SELECT user_data.name, user_data.id FROM user_data WHERE user_data.wf = :wf_ AND user_data.name IN (SELECT
+anon_1.value FROM json_each(:names_) AS anon_1) ORDER BY user_data.id
+
+-- TAKEN_FAILURE_HANDLER
+SELECT failure_handler.name, failure_handler.id FROM failure_handler WHERE failure_handler.wf = :wf_ AND
+failure_handler.name IN (SELECT anon_1.value FROM json_each(:names_) AS anon_1) ORDER BY failure_handler.id
+
+-- TAKEN_RESOURCE_REQUIREMENTS
+SELECT resource_requirements.name, resource_requirements.id FROM resource_requirements WHERE
+resource_requirements.wf = :wf_ AND resource_requirements.name IN (SELECT anon_1.value FROM json_each(:names_)
+AS anon_1) ORDER BY resource_requirements.id
+
+-- JOBS_BETWEEN
+SELECT job.id, job.wf, job.name, job.command, job.invocation_script, job.env, job.status, job.priority,
+job.cancel_on_blocking_job_failure, job.supports_termination, job.requirement_id, job.scheduler_id,
+job.failure_handler_id, job.label, job.unmet, job.num_blockers, job.run_id, job.attempt_id, job.node_id,
+job.lease, job.prefetched, job.claimed_at, job.start_time, job.ready_since, job.stop, job.reason,
+job.result_id, job.not_before, job.losses, job.input_hash, job.origin, job.lineage, job.spawned_by,
+job.schedule_compute_nodes FROM job WHERE job.id BETWEEN :first_ AND :last_ ORDER BY job.id
+
+-- GIVE_REQUIREMENT
+UPDATE job SET requirement_id=:other_ WHERE job.requirement_id = :id_ AND job.wf = :wf_
+
+-- FORGET_NODE_SCHEDULER
+UPDATE compute_node SET scheduler_id=NULL WHERE compute_node.scheduler_id = :id_
+
+-- FORGET_ALLOCATION_SCHEDULER
+UPDATE scheduled_compute_node SET scheduler_config_id=NULL WHERE scheduled_compute_node.scheduler_config_id =
+:id_
+
+-- DROP_SCHEDULER_CLASSES
+DELETE FROM job_class WHERE job_class.scheduler_id = :id_
+
+-- FORGET_ENTITY_FILE
+UPDATE ro_crate_entity SET file_id=NULL WHERE ro_crate_entity.file_id = :id_
+
+-- FILE_USED
+SELECT file.id FROM file WHERE file.id = :id_ AND ((EXISTS (SELECT * FROM job_output_file WHERE
+job_output_file.item_id = file.id)) OR (EXISTS (SELECT * FROM input_member, input_set, input_use WHERE
+input_member.item_id = file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND
+input_use.set_id = input_set.id)))
+
+-- DROP_MEMBERS
+DELETE FROM user_group_membership WHERE user_group_membership.group_id = :id_
+
+-- DROP_LINKS
+DELETE FROM workflow_access_group WHERE workflow_access_group.group_id = :id_
 
 -- SWITCH
 UPDATE job SET status=:status_, ready_since=NULL, not_before=NULL WHERE job.id = :job_ AND job.status = :was_
@@ -1232,6 +1341,9 @@ ORDER BY workflow_action.id
 
 -- WATCHED_BY
 SELECT action_job.action_id FROM action_job WHERE action_job.job_id = :job_ ORDER BY action_job.action_id
+
+-- WATCHES
+SELECT DISTINCT action_job.action_id FROM action_job WHERE action_job.wf = :wf_ ORDER BY action_job.action_id
 
 -- COUNT_ACTION
 UPDATE workflow_action SET required_triggers=:required_, trigger_count=:count_ WHERE workflow_action.id =

@@ -22,6 +22,7 @@ from torc_core.model.artifact import (
     JobUserData,
     UserData,
 )
+from torc_core.model.clearing import CLEAR, Clear
 from torc_core.model.event import EVENTS, MANY_EQUAL, Event, Severity
 from torc_core.model.ids import (
     ActionId,
@@ -98,9 +99,9 @@ from torc_core.model.workflow import (
 )
 
 __all__ = [
-    "ACTION_TYPES", "BAD", "ENDED", "EVENTS", "LIVE", "MANY_EQUAL", "OPEN", "TRIGGERS",
+    "ACTION_TYPES", "BAD", "CLEAR", "ENDED", "EVENTS", "LIVE", "MANY_EQUAL", "OPEN", "TRIGGERS",
     "Access", "AccessGroup", "Action", "ActionClaim", "ActionId", "ActionRun", "ActionRunId", "ActionState",
-    "Allocation", "AllocationId", "AllocationStatus", "Assignment", "AuditEntry", "AuditId", "Beat", "ChangedJob",
+    "Allocation", "AllocationId", "AllocationStatus", "Assignment", "AuditEntry", "AuditId", "Beat", "ChangedJob", "Clear",
     "Ending", "EntityId", "Event", "EventId", "FailureHandler", "File", "FileId", "Fingerprint", "GroupId", "GroupLink",
     "GroupLinkId", "HandlerId", "Held", "Initialize", "InputKind", "Inputs", "Intent", "Job", "JobDependency", "JobFile",
     "JobId", "JobRelations", "JobStatus", "JobUsage", "JobUserData", "Json", "Kept", "LocalScheduler", "LocalSchedulerId",

@@ -21,6 +21,11 @@ _DURATION = re.compile(
     r"(?:T(?=[0-9])(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12})(?:\.[0-9]{1,12})?S)?)?"
 )
 _SECONDS_OF = (YEAR, MONTH, 604_800, 86_400, 3_600, 60, 1)
+_WALLTIME = re.compile(
+    r"(?:(?P<d>\d{1,5})-(?P<dh>\d{1,4})(?::(?P<dm>\d{1,4})(?::(?P<ds>\d{1,4}))?)?"
+    r"|(?:(?:(?P<h>\d{1,6}):)?(?P<m>\d{1,6}):)(?P<s>\d{1,6})|(?P<only>\d{1,9}))",
+    re.ASCII,
+)
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,16 @@ def duration_seconds(text: str) -> int:
     if not 0 < seconds <= LONGEST_RUNTIME:
         raise BadValue(f'runtime "{text}" is out of range; write a duration above 0 s and up to 100 years')
     return seconds
+
+
+def walltime_seconds(text: str) -> int:
+    """Seconds of a Slurm time (`D-HH:MM:SS`, `HH:MM:SS`, `MM:SS`, `MM`); 0: it is none."""
+    found = _WALLTIME.fullmatch(text)
+    if not found:
+        return 0
+    parts = {key: int(part) for key, part in found.groupdict(default="0").items()}
+    hours, minutes = parts["dh"] + parts["h"], parts["dm"] + parts["m"] + parts["only"]
+    return parts["d"] * 86_400 + hours * 3_600 + minutes * 60 + parts["ds"] + parts["s"]
 
 
 def duration_text(seconds: float) -> str:

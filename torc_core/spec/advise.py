@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torc_core.model import PlannedJob, PlannedRequirement, PlannedScheduler
+from torc_core.model.resources import walltime_seconds
 from torc_core.spec.complaint import Report
 from torc_core.spec.drafts import Draft
 from torc_core.spec.parse import Options, Spec
-from torc_core.spec.tables import walltime_seconds
 
 MANY_REFERENCES = 1_000_000
 

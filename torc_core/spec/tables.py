@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from torc_core.model.event import EVENTS
+from torc_core.model.resources import walltime_seconds
 from torc_core.spec.document import Path
 from torc_core.spec.free import json_object, json_value, or_json_text
 from torc_core.spec.shape import (
@@ -43,11 +44,6 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SRUN_SIGNAL = re.compile(r"(?:B:)?(?:[A-Z][A-Z0-9]{1,15}|[0-9]{1,2})(?:@[0-9]{1,9})?")
 _MPI = re.compile(r"[A-Za-z0-9_,-]+")
-_WALLTIME = re.compile(
-    r"(?:(?P<d>\d{1,5})-(?P<dh>\d{1,4})(?::(?P<dm>\d{1,4})(?::(?P<ds>\d{1,4}))?)?"
-    r"|(?:(?:(?P<h>\d{1,6}):)?(?P<m>\d{1,6}):)(?P<s>\d{1,6})|(?P<only>\d{1,9}))",
-    re.ASCII,
-)
 
 
 def unquoted_text(reading: Reading, value: Any, path: Path) -> Any:
@@ -122,16 +118,6 @@ def walltime(reading: Reading, value: Any, path: Path) -> Any:
         message = f'walltime {shown(got)} is not a time; write "D-HH:MM:SS", "HH:MM:SS", "MM:SS" or minutes'
         return reading.wrong("bad-value", path, message)
     return got
-
-
-def walltime_seconds(text: str) -> int:
-    """Seconds of a Slurm time (`D-HH[:MM[:SS]]`, `HH:MM:SS`, `MM:SS`, `MM`); 0: it is none."""
-    found = _WALLTIME.fullmatch(text)
-    if not found:
-        return 0
-    parts = {key: int(part) for key, part in found.groupdict(default="0").items()}
-    hours, minutes = parts["dh"] + parts["h"], parts["dm"] + parts["m"] + parts["only"]
-    return parts["d"] * 86_400 + hours * 3_600 + minutes * 60 + parts["ds"] + parts["s"]
 
 
 def slurm_default(reading: Reading, value: Any, path: Path) -> Any:

@@ -145,7 +145,9 @@ FIELDS: Mapping[type[Any], Fields] = {
     Operation: Fields(noun="task", plain=("id", "name", "status", "created_at")),
     AccessGroup: Fields(noun="access group", plain=("id", "name", "is_system", "created_at")),
     Membership: Fields(noun="membership", plain=("id", "group_id", "user_name", "role"), changed=("role",)),
-    GroupLink: Fields(noun="group link", plain=("id", "group_id", "level"), changed=("level",)),
+    GroupLink: Fields(
+        noun="group link", plain=("id", "workflow_id", "group_id", "level", "created_at"), changed=("level",)
+    ),
     Token: Fields(
         noun="token", plain=("id", "key", "user", "access_class", "created_at", "expires_at", "revoked_at"),
         changed=("revoked_at",),
@@ -162,7 +164,7 @@ FIELDS: Mapping[type[Any], Fields] = {
 }  # fmt: skip
 """By kind of record. Pairs have no ids: they are sorted by their fields as listed, and by nothing else."""
 
-WITHOUT_WORKFLOW = (AccessGroup, Membership, Token, AuditEntry)
+WITHOUT_WORKFLOW: tuple[type[Any], ...] = (AccessGroup, Membership, Token, AuditEntry)
 """Kinds that belong to no workflow."""
 
 PAIRS = (JobDependency, JobFile, JobUserData, RunningJob, SlurmCorrelation)

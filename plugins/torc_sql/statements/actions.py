@@ -95,6 +95,7 @@ ON_COMPLETE = (
     .order_by(_A.id)
 )
 WATCHED_BY = select(_W.action_id).where(_W.job_id == _b("job_")).order_by(_W.action_id)
+WATCHES = select(_W.action_id).distinct().where(_W.wf == _WF).order_by(_W.action_id)
 COUNT_ACTION = (
     update(t.action)
     .where(_A.id == _b("action_"))

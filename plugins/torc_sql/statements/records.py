@@ -6,9 +6,11 @@ from sqlalchemy import (
     BindParameter,
     bindparam,
     delete,
+    exists,
     func,
     literal_column,
     null,
+    or_,
     select,
     update,
 )
@@ -40,6 +42,13 @@ ALL_COMPUTE_NODE = select(*NODE_COLUMNS)
 ALL_SCHEDULED_COMPUTE_NODE = select(*t.allocation.c)
 ALL_ACTION_RUN = select(*t.action_run.c)
 ALL_TASK = select(*t.operation.c)
+ALL_LOCAL_SCHEDULER = select(*t.local_scheduler.c)
+ALL_RO_CRATE_ENTITY = select(*t.entity.c)
+ALL_ACCESS_GROUP = select(*t.group.c)
+ALL_USER_GROUP_MEMBERSHIP = select(*t.membership.c)
+ALL_WORKFLOW_ACCESS_GROUP = select(*t.group_link.c)
+ALL_TOKEN = select(*t.token.c)
+ALL_AUDIT = select(*t.audit.c)
 ACTION_JOBS = (
     select(t.action_job.c.job_id)
     .where(t.action_job.c.action_id == _b("action_"))
@@ -54,8 +63,42 @@ DEFAULT_REQUIREMENT = (
     .order_by(t.requirement.c.id)
     .limit(literal_column("1"))
 )
-REQUIREMENT_USERS = select(func.count()).where(_J.requirement_id == _b("id_"))
-SAME_NAME = select(_J.id).where(_J.wf == _WF, _J.name == _b("name_")).order_by(_J.id)
+_NAMES = select(func.json_each(_b("names_")).table_valued("value").c.value).scalar_subquery()
+TAKEN_JOB = select(_J.name, _J.id).where(_J.wf == _WF, _J.name.in_(_NAMES)).order_by(_J.id)
+TAKEN_FILE = select(_F.name, _F.id).where(_F.wf == _WF, _F.name.in_(_NAMES)).order_by(_F.id)
+TAKEN_USER_DATA = select(_D.name, _D.id).where(_D.wf == _WF, _D.name.in_(_NAMES)).order_by(_D.id)
+TAKEN_FAILURE_HANDLER = (
+    select(t.handler.c.name, t.handler.c.id)
+    .where(t.handler.c.wf == _WF, t.handler.c.name.in_(_NAMES))
+    .order_by(t.handler.c.id)
+)
+TAKEN_RESOURCE_REQUIREMENTS = (
+    select(t.requirement.c.name, t.requirement.c.id)
+    .where(t.requirement.c.wf == _WF, t.requirement.c.name.in_(_NAMES))
+    .order_by(t.requirement.c.id)
+)
+JOBS_BETWEEN = select(*JOB_COLUMNS).where(_J.id.between(_b("first_"), _b("last_"))).order_by(_J.id)
+GIVE_REQUIREMENT = (
+    update(t.job).where(_J.requirement_id == _b("id_"), _J.wf == _WF).values(requirement_id=_b("other_"))
+)
+FORGET_NODE_SCHEDULER = update(t.node).where(_N.scheduler_id == _b("id_")).values(scheduler_id=null())
+FORGET_ALLOCATION_SCHEDULER = (
+    update(t.allocation)
+    .where(t.allocation.c.scheduler_config_id == _b("id_"))
+    .values(scheduler_config_id=null())
+)
+DROP_SCHEDULER_CLASSES = delete(t.job_class).where(_C.scheduler_id == _b("id_"))
+FORGET_ENTITY_FILE = update(t.entity).where(t.entity.c.file_id == _b("id_")).values(file_id=null())
+FILE_USED = select(_F.id).where(
+    _F.id == _b("id_"),
+    or_(
+        exists().where(t.output_file.c.item_id == _F.id),
+        exists().where(t.input_member.c.item_id == _F.id, t.input_member.c.set_id == _IN.id,
+                       _IN.kind == literal_column("'file'"), t.input_use.c.set_id == _IN.id),
+    ),
+)  # fmt: skip
+DROP_MEMBERS = delete(t.membership).where(t.membership.c.group_id == _b("id_"))
+DROP_LINKS = delete(t.group_link).where(t.group_link.c.group_id == _b("id_"))
 SWITCH = update(t.job).where(AT_STATUS).values(status=_b("status_"), ready_since=null(), not_before=null())
 NEEDED = (
     select(t.requirement.c.num_cpus, t.requirement.c.memory_bytes, t.requirement.c.num_gpus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Select,
     Table,
     bindparam,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 
 from torc_sql import tables as t
+from torc_sql.statements.attempts import IDS
 
 _b = bindparam
 _WF: BindParameter[int] = _b("wf_")
@@ -27,12 +29,17 @@ _SET, _MEMBER, _USE, _IN = t.dep_set.c, t.dep_member.c, t.dep_use.c, t.input_set
 _F, _D = t.file.c, t.user_data.c
 
 # Relations.
-OF_JOB = select(_J.wf).where(_J.id == _b("id_"))
-OF_FILE = select(t.file.c.wf).where(t.file.c.id == _b("id_"))
-OF_USER_DATA = select(t.user_data.c.wf).where(t.user_data.c.id == _b("id_"))
-OF_REQUIREMENT = select(t.requirement.c.wf).where(t.requirement.c.id == _b("id_"))
-OF_SCHEDULER = select(t.scheduler.c.wf).where(t.scheduler.c.id == _b("id_"))
-OF_HANDLER = select(t.handler.c.wf).where(t.handler.c.id == _b("id_"))
+_NONE: ColumnElement[int] = literal_column("0")
+KNOWN_JOB = select(_J.id, _J.status).where(_J.wf == _WF, _J.id.in_(IDS))
+KNOWN_FILE = select(_F.id, _NONE).where(_F.wf == _WF, _F.id.in_(IDS))
+KNOWN_USER_DATA = select(_D.id, _NONE).where(_D.wf == _WF, _D.id.in_(IDS))
+KNOWN_RESOURCE_REQUIREMENTS = select(t.requirement.c.id, _NONE).where(
+    t.requirement.c.wf == _WF, t.requirement.c.id.in_(IDS)
+)
+KNOWN_SLURM_SCHEDULER = select(t.scheduler.c.id, _NONE).where(
+    t.scheduler.c.wf == _WF, t.scheduler.c.id.in_(IDS)
+)
+KNOWN_FAILURE_HANDLER = select(t.handler.c.id, _NONE).where(t.handler.c.wf == _WF, t.handler.c.id.in_(IDS))
 STATUS_OF = select(_J.status).where(_J.id == _b("job_"))
 NAME_OF = select(_J.name).where(_J.id == _b("job_"))
 DEP_SET_OF = select(_SET.id).where(_SET.wf == _WF, _SET.digest == _b("digest_"))
@@ -60,6 +67,27 @@ STRIP_JOB_USES = (
 DROP_EMPTY_USES = delete(t.dep_use).where(_USE.wf == _WF, _USE.sources == literal_column("0"))
 UNDERIVE = update(t.workflow).where(t.workflow.c.id == _WF).values(derived=literal_column("0"))
 DERIVED = update(t.workflow).where(t.workflow.c.id == _WF).values(derived=literal_column("1"))
+ANY_INPUT = select(_IN.id).where(_IN.wf == _WF).limit(literal_column("1"))
+BLOCKER_SOURCES = (
+    select(_MEMBER.job_id, _USE.sources)
+    .join(t.dep_use, _USE.set_id == _MEMBER.set_id)
+    .where(_USE.job_id == _b("job_"))
+)
+
+
+def _inputs(kind: str) -> Select[tuple[int]]:
+    return (
+        select(t.input_member.c.item_id)
+        .join(t.input_set, _IN.id == t.input_member.c.set_id)
+        .join(t.input_use, t.input_use.c.set_id == _IN.id)
+        .where(t.input_use.c.job_id == _b("job_"), _IN.kind == literal_column(f"'{kind}'"))
+    )
+
+
+INPUTS_FILE = _inputs("file")
+INPUTS_USER_DATA = _inputs("user_data")
+OUTPUTS_FILE = select(t.output_file.c.item_id).where(t.output_file.c.job_id == _b("job_"))
+OUTPUTS_USER_DATA = select(t.output_user_data.c.item_id).where(t.output_user_data.c.job_id == _b("job_"))
 INPUT_SET_OF = select(_IN.id).where(_IN.wf == _WF, _IN.kind == _b("kind_"), _IN.digest == _b("digest_"))
 FORGET_SETS = update(t.input_set).where(_IN.wf == _WF).values(dep_set_id=null())
 REMEMBER_SET = update(t.input_set).where(_IN.id == _b("input_")).values(dep_set_id=_b("set_"))
@@ -94,6 +122,7 @@ DROP_INPUTS = delete(t.input_use).where(
 DROP_JOB_OUTPUT_FILE = delete(t.output_file).where(t.output_file.c.job_id == _b("job_"))
 DROP_JOB_OUTPUT_USER_DATA = delete(t.output_user_data).where(t.output_user_data.c.job_id == _b("job_"))
 DROP_RESULTS = delete(t.result).where(_R.job_id == _b("job_"))
+DROP_STATS = delete(t.slurm_stats).where(t.slurm_stats.c.job_id == _b("job_"))
 DROP_WATCHES = delete(t.action_job).where(t.action_job.c.job_id == _b("job_"))
 CLASS_OF = select(_C.id).where(
     _C.wf == _WF, _C.num_cpus == _b("cpus_"), _C.memory_bytes == _b("memory_"), _C.num_gpus == _b("gpus_"),

@@ -40,8 +40,16 @@ def test_create_update_and_get_print_the_record(torc):
 def test_delete_needs_a_yes(torc, diamond):
     assert torc("files", "delete", "1-3").code == 3
     assert torc("files", "list", diamond, "--json").json["count"] == 3
-    assert torc("files", "delete", "3", "--yes", "--json").json["count"] == 1
-    assert names(torc("files", "list", diamond, "--json")) == ["raw", "mid"]
+    spare = torc("files", "create", diamond, "-n", "spare", "-p", "s", "--json").json["id"]
+    assert torc("files", "delete", spare, "--yes", "--json").json["count"] == 1
+    assert names(torc("files", "list", diamond, "--json")) == ["raw", "mid", "final"]
+
+
+def test_a_file_of_a_workflow_in_which_jobs_run_is_kept(torc, diamond):
+    refused = torc("files", "delete", "3", "--yes")
+
+    assert (refused.code, "pending or running" in refused.err) == (3, True)
+    assert torc("files", "list", diamond, "--json").json["count"] == 3
 
 
 def test_nothing_is_deleted_when_one_of_the_ids_is_unknown(torc, diamond):

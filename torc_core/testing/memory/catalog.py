@@ -7,43 +7,54 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from torc_core.engine.checks import checked, wrong
 from torc_core.engine.completion import occupied
-from torc_core.engine.liveness import may_still_run
-from torc_core.engine.retry import checked_rules
-from torc_core.engine.telling import ours
+from torc_core.engine.records import (
+    COUNTERS,
+    Look,
+    changed,
+    check_idle,
+    check_welcome,
+    merged,
+    same_attempt,
+    stamped,
+    user_action,
+)
 from torc_core.engine.triggers import check_action, required
-from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
+from torc_core.errors import Conflict
 from torc_core.model import (
     Action,
     ActionId,
+    Allocation,
     Event,
     FailureHandler,
     File,
     InputKind,
     Job,
     JobId,
-    JobStatus,
     Node,
-    NodeState,
     Page,
     Query,
     Requirement,
     Result,
+    ResultId,
+    RoCrateEntity,
     SlurmScheduler,
     UserData,
     Workflow,
 )
-from torc_core.model.resources import duration_seconds, memory_bytes
 from torc_core.store.fields import FIELDS
 from torc_core.testing.memory import triggers
 from torc_core.testing.memory.change import Change
-from torc_core.testing.memory.creation import check_relations, recount_waiter, relate
+from torc_core.testing.memory.creation import default_requirement
 from torc_core.testing.memory.flow import Flow, InputSet
+from torc_core.testing.memory.job_changes import change_job, in_use, remove_job
 
-ADDED = (File, UserData, Requirement, Event, Action, FailureHandler)
-"""Kinds of records that clients may add."""
-
-COUNTERS = {File: "file", UserData: "user_data", Requirement: "requirement", FailureHandler: "handler"}
+_REFERENCES: Mapping[type[Any], Sequence[tuple[type[Any], str]]] = {
+    SlurmScheduler: ((Node, "scheduler_id"), (Allocation, "scheduler_config_id")),
+    File: ((RoCrateEntity, "file_id"),),
+}
+"""Records besides jobs that name others: they lose the name when those are removed."""
 
 
 def page(flows: Sequence[Flow], kind: type[Any], query: Query, records: Iterable[Any]) -> Page[Any]:
@@ -106,19 +117,18 @@ def _related(flow: Flow, kind: type[Any], name: str, wanted: set[Any]) -> set[in
     return {item for job in wanted for item in flow.outputs.get(job, {}).get(sort, ())}
 
 
-def add(change: Change, record: Any) -> Any:
-    """Add a file, a user data record or a requirement."""
+def add(change: Change, record: Any, look: Look) -> Any:
+    """Add a record that has been checked."""
     flow, kind = change.flow, type(record)
+    if kind is Result:
+        return _add_result(change, record)
     if kind is Action:
         return _add_action(change, record)
-    same = [other.id for other in flow.tables[kind].values() if other.name == record.name]
-    added = replace(record, id=change.number(COUNTERS[kind]))
+    check_welcome(record, look)
+    added = stamped(replace(record, id=change.number(COUNTERS[kind])), change.now)
     flow.tables[kind][added.id] = added
     if kind is UserData:
         flow.first_data[added.id] = added
-    if same:
-        name = FIELDS[kind].noun.replace(" ", "_")
-        change.tell(("duplicate_name", {"kind": name, "name": record.name, "ids": [*same, added.id]}))
     return added
 
 
@@ -127,7 +137,7 @@ def _add_action(change: Change, new: Action) -> Action:
     check_action(new, schedulers=flow.tables[SlurmScheduler])
     for job in new.jobs:
         if job not in flow.jobs:
-            raise NotFound(f"workflow {flow.workflow.id} has no job {job}")
+            raise wrong("jobs", job, f"workflow {flow.workflow.id} has no job {job}")
     watched = sorted(set(new.jobs))
     action = replace(
         new, id=ActionId(change.number("action")), jobs=watched, trigger_count=0, executed=False, executed_at=None,
@@ -136,6 +146,33 @@ def _add_action(change: Change, new: Action) -> Action:
     flow.tables[Action][action.id] = action
     triggers.join(change, action)
     return triggers.seen(flow, flow.tables[Action][action.id])
+
+
+def take_back(flow: Flow, record: Any) -> None:
+    """Undo an `add`: another record of the same call was refused."""
+    del flow.tables[type(record)][record.id]
+    flow.first_data.pop(record.id, None) if isinstance(record, UserData) else None
+    if isinstance(record, Result):
+        del flow.results[record.job_id, record.run_id, record.attempt_id]
+
+
+def _add_result(change: Change, new: Result) -> Result:
+    flow = change.flow
+    job = flow.jobs.get(new.job_id)
+    if job is None:
+        raise wrong("job_id", new.job_id, f"workflow {flow.workflow.id} has no job {new.job_id}")
+    run = new.run_id or flow.workflow.run_id
+    stored = flow.results.get((job.id, run, new.attempt_id))
+    if stored is not None:
+        return flow.seen(same_attempt(replace(new, run_id=run), flow.tables[Result][stored]))
+    result = replace(
+        new, id=ResultId(change.number("result")), job_name=job.name, run_id=run, provisional=False, current=True,
+        completed_at=new.completed_at or change.now,
+    )  # fmt: skip
+    flow.keep(result)
+    if run == flow.workflow.run_id:
+        change.set(job, result_id=result.id)
+    return flow.seen(result)
 
 
 def one(flow: Flow, kind: type[Any], id: int) -> Any | None:
@@ -150,155 +187,69 @@ def one(flow: Flow, kind: type[Any], id: int) -> Any | None:
     return flow.seen(found) if isinstance(found, Result) else found
 
 
-def checked(record: Any) -> Any:
-    """A record with what follows from its fields: a requirement's bytes and seconds agree with its texts."""
-    if isinstance(record, FailureHandler):
-        return replace(record, rules=checked_rules(record.rules))
-    return measured(record) if isinstance(record, Requirement) else record
-
-
-def measured(need: Requirement) -> Requirement:
-    """A requirement whose bytes and seconds agree with its texts."""
-    return replace(need, memory_bytes=memory_bytes(need.memory), runtime_s=duration_seconds(need.runtime))
-
-
-def change_record(change: Change, record: Any, fields: Mapping[str, Any]) -> Any:
+def change_record(change: Change, record: Any, fields: Mapping[str, Any], look: Look) -> Any:
     """Change fields of a record; None leaves one as it is (`engine.md` §8.7)."""
     flow, kind = change.flow, type(record)
-    given = {name: value for name, value in fields.items() if value is not None}
-    if kind is UserData and "data" in fields:
-        given = {"has_data": True, **given, "data": fields["data"]}
-    if kind is Event:
-        if ours(record.category):
-            raise Forbidden(f"event {record.id} was written by torc itself; it cannot be changed")
-        return replace(record, **given)
+    new = merged(record, fields)
     if kind is Job:
-        return _change_job(change, record, given)
-    if kind is FailureHandler and "rules" in given:
-        given["rules"] = checked_rules(given["rules"])
-    changed = replace(record, **given)
+        return change_job(change, record, new)
+    if not new:
+        return record
+    changed_ = checked(changed(record, new))
+    check_welcome(changed_, look)
+    if kind is Event:
+        return changed_
     if kind is Workflow:
-        flow.workflow = changed
+        check_idle(record, new, sum(flow.tally[status] for status in flow.tally if status.live))
+        flow.workflow = changed_
     else:
-        flow.tables[kind][record.id] = changed
+        flow.tables[kind][record.id] = changed_
     if kind is Requirement:
-        flow.tables[kind][record.id] = changed = measured(changed)
         flow.reshape()
-    change.tell(_user_action("change", kind, record.id, sorted(given)))
-    return changed
-
-
-def _change_job(change: Change, job: Job, given: dict[str, Any]) -> Job:
-    flow = change.flow
-    early = [name for name in given if name in FIELDS[Job].early]
-    if early and job.status is not JobStatus.UNINITIALIZED:
-        raise Invalid(
-            f"job {job.id} is {job.status.label}; {', '.join(early)} can only be changed while it is uninitialized"
-        )
-    check_relations(flow, given)
-    if job.id in given.get("depends_on", ()):
-        raise Invalid(f"job {job.id} cannot wait for itself")
-    status = given.pop("status", None)
-    relations = {name: given.pop(name) for name in early if name.startswith(("depends", "input", "output"))}
-    if given.get("label") == "":
-        given["label"] = None
-    if status is not None:
-        _check_status(job, JobStatus(status))
-    job = change.set(job, **given)
-    if relations:
-        relate(flow, job.id, **relations)
-        job = flow.jobs[job.id]
-    if status is not None and status != job.status:
-        job = change.move(job, JobStatus(status), ready_since=None)
-    change.tell(
-        _user_action("change", Job, job.id, sorted((*given, *relations, *(["status"] if status else []))))
-    )
-    change.settle()
-    return flow.jobs[job.id]
-
-
-def _check_status(job: Job, status: JobStatus) -> None:
-    enables = job.status is JobStatus.DISABLED and status is JobStatus.UNINITIALIZED
-    if status is not JobStatus.DISABLED and not enables:
-        raise Invalid(
-            "Cannot update job status; a job can only be disabled, or a disabled one set to uninitialized"
-        )
-    if occupied(job):
-        raise Invalid(_occupied(job))
-    if job.status is JobStatus.COMPLETED:
-        raise Invalid(f"job {job.id} is completed; it cannot be disabled")
+    change.tell(user_action("change", FIELDS[kind].noun, record.id, new))
+    return changed_
 
 
 def remove(change: Change, record: Any) -> None:
-    """Remove a record, and every reference to it.
-
-    Raises
-    ------
-    Conflict
-        If it is in use.
-    Forbidden
-        For an event that torc wrote.
-    """
+    """Remove a record that `check_unused` has let through, and every reference to it."""
     flow, kind = change.flow, type(record)
-    check_removable(flow, record)
     if kind is Job:
-        _remove_job(change, record)
+        remove_job(change, record)
     elif kind is Result:
-        del flow.tables[Result][record.id]
-        del flow.results[record.job_id, record.run_id, record.attempt_id]
+        take_back(flow, record)
         job = flow.jobs.get(record.job_id)
         if job is not None and job.result_id == record.id:
             change.set(job, result_id=None)
     elif kind is Action:
         triggers.drop(flow, record.id)
     elif kind is not Event:
+        if kind is Requirement:
+            _fall_back(change, record)
         del flow.tables[kind][record.id]
         _forget(change, kind, record.id)
-    if kind is not Event:
-        change.tell(_user_action("remove", kind, record.id, []))
 
 
-def check_removable(flow: Flow, record: Any) -> None:
+def check_unused(flow: Flow, record: Any) -> None:
     """Refuse to remove what is in use; nothing has changed when this raises."""
     kind = type(record)
     if kind is Job and occupied(record):
-        raise Conflict(_occupied(record))
-    if kind is Event and ours(record.category):
-        raise Forbidden(f"event {record.id} was written by torc itself; it cannot be removed")
-    if kind is Node and record.state is NodeState.LOST and may_still_run(record):
-        raise Conflict(
-            f"node {record.id} ({record.hostname}) is lost but not known to be dead; it may still run jobs"
-        )
+        raise Conflict(in_use(record))
     if kind is Node and (record.is_active or flow.live.get(record.id)):
         raise Conflict(f"node {record.id} ({record.hostname}) is active; stop its runner first")
-    if kind is Requirement:
-        users = sum(job.requirement_id == record.id for job in flow.jobs.values())
-        if users:
+    if kind is File and any(flow.tally[status] for status in flow.tally if status.live):
+        used = any(one.kind is InputKind.FILE and record.id in one.items for one in flow.input_sets)
+        if used or record.id in flow.writers(InputKind.FILE):
             raise Conflict(
-                f"resource requirement {record.name!r} is used by {users} jobs; give them another first"
+                f"file {record.id} ({record.name}) is used by jobs, and jobs of workflow {flow.workflow.id} are"
+                " pending or running; wait for them, or cancel them first"
             )
-    if kind is Workflow:
-        raise Invalid("workflows are deleted, not removed; use delete")
 
 
-def _occupied(job: Job) -> str:
-    if job.status.live:
-        return f"job {job.id} is {job.status.label}; cancel it first"
-    return f"job {job.id} is {job.status.label}, but node {job.node_id} has not ended it yet; try again later"
-
-
-def _remove_job(change: Change, job: Job) -> None:
+def _fall_back(change: Change, need: Requirement) -> None:
+    """Jobs of a requirement that goes have the workflow's `default` from now on."""
     flow = change.flow
-    # To those who wait, a job that is gone is like a disabled one.
-    change.vanish(job)
-    waiters = {user for group in flow.memberships(job.id) for user in flow.users(group)} - {job.id}
-    flow.links.leave(job.id)
-    for waiter in waiters:
-        recount_waiter(flow, waiter)
-    for result in [one for one in flow.tables[Result].values() if one.job_id == job.id]:
-        del flow.tables[Result][result.id], flow.results[job.id, result.run_id, result.attempt_id]
-    triggers.forget_job(change, job.id)
-    flow.drop(flow.jobs[job.id])
+    for job in [job for job in flow.jobs.values() if job.requirement_id == need.id]:
+        change.set(job, requirement_id=default_requirement(change))
 
 
 def _forget(change: Change, kind: type[Any], id: int) -> None:
@@ -307,6 +258,9 @@ def _forget(change: Change, kind: type[Any], id: int) -> None:
     if field is not None:
         for job in [job for job in flow.jobs.values() if getattr(job, field) == id]:
             change.set(job, **{field: None})
+    for other, named in _REFERENCES.get(kind, ()):
+        for row in [row for row in flow.tables[other].values() if getattr(row, named) == id]:
+            flow.tables[other][row.id] = replace(row, **{named: None})
     sort = {File: InputKind.FILE, UserData: InputKind.USER_DATA}.get(kind)
     if sort is not None:
         flow.input_sets = [
@@ -318,10 +272,3 @@ def _forget(change: Change, kind: type[Any], id: int) -> None:
         for job_id, outputs in flow.outputs.items():
             flow.outputs[job_id] = {**outputs, sort: tuple(item for item in outputs[sort] if item != id)}
         flow.first_data.pop(id, None) if kind is UserData else None
-
-
-def _user_action(
-    operation: str, kind: type[Any], id: int, fields: Sequence[str]
-) -> tuple[str, dict[str, Any]]:
-    noun = FIELDS[kind].noun.replace(" ", "_")
-    return "user_action", {"operation": operation, "kind": noun, "id": id, "fields": list(fields)}

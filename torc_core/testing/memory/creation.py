@@ -6,9 +6,11 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import fields, replace
 
 from torc_core.engine import telling
+from torc_core.engine.checks import checked, wrong
+from torc_core.engine.records import busy, duplicates
 from torc_core.engine.release import recount
 from torc_core.engine.runs import cycle, producers
-from torc_core.errors import Conflict, Invalid, NotFound
+from torc_core.errors import Invalid
 from torc_core.model import (
     Action,
     ActionId,
@@ -142,22 +144,20 @@ def add(change: Change, jobs: Sequence[NewJob]) -> list[Job]:
 
     Raises
     ------
-    Conflict
-        While jobs are pending or running.
     Invalid
-        If the workflow is archived, or a job refers to what it does not have.
+        If the workflow is archived, jobs of it are pending or running, or a job refers to what it does not have.
     """
-    flow = change.flow
+    flow, jobs = change.flow, [checked(job) for job in jobs]
     workflow = flow.workflow
     if workflow.is_archived:
         raise Invalid(f"workflow {workflow.id} is archived; it takes no new jobs")
     if live := sum(flow.tally[status] for status in flow.tally if status.live):
-        raise Conflict(
-            f"jobs cannot be added to workflow {workflow.id} while {live} of its jobs are pending or running"
-        )
+        raise Invalid(busy(workflow.id, live))
     for job in jobs:
         check_relations(flow, {field.name: getattr(job, field.name) for field in fields(job)})
-    names = {job.name for job in flow.jobs.values()}
+    taken: dict[str, list[int]] = {}
+    for known in flow.jobs.values():
+        taken.setdefault(known.name, []).append(known.id)
     added = []
     for job in jobs:
         need = job.requirement_id or default_requirement(change)
@@ -167,16 +167,15 @@ def add(change: Change, jobs: Sequence[NewJob]) -> list[Job]:
             invocation_script=job.invocation_script, env=job.env, priority=job.priority,
             cancel_on_blocking_job_failure=job.cancel_on_blocking_job_failure,
             supports_termination=job.supports_termination, requirement_id=need, scheduler_id=job.scheduler_id,
-            failure_handler_id=job.failure_handler_id, label=job.label,
+            failure_handler_id=job.failure_handler_id, label=job.label or None,
+            schedule_compute_nodes=job.schedule_compute_nodes,
         ))  # fmt: skip
         relate(flow, id, depends_on=job.depends_on, input_files=job.input_files,
                output_files=job.output_files, input_user_data=job.input_user_data,
                output_user_data=job.output_user_data)  # fmt: skip
-        if job.name in names:
-            same = [other.id for other in flow.jobs.values() if other.name == job.name]
-            change.tell(("duplicate_name", {"kind": "job", "name": job.name, "ids": same}))
-        names.add(job.name)
         added.append(flow.jobs[id])
+    for told in duplicates("job", taken, [(job.name, job.id) for job in added]):
+        change.tell(told)
     return added
 
 
@@ -196,7 +195,7 @@ def check_relations(flow: Flow, wanted: dict[str, object]) -> None:
 
     Raises
     ------
-    NotFound
+    Invalid
         Naming the first of them.
     """
     tables: dict[str, tuple[str, Container[object]]] = {
@@ -214,7 +213,7 @@ def check_relations(flow: Flow, wanted: dict[str, object]) -> None:
         ids = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
         for id in ids:
             if id not in table:
-                raise NotFound(f"workflow {flow.workflow.id} has no {noun} {id}")
+                raise wrong(name, id, f"workflow {flow.workflow.id} has no {noun} {id}")
 
 
 def relate(

@@ -13,48 +13,26 @@ from torc_core.engine.release import Waiter
 from torc_core.engine.runs import blockers
 from torc_core.model import (
     OPEN,
-    Action,
     ActionId,
-    ActionRun,
-    Allocation,
-    FailureHandler,
-    File,
+    Event,
     InputKind,
     Job,
     JobId,
     JobStatus,
-    Node,
     NodeId,
-    Operation,
-    RemoteWorker,
     Requirement,
     Result,
     ResultId,
     Shape,
-    SlurmScheduler,
-    SlurmStats,
     Source,
     UserData,
     Workflow,
 )
 from torc_core.record import record
+from torc_core.store.fields import FIELDS, PAIRS, WITHOUT_WORKFLOW
 
-KINDS = (
-    File,
-    UserData,
-    Requirement,
-    FailureHandler,
-    SlurmScheduler,
-    Action,
-    ActionRun,
-    Node,
-    Result,
-    Allocation,
-    SlurmStats,
-    RemoteWorker,
-    Operation,
-)
-"""Records that are kept as they are, in one table per kind."""
+KINDS = tuple(kind for kind in FIELDS if kind not in (Workflow, Job, Event, *WITHOUT_WORKFLOW, *PAIRS))
+"""Records of a workflow that are kept as they are, in one table per kind."""
 
 
 @dataclass(slots=True)

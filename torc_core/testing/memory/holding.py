@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from threading import Condition, RLock
 from typing import Any
 
 from torc_core.engine import telling
+from torc_core.engine.records import Look
 from torc_core.errors import Invalid, NotFound
 from torc_core.model import EVENTS, Event, EventId, NodeId, Progress, Severity, WorkflowId
 from torc_core.protocols import Clock
-from torc_core.store.fields import PAIRS, known
+from torc_core.store.fields import PAIRS, WITHOUT_WORKFLOW, known
 from torc_core.testing.memory import catalog
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.flow import Flow
@@ -145,8 +146,29 @@ class Holding:
         if kind is Event and EventId(id) in self._events:
             event = self._events[EventId(id)]
             return self._flows.get(event.workflow_id), event
-        for flow in self._flows.values() if kind is not Event else ():
+        if kind in WITHOUT_WORKFLOW and id in self._records.get(kind, {}):
+            return None, self._records[kind][id]
+        for flow in self._flows.values() if kind not in (Event, *WITHOUT_WORKFLOW) else ():
             found = catalog.one(flow, kind, id)
             if found is not None:
                 return flow, found
         raise NotFound(f"no {noun} {id}")
+
+    def _look(self, workflow: WorkflowId | None) -> Look:
+        """What the rules of records ask about those that are there."""
+
+        def look(kind: type[Any], wanted: Mapping[str, Any]) -> list[Any]:
+            if kind in WITHOUT_WORKFLOW:
+                rows = list(self._records.get(kind, {}).values())
+            else:
+                flows = [flow for id, flow in self._flows.items() if workflow in (None, id)]
+                rows = [one for flow in flows for one in flow.tables[kind].values()]
+            return [
+                one for one in rows if all(_is(getattr(one, name), value) for name, value in wanted.items())
+            ]
+
+        return look
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    return value in wanted if isinstance(wanted, tuple) else value == wanted

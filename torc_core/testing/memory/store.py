@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from torc_core.engine import telling
-from torc_core.errors import Forbidden, Invalid, NotFound
+from torc_core.engine.checks import checked
+from torc_core.engine.records import (
+    COUNTERS,
+    NAMED,
+    changed,
+    check_addable,
+    check_removable,
+    check_welcome,
+    duplicates,
+    merged,
+    removed,
+    stamped,
+)
+from torc_core.errors import Forbidden, Invalid, NotFound, TorcError
 from torc_core.model import (
+    AccessGroup,
     Assignment,
     Ending,
     Event,
     EventId,
     File,
+    GroupLink,
     Initialize,
     InputKind,
     Job,
     JobDependency,
     JobFile,
     JobId,
+    Membership,
     NewJob,
     NewNode,
     Node,
@@ -37,7 +54,7 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
-from torc_core.store.fields import PAIRS, check_change, check_query, known
+from torc_core.store.fields import PAIRS, WITHOUT_WORKFLOW, check_change, check_query, known
 from torc_core.testing.memory import attempts, catalog, creation, lifecycle, losing, nodes, relations
 from torc_core.testing.memory.flow import Flow
 from torc_core.testing.memory.verbs.actions import ActionVerbs
@@ -142,6 +159,8 @@ class MemoryStore(
         """Records of a kind, a page of them."""
         check_query(kind, query)
         with self._locked():
+            if kind in WITHOUT_WORKFLOW:
+                return catalog.page([], kind, query, self._records.get(kind, {}).values())
             if query.workflow is None:
                 flows = list(self._flows.values())
             else:
@@ -166,41 +185,85 @@ class MemoryStore(
         return found[0]
 
     def add(self, records: Sequence[R]) -> Sequence[R]:
-        """Add files, user data, requirements or events; all of them or, if one is refused, none."""
+        """Add records; all of them or, if one is refused, none."""
         rows: list[Any] = list(records)
-        for row in rows:
-            if type(row) not in catalog.ADDED:
-                raise Invalid(f"records of kind {type(row).__name__!r} cannot be added")
-            if isinstance(row, Event) and telling.ours(row.category):
-                raise Forbidden(f"events of category {row.category!r} are written by torc itself")
+        check_addable(rows)
+        rows = [checked(row) for row in rows]
         with self._locked():
-            rows = [catalog.checked(row) for row in rows]
             for row in rows:
-                self._flow(row.workflow_id)
-            return [self._add(row) for row in rows]
+                if type(row) not in WITHOUT_WORKFLOW:
+                    self._flow(row.workflow_id)
+            taken = {
+                key: self._named(*key)
+                for key in {(row.workflow_id, type(row)) for row in rows if type(row) in NAMED}
+            }
+            added: list[Any] = []
+            try:
+                for row in rows:
+                    added.append(self._add(row))
+            except TorcError:
+                for one in added:
+                    self._take_back(one)
+                raise
+            for (workflow, kind), names in taken.items():
+                new = [
+                    (one.name, one.id)
+                    for one in added
+                    if (type(one), getattr(one, "workflow_id", 0)) == (kind, workflow)
+                ]
+                with self._change(workflow) as change:
+                    for told in duplicates(known(kind).noun, names, new):
+                        change.tell(told)
+        return added
+
+    def _named(self, workflow: WorkflowId, kind: type[Any]) -> dict[str, list[int]]:
+        names: dict[str, list[int]] = {}
+        for one in self._flow(workflow).tables[kind].values():
+            names.setdefault(one.name, []).append(one.id)
+        return names
 
     def _add(self, row: Any) -> Any:
+        kind = type(row)
+        if kind in WITHOUT_WORKFLOW:
+            check_welcome(row, self._look(None))
+            added = stamped(replace(row, id=self._number(COUNTERS[kind])), self._clock.now())
+            self._records.setdefault(kind, {})[added.id] = added
+            return added
         with self._change(row.workflow_id) as change:
-            if not isinstance(row, Event):
-                return catalog.add(change, row)
+            if kind is not Event:
+                return catalog.add(change, row, self._look(row.workflow_id))
             return self._write(row.workflow_id, [(row.category, row.data)], row.severity)[0]
+
+    def _take_back(self, one: Any) -> None:
+        kind = type(one)
+        if kind in WITHOUT_WORKFLOW:
+            del self._records[kind][one.id]
+        elif kind is Event:
+            del self._events[one.id]
+        else:
+            catalog.take_back(self._flow(one.workflow_id), one)
 
     def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
         """Change fields of a record."""
         check_change(kind, fields)
         with self._locked():
             flow, record = self._record(kind, id)
+            if kind in WITHOUT_WORKFLOW:
+                new: Any = checked(changed(record, merged(record, fields)))
+                check_welcome(new, self._look(None))
+                self._records[kind][id] = new
+                return new  # type: ignore[no-any-return]  # tables are keyed by kind
             if flow is None:
                 raise Forbidden(f"event {id} cannot be changed; its workflow is deleted")
             with self._change(flow.workflow.id) as change:
-                changed: Any = catalog.change_record(change, record, fields)
+                new = catalog.change_record(change, record, fields, self._look(flow.workflow.id))
             if kind is Event:
-                self._events[EventId(id)] = changed
-        return changed  # type: ignore[no-any-return]  # tables are keyed by kind
+                self._events[EventId(id)] = new
+        return new  # type: ignore[no-any-return]  # tables are keyed by kind
 
     def remove(self, kind: type[R], ids: Sequence[int]) -> int:
         """Remove records; all of them or, if one is in use, none."""
-        known(kind)
+        noun = known(kind).noun
         with self._locked():
             found = []
             for id in dict.fromkeys(ids):
@@ -209,15 +272,34 @@ class MemoryStore(
                 except NotFound:
                     continue
             for flow, record in found:
+                check_removable(record, self._look(None if flow is None else flow.workflow.id))
                 if flow is not None:
-                    catalog.check_removable(flow, record)
+                    catalog.check_unused(flow, record)
+            gone: dict[WorkflowId, list[int]] = {}
             for flow, record in found:
                 if kind is Event:
                     del self._events[record.id]
-                elif flow is not None:
+                elif flow is None:
+                    self._drop(record)
+                else:
+                    gone.setdefault(flow.workflow.id, []).append(record.id)
                     with self._change(flow.workflow.id) as change:
                         catalog.remove(change, record)
+            for workflow, numbers in gone.items():
+                with self._change(workflow) as change:
+                    for told in removed(noun, numbers):
+                        change.tell(told)
         return len(found)
+
+    def _drop(self, record: Any) -> None:
+        """Remove a record that belongs to no workflow, and what refers to it."""
+        del self._records[type(record)][record.id]
+        if isinstance(record, AccessGroup):
+            members = self._records.setdefault(Membership, {})
+            self._records[Membership] = {id: one for id, one in members.items() if one.group_id != record.id}
+            for flow in self._flows.values():
+                links = flow.tables[GroupLink]
+                flow.tables[GroupLink] = {id: one for id, one in links.items() if one.group_id != record.id}
 
     # Control
 

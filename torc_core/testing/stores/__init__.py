@@ -27,6 +27,7 @@ from torc_core.testing.stores.lifecycle import LifecycleContract
 from torc_core.testing.stores.liveness import LivenessContract
 from torc_core.testing.stores.operations import OperationContract
 from torc_core.testing.stores.queries import QueryContract
+from torc_core.testing.stores.records import RecordContract
 from torc_core.testing.stores.releasing import ReleaseContract
 from torc_core.testing.stores.spawning import SpawnContract
 from torc_core.testing.stores.turns import TurnContract
@@ -43,6 +44,7 @@ class StoreContract(
     QueryContract,
     CatalogContract,
     LivenessContract,
+    RecordContract,
     AllocationContract,
     ActionContract,
     FailureContract,

@@ -176,7 +176,7 @@ class CatalogContract(SceneContract):
         scene.store.change(Job, scene.job(workflow, "job0").id, {"requirement_id": need.id})
 
         assert names(scene.claim(scene.node(workflow))) == ["job1"]
-        with pytest.raises(NotFound, match="999"):
+        with pytest.raises(Invalid, match="999"):
             scene.store.change(Job, scene.job(workflow, "job1").id, {"requirement_id": 999})
 
     @pytest.mark.parametrize("status", [JobStatus.READY, JobStatus.COMPLETED, JobStatus.FAILED])
@@ -261,12 +261,12 @@ class CatalogContract(SceneContract):
         job = scene.job(workflow, "job0")
         assert (job.status, job.result_id) == (JobStatus.COMPLETED, None)
 
-    def test_a_requirement_in_use_and_an_active_node_stay(self, scene: Scene) -> None:
+    def test_the_default_requirement_and_an_active_node_stay(self, scene: Scene) -> None:
         workflow = scene.started(fan(1))
         node = scene.node(workflow)
         need = scene.job(workflow, "job0").requirement_id
 
-        with pytest.raises(Conflict, match="used by 1 job"):
+        with pytest.raises(Invalid, match="stays"):
             scene.store.remove(Requirement, [need])
         with pytest.raises(Conflict, match="active"):
             scene.store.remove(Node, [node.id])

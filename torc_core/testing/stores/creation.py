@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from torc_core.errors import Conflict, Invalid, NotFound
+from torc_core.errors import Invalid
 from torc_core.model import (
     Action,
     FailureHandler,
@@ -208,14 +208,14 @@ class CreationContract(SceneContract):
         workflow = scene.started(fan(1))
         scene.claim(scene.node(workflow))
 
-        with pytest.raises(Conflict, match="1 of its jobs"):
+        with pytest.raises(Invalid, match="1 of its jobs"):
             scene.store.add_jobs([NewJob(workflow_id=workflow, name="late", command="true")])
 
     def test_jobs_that_refer_to_nothing_are_refused_and_none_is_added(self, scene: Scene) -> None:
         workflow = scene.created(fan(1)).id
         good = NewJob(workflow_id=workflow, name="good", command="true")
 
-        with pytest.raises(NotFound, match="no job 999"):
+        with pytest.raises(Invalid, match="no job 999"):
             scene.store.add_jobs([good, replace(good, depends_on=[999])])  # type: ignore[list-item]
 
         assert len(scene.jobs(workflow)) == 1

@@ -1,0 +1,107 @@
+"""Changing and removing jobs, and what others notice of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torc_core.engine.checks import checked
+from torc_core.engine.completion import occupied
+from torc_core.engine.records import early, user_action
+from torc_core.errors import Invalid
+from torc_core.model import InputKind, Job, JobStatus, Result, SlurmStats, Source
+from torc_core.store.fields import FIELDS
+from torc_core.testing.memory import triggers
+from torc_core.testing.memory.change import Change
+from torc_core.testing.memory.creation import check_relations, recount_waiter, relate
+from torc_core.testing.memory.flow import Flow
+
+_RELATIONS = ("depends_on", "input_files", "output_files", "input_user_data", "output_user_data")
+
+
+def change_job(change: Change, job: Job, given: Mapping[str, Any]) -> Job:
+    """Set fields of a job (`engine.md` §8.7); `given` comes from `merged`."""
+    flow = change.flow
+    new = {
+        name: value
+        for name, value in given.items()
+        if name not in _RELATIONS or differs(flow, job, name, value)
+    }
+    early(job, new, FIELDS[Job].early)
+    check_relations(flow, new)
+    if job.id in new.get("depends_on", ()):
+        raise Invalid(f"job {job.id} cannot wait for itself")
+    status = new.pop("status", None)
+    relations = {name: new.pop(name) for name in _RELATIONS if name in new}
+    if status is not None:
+        check_status(job, JobStatus(status))
+    checked(replace(job, **new))
+    job = change.set(job, **new) if new else job
+    if relations:
+        relate(flow, job.id, **relations)
+        job = flow.jobs[job.id]
+    if status is not None:
+        job = change.move(job, JobStatus(status), ready_since=None)
+    names = [*new, *relations, *(["status"] if status is not None else [])]
+    if names:
+        change.tell(user_action("change", "job", job.id, names))
+    change.settle()
+    return flow.jobs[job.id]
+
+
+def differs(flow: Flow, job: Job, name: str, ids: Sequence[int]) -> bool:
+    """Whether a job is given other relations than it has; blockers may be named with or without the derived ones."""
+    wanted = sorted(set(ids))
+    if name == "depends_on":
+        uses = flow.links.uses.get(job.id, {})
+        named = {
+            one
+            for group, source in uses.items()
+            if source & Source.EXPLICIT
+            for one in flow.links.members[group]
+        }
+        every = {one for group in uses for one in flow.links.members[group]}
+        return wanted not in (sorted(named), sorted(every))
+    kind = InputKind.FILE if name.endswith("files") else InputKind.USER_DATA
+    if name.startswith("output"):
+        return wanted != sorted(flow.outputs.get(job.id, {}).get(kind, ()))
+    sets = [flow.input_sets[index] for index in flow.inputs.get(job.id, ())]
+    return wanted != sorted({item for one in sets if one.kind is kind for item in one.items})
+
+
+def check_status(job: Job, status: JobStatus) -> None:
+    """Refuse statuses that are not set like a field."""
+    enables = job.status is JobStatus.DISABLED and status is JobStatus.UNINITIALIZED
+    if status is not JobStatus.DISABLED and not enables:
+        raise Invalid(
+            "Cannot update job status; a job can only be disabled, or a disabled one set to uninitialized"
+        )
+    if occupied(job):
+        raise Invalid(in_use(job))
+    if job.status is JobStatus.COMPLETED:
+        raise Invalid(f"job {job.id} is completed; it cannot be disabled")
+
+
+def in_use(job: Job) -> str:
+    """Why a job that a node has cannot be touched."""
+    if job.status.live:
+        return f"job {job.id} is {job.status.label}; cancel it first"
+    return f"job {job.id} is {job.status.label}, but node {job.node_id} has not ended it yet; try again later"
+
+
+def remove_job(change: Change, job: Job) -> None:
+    """Remove a job, with its results and every reference to it."""
+    flow = change.flow
+    # To those who wait, a job that is gone is like a disabled one.
+    change.vanish(job)
+    waiters = {user for group in flow.memberships(job.id) for user in flow.users(group)} - {job.id}
+    flow.links.leave(job.id)
+    for waiter in waiters:
+        recount_waiter(flow, waiter)
+    for result in [one for one in flow.tables[Result].values() if one.job_id == job.id]:
+        del flow.tables[Result][result.id], flow.results[job.id, result.run_id, result.attempt_id]
+    for stats in [one for one in flow.tables[SlurmStats].values() if one.job_id == job.id]:
+        del flow.tables[SlurmStats][stats.id]
+    triggers.forget_job(change, job.id)
+    flow.drop(flow.jobs[job.id])
