@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from torc_core.engine import telling
 from torc_core.engine.liveness import BEYOND_MS, seen
+from torc_core.engine.triggers import CLAIM_MS
 from torc_core.errors import NotFound
 from torc_core.model import NodeId, NodeState, WorkflowId
-from torc_sql import claims, losing, retrying, rows
+from torc_sql import actions, claims, losing, retrying, rows
 from torc_sql.change import Change
 from torc_sql.dialect import Write
 from torc_sql.shapes import Shapes
@@ -48,6 +49,7 @@ def found(read: Read, now: int) -> list[Part]:
         ]
         late = {wf for (wf,) in tx.rows("HELD_BY_HAND", before_=now - claims.BY_HAND_MS)}
         late |= {wf for (wf,) in tx.rows("DUE", now_=now)}
+        late |= {wf for (wf,) in tx.rows("WITH_RUN_OUT", before_=now - CLAIM_MS)}
         parts += [Part(workflow=wf) for wf in sorted(late)]
         if tx.row("ANY_OLD_CLAIM", now_=now) is not None:
             parts.append(Part(statement="FORGET_OLD_CLAIMS"))
@@ -72,6 +74,7 @@ def carry_out(tx: Transaction, part: Part, shapes: Shapes) -> None:
             return  # it is being deleted
         claims.expire_by_hand(change)
         retrying.free_due(change)
+        actions.expire(change)
         change.close()
 
 

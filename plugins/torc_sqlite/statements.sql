@@ -1395,8 +1395,11 @@ action_run.wf = :wf_ AND action_run.state = 'claimed' AND (compute_node.is_activ
 IS NOT NULL AND compute_node.id IS NULL OR action_run.claimed_by IS NULL AND action_run.claimed_at <=
 :before_) ORDER BY action_run.id
 
--- WITH_CLAIMS
-SELECT DISTINCT action_run.wf FROM action_run WHERE action_run.state = 'claimed' ORDER BY action_run.wf
+-- WITH_RUN_OUT
+SELECT DISTINCT action_run.wf FROM action_run LEFT OUTER JOIN compute_node ON compute_node.id =
+action_run.claimed_by WHERE action_run.state = 'claimed' AND (compute_node.is_active = 0 OR
+action_run.claimed_by IS NOT NULL AND compute_node.id IS NULL OR action_run.claimed_by IS NULL AND
+action_run.claimed_at <= :before_)
 
 -- UNLINK_INTENTS
 UPDATE scheduled_compute_node SET action_run_id=NULL WHERE scheduled_compute_node.action_run_id IN (SELECT

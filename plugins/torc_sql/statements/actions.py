@@ -142,17 +142,22 @@ TRIGGERED = (
     .where(_RUN.wf == _WF, _RUN.state == literal_column("'triggered'"), _RUN.run_id == _b("run_"))
     .order_by(_RUN.action_id)
 )
+_GONE = or_(
+    _N.is_active == literal_column("0"),
+    and_(_RUN.claimed_by.is_not(null()), _N.id.is_(null())),
+    and_(_RUN.claimed_by.is_(null()), _RUN.claimed_at <= _b("before_")),
+)
+_CLAIMED = _RUN.state == literal_column("'claimed'")
 RUN_OUT = (
     select(*t.action_run.c, _A.action_type)
     .join(t.action, _A.id == _RUN.action_id)
     .join(t.node, _N.id == _RUN.claimed_by, isouter=True)
-    .where(_RUN.wf == _WF, _RUN.state == literal_column("'claimed'"),
-           or_(_N.is_active == literal_column("0"),
-               and_(_RUN.claimed_by.is_not(null()), _N.id.is_(null())),
-               and_(_RUN.claimed_by.is_(null()), _RUN.claimed_at <= _b("before_"))))
+    .where(_RUN.wf == _WF, _CLAIMED, _GONE)
     .order_by(_RUN.id)
-)  # fmt: skip
-WITH_CLAIMS = select(_RUN.wf).distinct().where(_RUN.state == literal_column("'claimed'")).order_by(_RUN.wf)
+)
+WITH_RUN_OUT = (
+    select(_RUN.wf).distinct().join(t.node, _N.id == _RUN.claimed_by, isouter=True).where(_CLAIMED, _GONE)
+)
 
 # Removal.
 UNLINK_INTENTS = (

@@ -262,6 +262,16 @@ class ActionContract(SceneContract):
         assert (before, after, run.state, run.error) == ([], [], ActionState.FAILED, "executor_lost")
         assert len(scene.events(workflow, "action_failed")) == 1
 
+    def test_time_alone_lets_a_claim_run_out(self, scene: Scene) -> None:
+        workflow = scene.started(acting(fan(1), action("on_workflow_start")))
+        (one,) = due(scene, workflow)
+        scene.store.claim_action(one.id, "c1", None)
+        scene.move(601)
+
+        scene.store.sweep()
+
+        assert [run.error for run in runs(scene, workflow)] == ["executor_lost"]
+
     def test_a_claim_lives_as_long_as_its_node(self, scene: Scene) -> None:
         workflow = scene.started(acting(fan(1), action("on_workflow_start")))
         node = scene.node(workflow)
