@@ -96,12 +96,11 @@ class Subprocesses:
         children = trees.children(self._pid)
         if children == self._children:
             return self._found
-        marks = {pid: mark for mark, pid in self._found.items()}
+        marks, ours = {pid: mark for mark, pid in self._found.items()}, set(self._running.values())
         found = {}
         for pid in children:
             mark = marks.get(pid) or os.fsdecode(trees.variable(pid, trees.MARK))
-            job = mark.rsplit(".", 3)[-3:][0]
-            if job.isdigit() and self._running.get(JobId(int(job))) == mark:
+            if mark in ours:
                 found[mark] = pid
         # Between fork and exec a child has the guardian's environment: it is looked at again.
         self._found, self._children = found, children if len(found) == len(children) else None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sqlite3
 from array import array
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from glob import escape, glob
 from math import isfinite
+from typing import Any
 
 from torc_core.errors import UsageError
 from torc_core.record import record
 
 NEEDED = {"job_id", "timestamp", "cpu_percent", "memory_bytes", "num_processes"}
+KEYS = ("job_id", "timestamp", "run_id", "attempt_id")
 VALUES = (
     "cpu_percent", "memory_bytes", "num_processes", "gpu_percent", "gpu_memory_bytes", "read_bytes", "write_bytes",
 )  # fmt: skip
@@ -57,11 +59,11 @@ class Track:
 
     def points(self, name: str) -> list[Point]:
         """What was measured of one thing, and when."""
-        return [
-            (time, value)
-            for time, value in zip(self.times, self.columns.get(name, ()), strict=False)
-            if isfinite(value)
-        ]
+        column = self.columns.get(name, ())
+        # In order already, but where the files of several lives of a runner were put together.
+        return sorted(
+            (time, value) for time, value in zip(self.times, column, strict=False) if isfinite(value)
+        )
 
     def peak(self, name: str) -> float | None:
         """The most that was measured; None: nothing was."""
@@ -116,7 +118,7 @@ def read(
         try:
             with closing(_opened(path)) as data:
                 _read(data, path, samples, jobs, run, attempt)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
             raise UsageError(
                 f"'{path}' is not a file of samples: {error}; give a resource_metrics_*.db of a run"
             ) from error
@@ -172,9 +174,8 @@ def _read(
     )
     if there >= NEEDED:
         known = _known(data)
-        columns = f"{_chosen(('run_id', 'attempt_id'), there)}, {_chosen(VALUES, there)}"
-        query = f"SELECT job_id, timestamp, {columns} FROM job_resource_samples ORDER BY job_id, timestamp"
-        for job, time, its_run, its_attempt, *values in data.execute(query):
+        query = "SELECT * FROM job_resource_samples ORDER BY job_id, timestamp"
+        for job, time, its_run, its_attempt, *values in _rows(data, query, (*KEYS, *VALUES)):
             key = Key(host=host, job=int(job), run=int(its_run or 0), attempt=int(its_attempt or 0))
             if (
                 (jobs and key.job not in jobs)
@@ -187,9 +188,8 @@ def _read(
                 track = samples.jobs[key] = known(key.job)
             track.add(float(time), VALUES, values)
     if "timestamp" in node_there:
-        columns = _chosen(NODE_VALUES, node_there)
-        query = f"SELECT timestamp, {columns} FROM compute_node_samples ORDER BY timestamp"
-        for time, *values in data.execute(query):
+        query = "SELECT * FROM compute_node_samples ORDER BY timestamp"
+        for time, *values in _rows(data, query, ("timestamp", *NODE_VALUES)):
             samples.nodes.setdefault(host, Track(host)).add(float(time), NODE_VALUES, values)
 
 
@@ -198,13 +198,16 @@ def _known(data: sqlite3.Connection) -> Callable[[int], Track]:
     there = _columns(data, "job_metadata")
     rows: dict[int, tuple[str, int | None, int | None, int | None]] = {}
     if {"job_id", "job_name"} <= there:
-        columns = _chosen(("num_cpus", "memory_limit_bytes", "num_gpus"), there)
-        for job, name, *rest in data.execute(f"SELECT job_id, job_name, {columns} FROM job_metadata"):
-            cpus, memory, gpus = rest
-            rows[int(job)] = (str(name), cpus, memory, gpus)
+        names = ("job_id", "job_name", "num_cpus", "memory_limit_bytes", "num_gpus")
+        for job, name, cpus, memory, gpus in _rows(data, "SELECT * FROM job_metadata", names):
+            rows[int(job)] = (str(name), *(None if one is None else int(one) for one in (cpus, memory, gpus)))
     return lambda job: Track(*rows.get(job, (f"job {job}", None, None, None)))
 
 
-def _chosen(names: Sequence[str], there: set[str]) -> str:
-    """Columns for a query; those that an older file does not have are null."""
-    return ", ".join(name if name in there else f"NULL AS {name}" for name in names)
+def _rows(data: sqlite3.Connection, query: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Some columns of a query; those that an older file does not have are None."""
+    cursor = data.execute(query)
+    there = {column[0]: place for place, column in enumerate(cursor.description)}
+    places = [there.get(name) for name in names]
+    for row in cursor:
+        yield tuple(None if place is None else row[place] for place in places)

@@ -354,7 +354,7 @@ def test_every_schema_is_a_valid_schema_and_names_itself():
 
 def test_every_schema_is_used():
     used = {
-        "torc.run/1", "torc.status/1", "torc.create.check/1", "torc.run.check/1", "torc.exec.plan/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1",
+        "torc.run/1", "torc.status/1", "torc.create.check/1", "torc.run.check/1", "torc.exec.plan/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1", "torc.plot-resources/1",
     }  # fmt: skip
     printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *RECORDS)}
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}
