@@ -146,6 +146,19 @@ def look(tx: Transaction, dialect: Dialect, wf: WorkflowId | None) -> Look:
     return found
 
 
+def owners(tx: Transaction, kind: type[Any], ids: Sequence[int]) -> dict[int, WorkflowId]:
+    """The workflows of those of the records that are there."""
+    if not ids:
+        return {}
+    if kind not in KINDS:
+        raise Invalid(f"records of kind {kind.__name__!r} are not kept by an id")
+    table = KINDS[kind].table
+    owner = "workflow.id" if kind is Workflow else f"{table}.wf"
+    marks = ", ".join("?" * len(ids))
+    where = f"{table}.id IN ({marks}) AND {_VISIBLE.format(owner)}"
+    return dict(tx.free(f"SELECT {table}.id, {owner} FROM {table} WHERE {where}", ids))
+
+
 def _record(tx: Transaction, kind: type[Any], how: Kind, row: Any) -> Any:
     if kind is Action:
         run = tx.row("WORKFLOW_STATE", wf_=row[1])[2]

@@ -1497,3 +1497,29 @@ UPDATE task SET status='running', started_at=coalesce(task.started_at, :now_) WH
 
 -- OPERATION_ENDS
 UPDATE task SET status=:status_, finished_at=:now_, error=:error_ WHERE task.id = :id_
+
+-- LINKS_OF_USER
+SELECT access_group.name, access_group.is_system, workflow_access_group.level FROM user_group_membership JOIN
+access_group ON access_group.id = user_group_membership.group_id LEFT OUTER JOIN workflow_access_group ON
+workflow_access_group.group_id = access_group.id AND workflow_access_group.wf = :wf_ WHERE
+user_group_membership.user_name = :user_ ORDER BY access_group.id
+
+-- IS_ADMIN
+SELECT user_group_membership.id FROM user_group_membership JOIN access_group ON access_group.id =
+user_group_membership.group_id WHERE user_group_membership.user_name = :user_ AND access_group.is_system = 1
+
+-- READABLE
+SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 AND (workflow.user = :user_ OR workflow.id IN
+(SELECT workflow_access_group.wf FROM workflow_access_group JOIN user_group_membership ON
+user_group_membership.group_id = workflow_access_group.group_id WHERE user_group_membership.user_name =
+:user_)) ORDER BY workflow.id
+
+-- SYSTEM_GROUP
+SELECT access_group.id FROM access_group WHERE access_group.is_system = 1
+
+-- MEMBERS_OF_GROUP
+SELECT user_group_membership.id, user_group_membership.user_name FROM user_group_membership WHERE
+user_group_membership.group_id = :group_
+
+-- DROP_MEMBER
+DELETE FROM user_group_membership WHERE user_group_membership.id = :id_

@@ -58,9 +58,8 @@ class Guarded:
     def __getattr__(self, name: str) -> Any:
         if name in NEVER:
             return self._refuse
-        member = getattr(self._store, name)
         if name in FREE:
-            return member
+            return getattr(self._store, name)
         verb = VERBS.get(name)
         if verb is None:
             raise AttributeError(f"{name!r} may not be called for others")
@@ -72,7 +71,7 @@ class Guarded:
                 self._only_own_job(args[0])
             for other, more in verb.inside(*args, **named):
                 self._same(workflows, other, more)
-            return member(*args, **named)
+            return getattr(self._store, name)(*args, **named)
 
         return call
 

@@ -5,7 +5,17 @@ Parameters end in an underscore, since SQLAlchemy wants them to differ from the 
 
 from __future__ import annotations
 
-from torc_sql.statements import actions, attempts, growth, liveness, records, relations, retries, whole
+from torc_sql.statements import (
+    actions,
+    attempts,
+    growth,
+    liveness,
+    permissions,
+    records,
+    relations,
+    retries,
+    whole,
+)
 
-MODULES = (whole, attempts, relations, records, liveness, actions, retries, growth)
+MODULES = (whole, attempts, relations, records, liveness, actions, retries, growth, permissions)
 """Where the statements are."""

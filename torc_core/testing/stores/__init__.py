@@ -26,6 +26,7 @@ from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
 from torc_core.testing.stores.liveness import LivenessContract
 from torc_core.testing.stores.operations import OperationContract
+from torc_core.testing.stores.permissions import PermissionContract
 from torc_core.testing.stores.queries import QueryContract
 from torc_core.testing.stores.records import RecordContract
 from torc_core.testing.stores.releasing import ReleaseContract
@@ -45,6 +46,7 @@ class StoreContract(
     CatalogContract,
     LivenessContract,
     RecordContract,
+    PermissionContract,
     AllocationContract,
     ActionContract,
     FailureContract,
