@@ -91,7 +91,7 @@ class Sessions:
         self._unused: OrderedDict[str, _Session] = OrderedDict()
         self._used: OrderedDict[str, _Session] = OrderedDict()
 
-    def open(self, key_id: str, client_nonce: str) -> Mapping[str, str] | None:
+    def begin(self, key_id: str, client_nonce: str) -> Mapping[str, str] | None:
         """Open a session for who holds this key; None if there is no such key. Proves that we hold it."""
         nonce = as_bytes(client_nonce)
         secret = self._keys.secret(key_id, self._clock.now())

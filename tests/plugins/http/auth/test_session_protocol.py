@@ -30,7 +30,7 @@ class Server:
         self.sessions = Sessions(self.keys, clock)
 
     def post(self, told: dict[str, str]) -> tuple[int, object]:
-        begun = self.sessions.open(told["key_id"], told["client_nonce"])
+        begun = self.sessions.begin(told["key_id"], told["client_nonce"])
         return (200, dict(begun)) if begun else (401, {"error": {"message": "no"}})
 
 
@@ -156,7 +156,7 @@ def test_a_server_with_another_key_gets_nothing(tmp_path: Path, server: Server, 
 
     def post(told: dict[str, str]) -> tuple[int, object]:
         posted.append(told)
-        begun = squatter.sessions.open(squatter.key.key_id, told["client_nonce"])
+        begun = squatter.sessions.begin(squatter.key.key_id, told["client_nonce"])
         assert begun
         return 200, dict(begun)
 
@@ -218,7 +218,7 @@ def test_sessions_that_were_only_asked_for_do_not_push_out_used_ones(
     server.sessions.accept(seals[0].authorization, "GET", "/a", lambda: digest(b""))
 
     for _ in range(UNUSED + 10):
-        server.sessions.open(server.key.key_id, as_text(os.urandom(32)))
+        server.sessions.begin(server.key.key_id, as_text(os.urandom(32)))
 
     assert isinstance(
         server.sessions.accept(seals[1].authorization, "GET", "/a", lambda: digest(b"")), Signed
@@ -236,7 +236,7 @@ def test_the_body_of_a_stranger_is_not_read(server: Server) -> None:
 
 @pytest.mark.parametrize("nonce", ["", "short", "é" * 40, as_text(bytes(31)), as_text(bytes(65)), "=" * 44])
 def test_a_nonce_that_is_none_opens_no_session(server: Server, nonce: str) -> None:
-    assert server.sessions.open(server.key.key_id, nonce) is None
+    assert server.sessions.begin(server.key.key_id, nonce) is None
 
 
 def test_a_runner_key_opens_a_session_of_its_workflow(server: Server, clock: SetClock) -> None:
