@@ -154,8 +154,10 @@ class Meter:
         except Exception:
             # An observer: whatever is wrong with it, the jobs run on.
             log.exception("monitor_failed")
-        finally:
-            self._monitor.close()
+        self._flush()
+        if self._series:
+            self._series.close()
+        self._monitor.close()
 
     def _follow(self) -> None:
         clock, wanted = self._clock, self._wanted
@@ -182,9 +184,6 @@ class Meter:
                 self._flush()
                 next_flush = now + wanted.flush
             self._sleep(next_sample, next_look, next_flush)
-        self._flush()
-        if self._series:
-            self._series.close()
 
     def _sleep(self, next_sample: float, next_look: float, next_flush: float) -> None:
         """Until something is due; without jobs that is the node, and without the node nothing."""

@@ -200,8 +200,12 @@ def _known(data: sqlite3.Connection) -> Callable[[int], Track]:
     if {"job_id", "job_name"} <= there:
         names = ("job_id", "job_name", "num_cpus", "memory_limit_bytes", "num_gpus")
         for job, name, cpus, memory, gpus in _rows(data, "SELECT * FROM job_metadata", names):
-            rows[int(job)] = (str(name), *(None if one is None else int(one) for one in (cpus, memory, gpus)))
+            rows[int(job)] = str(name), _whole(cpus), _whole(memory), _whole(gpus)
     return lambda job: Track(*rows.get(job, (f"job {job}", None, None, None)))
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _rows(data: sqlite3.Connection, query: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
