@@ -48,7 +48,8 @@ REPEATABLE = frozenset(
     {
         "server_id", "get", "find", "totals", "required_files", "missing_user_data",
         "join", "turn", "leave", "claim", "start", "finish", "cancel", "drain", "bury", "reconcile", "close_node",
-        "sweep", "renew_leases", "intend", "submitted", "refused", "withdrawn", "allocation_ended",
+        "sweep", "renew_leases", "intend", "submitted", "refused", "withdrawn", "allocation_ended", "relations",
+        "inspect", "ready_needs", "archive",
     }
 )  # fmt: skip
 """Calls that may be made twice with the effect of one (`engine.md` §7-8); others are never repeated by themselves."""

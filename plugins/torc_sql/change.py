@@ -116,7 +116,7 @@ class Change:
         self._guard(job, status)
         if self.tx.run(statement, job_=job.id, was_=job.code, status_=int(status), **values) != 1:
             raise Conflict(f"job {job.id} is no longer {job.status.label}; look again and repeat the command")
-        self._note(job, status, held=held)
+        self.note(job, status, held=held)
 
     def move_late(self, job: JobState, status: JobStatus, statement: str, **values: object) -> None:
         """The same, written together with others of its kind when the change settles.
@@ -127,20 +127,28 @@ class Change:
         self._late.setdefault(statement, []).append(
             {"job_": job.id, "was_": job.code, "status_": int(status), **values}
         )
-        self._note(job, status)
+        self.note(job, status)
 
     def _guard(self, job: JobState, status: JobStatus) -> None:
         if not legal(job.status, status):
             raise Invalid(f"job {job.id} cannot go from {job.status.label} to {status.label}")
 
-    def _note(self, job: JobState, status: JobStatus, *, held: bool = False) -> None:
+    def note(self, job: JobState, status: JobStatus, *, held: bool = False) -> None:
+        """Remember a move that has been written, for the counts and for those who wait."""
         before = job.status
         first = self._moves.get(job.id)
         self._moves[job.id] = (before if first is None else first[0], status)
         self.shifted(before, status)
-        if before is JobStatus.READY and job.not_before is None:
+        if before is JobStatus.READY and job.not_before is None and job.node_id is None:
             self.tx.ready(job.class_id, -1)
         if status is JobStatus.READY and not held:
+            self.tx.ready(job.class_id, 1)
+            self.tx.wake(self.wf)
+
+    def confirm(self, job: JobState, result: int | None) -> None:
+        """A node has no part in a job any more that it was ordered to stop; if it is ready it can be claimed now."""
+        self.tx.run("CONFIRM", job_=job.id, result_=result)
+        if job.status is JobStatus.READY and job.node_id is not None:
             self.tx.ready(job.class_id, 1)
             self.tx.wake(self.wf)
 
@@ -164,8 +172,11 @@ class Change:
         if job.status is JobStatus.READY and job.not_before is None:
             self.tx.ready(self.tx.row("CLASS_OF_JOB", job_=job.id)[0], -1)
 
-    def settle(self) -> None:
-        """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7)."""
+    def settle(self, *, restores: bool = True) -> None:
+        """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7).
+
+        Nobody is restored by a reset, since its waiters start over themselves: `restores`.
+        """
         self.write_late()
         moves, self._moves = self._moves, {}
         if not moves:
@@ -174,7 +185,7 @@ class Change:
             follow = self._release(moves)
         else:
             graph = Graph(self.tx)
-            follow = self._write(settle(moves, graph), graph)
+            follow = self._write(settle(moves, graph, restores=restores), graph)
         if self.state.has_job_triggers:
             triggers.watch(self, moves | follow)
 
@@ -332,9 +343,9 @@ class Change:
                 if remaining:
                     continue
                 self.tx.run("LESSEN_OTHERS", set_=group)
-                for job_class, unmet, waiter in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
+                for job_class, unmet, waiter, node in self.tx.rows("RELEASE", set_=group, now_=self.tx.now):
                     if not unmet:
-                        self.tx.ready(job_class, 1)
+                        self.tx.ready(job_class, node is None)
                         freed[waiter] = RELEASED
         if freed:
             self.shifted(JobStatus.BLOCKED, JobStatus.READY, len(freed))
@@ -352,7 +363,7 @@ class Change:
         )
         canceled = []
         for job, blocker in settled.canceled.items():
-            was, before, _, name, run, attempt = graph.row(job)
+            was, before, _, name, run, attempt, _ = graph.row(job)
             reason = f"{CASCADE}{blocker}"
             canceled.append({"job_": job, "reason_": reason, "unmet_": unmet.pop(job, before)})
             self.shifted(was, JobStatus.CANCELED)
@@ -361,7 +372,7 @@ class Change:
         tx.many("CANCEL_WAITER", canceled)
         freed = []
         for job, status in (*settled.restored.items(), *((job, JobStatus.READY) for job in settled.released)):
-            was, before, job_class, *_ = graph.row(job)
+            was, before, job_class, *_, node = graph.row(job)
             since = tx.now if status is JobStatus.READY else None
             freed.append(
                 {"job_": job, "status_": int(status), "since_": since, "unmet_": unmet.pop(job, before)}
@@ -369,7 +380,7 @@ class Change:
             self.shifted(was, status)
             follow[job] = (was, status)
             if status is JobStatus.READY:
-                tx.ready(job_class, 1)
+                tx.ready(job_class, node is None)
                 tx.wake(self.wf)
         tx.many("FREE_WAITER", freed)
         tx.many("WRITE_UNMET", [{"job_": job, "unmet_": count} for job, count in unmet.items()])

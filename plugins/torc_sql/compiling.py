@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import (
     ClauseElement,
+    CompoundSelect,
     Delete,
     Select,
     Table,
@@ -32,7 +33,7 @@ from torc_sql import statements, tables
 
 WIDTH = 110
 
-_WHOLE = (Select, UpdateBase, TextClause)
+_WHOLE = (Select, CompoundSelect, UpdateBase, TextClause)
 
 
 def compiled(database: str) -> dict[str, str]:

@@ -94,7 +94,7 @@ def give_back(change: Change, held: Held) -> None:
     if judgement.status is not None:
         change.again(job)
     else:
-        change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
+        change.confirm(job, job.result_id)
     fill_place(change, job)
 
 
@@ -102,7 +102,16 @@ def fingerprint(tx: Transaction, wf: int, seen: Sequence[Fingerprint]) -> None:
     """Keep what files were last seen to be."""
     tx.many(
         "FINGERPRINT",
-        [{"file_": one.file, "wf_": wf, "mtime_": one.st_mtime, "size_": one.size} for one in seen],
+        [
+            {
+                "file_": one.file,
+                "wf_": wf,
+                "mtime_": one.st_mtime,
+                "size_": one.size,
+                "hash_": one.content_hash,
+            }
+            for one in seen
+        ],
     )
 
 
@@ -163,7 +172,8 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
     run, attempt = judgement.run_id, judgement.attempt_id
     result = job.result_id
     if judgement.result is not None:
-        result = change.result(job, ending, judgement.result, run, attempt)
+        stored = change.result(job, ending, judgement.result, run, attempt)
+        result = stored if judgement.current else result
     retry = retrying.decided(change, job, ending, judgement)
     if retry.script is not None:
         retrying.recover(change, job, ending, retry.script, result)
@@ -174,7 +184,8 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
         retrying.again(change, job, ending.return_code, retry)
         judgement = replace(judgement, verdict=Verdict.RETRY)
     elif judgement.status is not None:
-        change.move_late(job, judgement.status, "END", reason_=ending.reason, result_=result)
+        statement = "END" if judgement.settled else "END_HELD"
+        change.move_late(job, judgement.status, statement, reason_=ending.reason, result_=result)
         change.tell(
             telling.job_ended(
                 job.id, job.name, judgement.status, ending.return_code, ending.reason, run, attempt
@@ -182,8 +193,10 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
         )
         if judgement.override:
             change.tell(telling.override(job.id, job.status, judgement.status))
+    elif judgement.settled:
+        change.confirm(job, result)
     else:
-        change.tx.run("CONFIRM" if judgement.settled else "POINT", job_=job.id, result_=result)
+        change.tx.run("POINT", job_=job.id, result_=result)
     if ending.leftovers:
         change.tell(telling.leftovers(job.id, attempt, ending.leftovers))
     if ending.status is JobStatus.COMPLETED and ending.outputs:

@@ -71,7 +71,7 @@ class Graph:
             known = self._waiters[job] = Waiter(STATUSES[status], unmet, cancels == 1, cascaded)
         return known
 
-    def row(self, job: JobId) -> tuple[JobStatus, int, int, str, int, int]:
-        """(status, unmet, class, name, run, attempt) of such a job."""
-        _, status, unmet, _, _, _, attempt, job_class, name, run = self._rows[job]
-        return STATUSES[status], unmet, job_class, name, run, attempt
+    def row(self, job: JobId) -> tuple[JobStatus, int, int, str, int, int, int | None]:
+        """(status, unmet, class, name, run, attempt, node) of such a job."""
+        _, status, unmet, _, _, _, attempt, job_class, name, run, node = self._rows[job]
+        return STATUSES[status], unmet, job_class, name, run, attempt, node

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from torc_core.engine import telling
 from torc_core.engine.completion import CASCADE, occupied
+from torc_core.engine.resets import check_open
 from torc_core.engine.runs import (
     LOST_CODE,
     RETRIED,
@@ -15,7 +16,6 @@ from torc_core.engine.runs import (
     canceled,
     next_run,
     resumed,
-    spread,
     starts_over,
     terminated,
 )
@@ -35,8 +35,9 @@ from torc_core.model import (
 from torc_sql import allocations, losing, retrying, rows, triggers
 from torc_sql.change import Change
 from torc_sql.completion import fingerprint
-from torc_sql.graph import Graph
+from torc_sql.hashing import keep_hashes
 from torc_sql.relations import derive, graph
+from torc_sql.resets import check_workflow_idle, count_ready, downstream
 from torc_sql.rows import STATUSES
 from torc_sql.state import JobState, workflow_state
 from torc_sql.transaction import Transaction
@@ -52,6 +53,12 @@ def required_files(tx: Transaction, wf: WorkflowId) -> list[File]:
 
 
 def missing_user_data(tx: Transaction, wf: WorkflowId) -> list[UserData]:
+    """User data without a value that is read and not produced, or that a completed job should have written."""
+    outputs: list[UserData] = [rows.user_data(row) for row in tx.rows("UNWRITTEN_OUTPUT_DATA", wf_=wf)]
+    return sorted([*unwritten_user_data(tx, wf), *outputs], key=lambda datum: datum.id)
+
+
+def unwritten_user_data(tx: Transaction, wf: WorkflowId) -> list[UserData]:
     """User data that is read, not produced, and has no value."""
     workflow_state(tx, wf)
     return [rows.user_data(row) for row in tx.rows("MISSING_USER_DATA", wf_=wf)]
@@ -60,13 +67,13 @@ def missing_user_data(tx: Transaction, wf: WorkflowId) -> list[UserData]:
 def initialize(change: Change, how: Initialize) -> None:
     """Start a new run (`engine.md` §6.2, with the refusals of §6.3)."""
     state, tx = change.state, change.tx
-    if state.is_archived:
-        raise Invalid(f"workflow {change.wf} is archived; it cannot be initialised")
+    check_open(change.wf, state.is_archived == 1, "initialised")
+    change.settle()
     derive(change)
     if not how.force:
         _check_inputs(change, how.fingerprints)
         if not how.only_uninitialized:
-            _check_idle(change)
+            check_workflow_idle(change, runners=True, force=False)
     nothing_ended = not any(change.tally[status] for status in _SPECIAL)
     alike = nothing_ended and (not how.only_uninitialized or _untouched(change))
     fresh = None if alike else _fresh(change, how)
@@ -81,7 +88,8 @@ def initialize(change: Change, how: Initialize) -> None:
     else:
         _set_anew(change, fresh, run)
         tx.run("NEXT_RUN", wf_=change.wf, run_=run)
-    tx.run("COUNT_ALL_READY", wf_=change.wf)
+    keep_hashes(change, fresh if fresh is not None else _waiting(change))
+    count_ready(change)
     tx.wake(change.wf)
     triggers.arm(change, before=state.run_id, full=not how.only_uninitialized, reset_jobs=reset)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
@@ -118,6 +126,14 @@ def _set_all_anew(change: Change, run: int) -> None:
         before, after = STATUSES[status], JobStatus.READY if free else JobStatus.BLOCKED
         if before is not after:
             change.shifted(before, after, count)
+
+
+def _waiting(change: Change) -> list[JobId] | None:
+    """The jobs that all were set anew, or None if these are all that there are."""
+    if change.tally[JobStatus.BLOCKED] + change.tally[JobStatus.READY] == sum(change.tally.values()):
+        return None
+    codes = (JobStatus.BLOCKED, JobStatus.READY)
+    return [row[0] for code in codes for row in change.tx.rows("OF_STATUS", wf_=change.wf, code_=int(code))]
 
 
 def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:
@@ -165,8 +181,8 @@ def _fresh(change: Change, how: Initialize) -> set[JobId]:
     fresh = {job.id for job in jobs if starts_over(job.status, how.only_uninitialized)}
     if not how.only_uninitialized:
         return fresh
-    reached = spread(fresh, Graph(change.tx))
-    kept = [job for job in jobs if occupied(job)]
+    reached = {job.id for job in downstream(change, fresh)}
+    kept = [job for job in jobs if occupied(job) and job.id not in fresh]
     live = [job for job in kept if job.id in reached]
     if live and not how.force:
         job = live[0]
@@ -179,18 +195,10 @@ def _fresh(change: Change, how: Initialize) -> set[JobId]:
     return fresh | reached | {job.id for job in jobs if job.status is JobStatus.BLOCKED}
 
 
-def _check_idle(change: Change) -> None:
-    pending, running = change.tally[JobStatus.PENDING], change.tally[JobStatus.RUNNING]
-    (nodes,) = change.tx.row("ACTIVE_NODES", wf_=change.wf)
-    if pending or running or nodes:
-        found = f"{pending} pending jobs, {running} running jobs and {nodes} active runners"
-        raise Invalid(f"workflow {change.wf} has {found}; cancel it first, or use force")
-
-
 def _check_inputs(change: Change, fingerprints: Sequence[Fingerprint]) -> None:
     gone = {seen.file for seen in fingerprints if seen.st_mtime is None}
     files = [file.path for file in required_files(change.tx, change.wf) if file.id in gone] if gone else []
-    data = [datum.name for datum in missing_user_data(change.tx, change.wf)]
+    data = [datum.name for datum in unwritten_user_data(change.tx, change.wf)]
     for noun, missing in (("files", files), ("user data", data)):
         if missing:
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
@@ -214,7 +222,7 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
             retrying.give_up(change, job)
             continue
         if not how.again:
-            tx.run("CONFIRM", job_=job.id, result_=job.result_id)
+            change.confirm(job, job.result_id)
             continue
         if how.result:
             lost = Ending(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torc_core.engine import telling
 from torc_core.engine.claim import recalled
-from torc_core.engine.completion import rescued
+from torc_core.engine.completion import rescued, same_attempt
 from torc_core.engine.explain import Empty
 from torc_core.engine.liveness import at_lease_end, succeeds
 from torc_core.errors import Fenced, NotFound
@@ -117,7 +117,7 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
     unknown, listed, forked, present = [], set(), [], []
     for held, runs in [*((held, False) for held in beat.held), *((held, True) for held in beat.running)]:
         job = mine.get(held.job)
-        if job is None or (job.lease, job.attempt_id) != (held.lease, held.attempt_id):
+        if job is None or not same_attempt(job, held):
             if held.job not in over and not _rescued(change, held):
                 unknown.append(held.job)
             continue

@@ -161,6 +161,7 @@ def derive(change: Change) -> None:
         counters.append({"job_": job, "unmet_": sum(id in open_ for id in groups), "blockers_": sizes[key]})
     tx.many("WRITE_COUNTERS", counters)
     tx.run("DERIVED", wf_=wf)
+    change.state = change.state._replace(derived=1)
 
 
 def _share(change: Change, alone: int) -> None:

@@ -15,11 +15,11 @@ from torc_core.model import (
     Ending,
     Event,
     File,
-    Initialize,
     Job,
     JobDependency,
     JobFile,
     JobId,
+    JobRelations,
     JobUserData,
     NewJob,
     NewNode,
@@ -54,6 +54,7 @@ from torc_sql import (
     pairs,
 )
 from torc_sql.change import Change
+from torc_sql.relating import related
 from torc_sql.state import known_job
 from torc_sql.verbs.actions import ActionVerbs
 from torc_sql.verbs.allocations import AllocationVerbs
@@ -254,11 +255,10 @@ class SqlStore(
         with self._read() as tx:
             return lifecycle.missing_user_data(tx, workflow)
 
-    def initialize(self, workflow: WorkflowId, how: Initialize) -> Progress:
-        """Start a new run."""
-        with self._change(workflow) as change:
-            lifecycle.initialize(change, how)
-        return change.progress
+    def relations(self, jobs: Sequence[JobId]) -> Sequence[JobRelations]:
+        """The id lists of jobs."""
+        with self._read() as tx:
+            return related(tx, jobs)
 
     def claim(self, workflow: WorkflowId, offer: Offer) -> Sequence[Assignment]:
         """Take ready jobs without being a node; they are pending, whatever `offer.start` says."""

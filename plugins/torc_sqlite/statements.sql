@@ -336,15 +336,15 @@ UPDATE workflow SET run_id=:run_, initialized_run=:run_, uses_gpus=(EXISTS (SELE
 job_class.wf = :wf_ AND job_class.num_gpus > 0 AND job.class_id = job_class.id)) WHERE workflow.id = :wf_
 
 -- SET_ALL_ANEW
-UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1, node_id=NULL,
-lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=CASE
-WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, stop=0, reason=NULL, result_id=NULL, not_before=NULL, losses=0
-WHERE job.wf = :wf_ AND job.status IN (0, 1, 2, 10)
+UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1,
+claimed_at=NULL, start_time=NULL, ready_since=CASE WHEN (job.unmet = 0) THEN :now_ ELSE NULL END, reason=NULL,
+result_id=NULL, not_before=NULL, losses=0, origin=nullif(job.origin, 'retry') WHERE job.wf = :wf_ AND
+job.status IN (0, 1, 2, 10)
 
 -- SET_ANEW
-UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, node_id=NULL, lease=NULL,
-prefetched=0, forked=0, missed=0, recalled=0, claimed_at=NULL, start_time=NULL, ready_since=:since_, stop=0,
-reason=:reason_, result_id=NULL, not_before=NULL, losses=0 WHERE job.id = :job_
+UPDATE job SET status=:status_, unmet=:unmet_, run_id=:run_, attempt_id=1, claimed_at=NULL, start_time=NULL,
+ready_since=:since_, reason=:reason_, result_id=NULL, not_before=NULL, losses=0, origin=nullif(job.origin,
+'retry') WHERE job.id = :job_
 
 -- NEXT_RUN
 UPDATE job SET run_id=:run_, attempt_id=1 WHERE job.wf = :wf_ AND job.status = 2 AND job.run_id != :run_
@@ -369,7 +369,8 @@ job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE
 = :code_ ORDER BY job.id
 
 -- FIRST_DATA
-UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1
+UPDATE user_data SET data=user_data.initial_data WHERE user_data.wf = :wf_ AND user_data.is_ephemeral = 1 AND
+substr(user_data.name, 1, 16) != '__torc_lineage__'
 
 -- REQUIRED_FILES
 SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size, file.content_hash
@@ -385,6 +386,11 @@ user_data.wf = :wf_ AND user_data.data IS NULL AND NOT (EXISTS (SELECT * FROM jo
 job_output_user_data.item_id = user_data.id)) AND (EXISTS (SELECT * FROM input_member, input_set, input_use
 WHERE input_member.item_id = user_data.id AND input_member.set_id = input_set.id AND input_set.kind =
 'user_data' AND input_use.set_id = input_set.id)) ORDER BY user_data.id
+
+-- UNWRITTEN_OUTPUT_DATA
+SELECT DISTINCT user_data.id, user_data.wf, user_data.name, user_data.data, user_data.is_ephemeral FROM
+user_data JOIN job_output_user_data ON job_output_user_data.item_id = user_data.id JOIN job ON job.id =
+job_output_user_data.job_id WHERE user_data.wf = :wf_ AND user_data.data IS NULL AND job.status = 5
 
 -- OF_NODE_JOBS
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
@@ -440,6 +446,10 @@ anon_1.value FROM json_each(:jobs_) AS anon_1)
 UPDATE job SET status=:status_, node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
 stop=0, reason=:reason_, result_id=:result_, not_before=NULL WHERE job.id = :job_ AND job.status = :was_
 
+-- END_HELD
+UPDATE job SET status=:status_, reason=:reason_, result_id=:result_ WHERE job.id = :job_ AND job.status =
+:was_
+
 -- CONFIRM
 UPDATE job SET node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0, stop=0,
 result_id=:result_, not_before=NULL WHERE job.id = :job_
@@ -475,7 +485,9 @@ SELECT result.status, result.return_code, result.id, result.provisional, result.
 result.job_id = :job_ AND result.run_id = :run_ AND result.attempt_id = :attempt_
 
 -- FINGERPRINT
-UPDATE file SET st_mtime=:mtime_, size=:size_ WHERE file.id = :file_ AND file.wf = :wf_
+UPDATE file SET st_mtime=:mtime_, size=:size_, content_hash=CASE WHEN (:hash_ IS NULL AND file.st_mtime =
+:mtime_ AND coalesce(file.size = :size_, 1) = 1) THEN file.content_hash ELSE :hash_ END WHERE file.id = :file_
+AND file.wf = :wf_
 
 -- MEMBERSHIPS
 SELECT dep_member.set_id, dep_set.remaining, dep_set.bad FROM dep_member JOIN dep_set ON dep_set.id =
@@ -486,8 +498,8 @@ SELECT dep_use.set_id FROM dep_use WHERE dep_use.job_id = :job_
 
 -- USERS
 SELECT job.id, job.status, job.unmet, job.cancel_on_blocking_job_failure, job.reason, job.claimed_at,
-job.attempt_id, job.class_id, job.name, job.run_id FROM job JOIN dep_use ON dep_use.job_id = job.id WHERE
-dep_use.set_id = :set_
+job.attempt_id, job.class_id, job.name, job.run_id, job.node_id FROM job JOIN dep_use ON dep_use.job_id =
+job.id WHERE dep_use.set_id = :set_
 
 -- SET_COUNTS
 SELECT dep_set.remaining, dep_set.bad FROM dep_set WHERE dep_set.id = :set_
@@ -515,7 +527,8 @@ UPDATE job SET unmet=(job.unmet - 1) WHERE job.id IN (SELECT dep_use.job_id FROM
 -- RELEASE
 UPDATE job SET status=CASE WHEN (job.unmet = 1) THEN 2 ELSE job.status END, unmet=(job.unmet - 1),
 ready_since=CASE WHEN (job.unmet = 1) THEN :now_ ELSE job.ready_since END WHERE job.id IN (SELECT
-dep_use.job_id FROM dep_use WHERE dep_use.set_id = :set_) AND job.status = 1 RETURNING class_id, unmet, id
+dep_use.job_id FROM dep_use WHERE dep_use.set_id = :set_) AND job.status = 1 RETURNING class_id, unmet, id,
+node_id
 
 -- READY_CLASSES
 SELECT job_class.id, job_class.num_ready FROM job_class WHERE job_class.wf = :wf_ AND job_class.num_ready > 0
@@ -870,6 +883,149 @@ input_set.id
 -- USER_DATA_WRITERS
 SELECT job_output_user_data.item_id, job_output_user_data.job_id FROM job_output_user_data WHERE
 job_output_user_data.wf = :wf_ ORDER BY job_output_user_data.item_id, job_output_user_data.job_id
+
+-- DOWNSTREAM
+WITH RECURSIVE reached (kind, id) AS ( SELECT 0, value FROM json_each(:jobs_) UNION SELECT 1 - reached.kind,
+coalesce(dep_member.set_id, dep_use.job_id) FROM reached LEFT JOIN dep_member ON reached.kind = 0 AND
+dep_member.job_id = reached.id LEFT JOIN dep_use ON reached.kind = 1 AND dep_use.set_id = reached.id WHERE
+coalesce(dep_member.set_id, dep_use.job_id) IS NOT NULL) SELECT id FROM reached WHERE kind = 0
+
+-- SET_BACK
+UPDATE job SET status=0, attempt_id=(job.attempt_id + CASE WHEN (job.result_id IS NOT NULL OR job.status = 4
+OR job.stop != 0) THEN 1 ELSE 0 END), node_id=NULL, lease=NULL, prefetched=0, forked=0, missed=0, recalled=0,
+claimed_at=NULL, start_time=NULL, ready_since=NULL, stop=0, reason=NULL, result_id=NULL, not_before=NULL WHERE
+job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
+
+-- SET_BACK_HELD
+UPDATE job SET status=0, attempt_id=(job.attempt_id + CASE WHEN (job.result_id IS NOT NULL OR job.status = 4
+OR job.stop != 0) THEN 1 ELSE 0 END), claimed_at=NULL, start_time=NULL, ready_since=NULL, stop=1, reason=NULL,
+result_id=NULL, not_before=NULL WHERE job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
+
+-- PUT
+UPDATE job SET status=:status_, run_id=:run_, attempt_id=:attempt_, node_id=NULL, lease=NULL, prefetched=0,
+forked=0, missed=0, recalled=0, claimed_at=:claimed_, start_time=:start_, ready_since=:since_, stop=0,
+reason=NULL, result_id=:result_, not_before=NULL WHERE job.id = :job_ AND job.status = :was_
+
+-- PUT_HELD
+UPDATE job SET status=:status_, run_id=:run_, attempt_id=:attempt_, claimed_at=:claimed_, start_time=:start_,
+ready_since=:since_, stop=:stop_, reason=NULL, result_id=:result_, not_before=NULL WHERE job.id = :job_ AND
+job.status = :was_
+
+-- PUT_LIVE
+UPDATE job SET status=:status_, start_time=:start_ WHERE job.id = :job_ AND job.status = :was_
+
+-- REVIVED
+UPDATE job SET origin=coalesce(job.origin, 'retry') WHERE job.id = :job_
+
+-- RECOUNT_SETS
+UPDATE dep_set SET remaining=(SELECT count(*) AS count_1 FROM dep_member JOIN job AS blocker ON blocker.id =
+dep_member.job_id WHERE dep_member.set_id = dep_set.id AND blocker.status IN (0, 1, 2, 3, 4, 10)), bad=(SELECT
+count(*) AS count_2 FROM dep_member JOIN job AS blocker ON blocker.id = dep_member.job_id WHERE
+dep_member.set_id = dep_set.id AND blocker.status IN (6, 7, 8)) WHERE dep_set.wf = :wf_
+
+-- RECOUNT_WAITERS
+UPDATE job SET unmet=(SELECT count(*) AS count_1 FROM dep_use JOIN dep_set ON dep_set.id = dep_use.set_id
+WHERE dep_use.job_id = job.id AND dep_set.remaining > 0) WHERE job.id IN (SELECT dep_use.job_id FROM dep_use
+WHERE dep_use.wf = :wf_)
+
+-- DEFINITIONS
+SELECT job.id, job.command, job.invocation_script, job.env, job.input_hash FROM job WHERE job.wf = :wf_ AND
+job.id > :after_ ORDER BY job.id LIMIT :limit_ OFFSET 0
+
+-- DEFINITIONS_OF
+SELECT job.id, job.command, job.invocation_script, job.env, job.input_hash FROM job WHERE job.wf = :wf_ AND
+job.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) ORDER BY job.id
+
+-- READ_SETS_OF
+SELECT input_use.job_id, input_use.set_id FROM input_use WHERE input_use.job_id IN (SELECT anon_1.value FROM
+json_each(:jobs_) AS anon_1) ORDER BY input_use.job_id, input_use.set_id
+
+-- WRITES_OF_JOBS
+SELECT job_output_file.job_id, job_output_file.item_id FROM job_output_file WHERE job_output_file.job_id IN
+(SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) UNION ALL SELECT job_output_user_data.job_id,
+-job_output_user_data.item_id FROM job_output_user_data WHERE job_output_user_data.job_id IN (SELECT
+anon_1.value FROM json_each(:jobs_) AS anon_1)
+
+-- ANY_OUTPUT_DATA
+SELECT job_output_user_data.item_id FROM job_output_user_data WHERE job_output_user_data.wf = :wf_ LIMIT 1
+OFFSET 0
+
+-- SET_DIGESTS
+SELECT dep_set.id, dep_set.digest FROM dep_set WHERE dep_set.wf = :wf_
+
+-- INPUT_ITEMS
+SELECT input_set.id, input_set.kind, input_member.item_id FROM input_set JOIN input_member ON
+input_member.set_id = input_set.id WHERE input_set.wf = :wf_ ORDER BY input_set.id, input_member.item_id
+
+-- READ_DATA
+SELECT user_data.id, user_data.data FROM user_data WHERE user_data.wf = :wf_ AND user_data.id IN (SELECT
+input_member.item_id FROM input_member JOIN input_set ON input_set.id = input_member.set_id WHERE
+input_member.wf = :wf_ AND input_set.kind = 'user_data')
+
+-- KEEP_HASH
+UPDATE job SET input_hash=:hash_ WHERE job.id = :job_
+
+-- FILES_OF
+SELECT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size, file.content_hash
+FROM file WHERE file.wf = :wf_ AND file.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
+
+-- FILE_READERS
+SELECT input_member.item_id, input_use.job_id FROM input_member JOIN input_use ON input_use.set_id =
+input_member.set_id JOIN input_set ON input_set.id = input_member.set_id WHERE input_member.item_id IN (SELECT
+anon_1.value FROM json_each(:jobs_) AS anon_1) AND input_set.wf = :wf_ AND input_set.kind = 'file'
+
+-- WRITERS_OF
+SELECT job_output_file.item_id, job_output_file.job_id FROM job_output_file WHERE job_output_file.item_id IN
+(SELECT anon_1.value FROM json_each(:jobs_) AS anon_1)
+
+-- OUTPUTS_TO_COME
+SELECT DISTINCT file.id, file.wf, file.name, file.path, file.identifier, file.st_mtime, file.size,
+file.content_hash FROM file JOIN job_output_file ON job_output_file.item_id = file.id JOIN job ON job.id =
+job_output_file.job_id WHERE file.wf = :wf_ AND file.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
+anon_1) AND (:all_ = 1 OR job.status IN (0, 1, 2, 10)) ORDER BY file.id
+
+-- REOPEN
+UPDATE workflow SET is_canceled=0 WHERE workflow.id = :wf_
+
+-- RAISE_RUN
+UPDATE workflow SET run_id=:run_ WHERE workflow.id = :wf_
+
+-- ARCHIVE
+UPDATE workflow SET is_archived=:archived_ WHERE workflow.id = :wf_
+
+-- ORDER_LIVE
+UPDATE job SET stop=1 WHERE job.wf = :wf_ AND job.status IN (3, 4) AND job.node_id IS NOT NULL
+
+-- READY_NEEDS
+SELECT coalesce(sum(job_class.num_ready), 0) AS coalesce_1, coalesce(sum(job_class.num_ready *
+job_class.num_cpus), 0) AS coalesce_2, coalesce(sum(job_class.num_ready * job_class.num_gpus), 0) AS
+coalesce_3, coalesce(sum(job_class.num_ready * job_class.memory_bytes), 0) AS coalesce_4,
+coalesce(max(job_class.num_nodes), 0) AS coalesce_5, coalesce(max(job_class.runtime_s), 0) AS coalesce_6 FROM
+job_class WHERE job_class.wf = :wf_ AND job_class.num_ready > 0 AND (:scheduler_ IS NULL OR
+job_class.scheduler_id = :scheduler_)
+
+-- USES_OF
+SELECT dep_use.job_id, dep_use.set_id FROM dep_use WHERE dep_use.job_id IN (SELECT anon_1.value FROM
+json_each(:jobs_) AS anon_1) ORDER BY dep_use.job_id, dep_use.set_id
+
+-- MEMBERS_OF
+SELECT dep_member.set_id, dep_member.job_id FROM dep_member WHERE dep_member.set_id IN (SELECT anon_1.value
+FROM json_each(:jobs_) AS anon_1) ORDER BY dep_member.set_id, dep_member.job_id
+
+-- READS_OF
+SELECT input_use.job_id, input_set.kind, input_member.item_id FROM input_use JOIN input_set ON input_set.id =
+input_use.set_id JOIN input_member ON input_member.set_id = input_set.id WHERE input_use.job_id IN (SELECT
+anon_1.value FROM json_each(:jobs_) AS anon_1)
+
+-- PRESENT
+SELECT job.id FROM job JOIN workflow ON workflow.id = job.wf WHERE job.id IN (SELECT anon_1.value FROM
+json_each(:jobs_) AS anon_1) AND workflow.deleting = 0
+
+-- STATES_OF
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ AND job.id IN
+(SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) ORDER BY job.id
 
 -- ALL_WORKFLOW
 SELECT workflow.id, workflow.name, workflow.user, workflow.description, workflow.project, workflow.metadata,

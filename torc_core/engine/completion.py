@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from torc_core.engine.moves import NEXT
 from torc_core.errors import Conflict, Invalid, TorcError
-from torc_core.model import LIVE, OPEN, Ending, Held, JobId, JobStatus, NodeId, ResultId, Verdict
+from torc_core.model import ENDED, LIVE, OPEN, Ending, Held, JobId, JobStatus, NodeId, ResultId, Verdict
 from torc_core.record import record
 
 CANCEL, TERMINATE = 1, 2
@@ -18,7 +17,7 @@ CASCADE = "blocker:"
 RECOVERING = "recovering"
 """Reason of a job that is running on record while its recovery script runs: its attempt has ended (`engine.md` §9)."""
 
-_REPORTED = NEXT[JobStatus.RUNNING] - {JobStatus.UNINITIALIZED, JobStatus.READY}
+_REPORTED = ENDED | {JobStatus.PENDING_FAILED}
 _EARLY = frozenset({JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.READY})
 _OVERRIDES = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.TERMINATED})
 
@@ -84,6 +83,8 @@ class Judgement:
         The node has confirmed that the attempt is over: its node, lease and stop order are cleared.
     replaces
         The provisional result that gives way to this one.
+    current
+        The result is the one that the job points to; not that of an attempt which the job has left behind.
     refusal
         The error to raise when the call stands alone.
     """
@@ -96,6 +97,7 @@ class Judgement:
     override: bool = False
     settled: bool = False
     replaces: ResultId | None = None
+    current: bool = True
     refusal: TorcError | None = None
 
 
@@ -121,6 +123,8 @@ def judge(job: Attempt, ending: Ending, workflow_run: int, stored: Standing | No
         )
     if holds(job, ending, workflow_run):
         return _held(job, said, run, attempt)
+    if confirms(job, ending, workflow_run):
+        return _confirmed(job, run, attempt, stored)
     if stored is not None and stored.provisional and ending.lease is not None:
         return _late(job, ending, stored, run, attempt)
     if stored is not None:
@@ -145,13 +149,13 @@ def meant(job: Attempt, ending: Ending, workflow_run: int) -> tuple[int, int]:
 
 
 def holds(job: Attempt, ending: Ending, workflow_run: int) -> bool:
-    """Whether the ending comes from who holds the job: same lease, run and attempt, and not yet confirmed."""
+    """Whether the ending comes from who holds the job: same lease, run and attempt, and not yet reported."""
     return (
         ending.lease is not None
         and job.reason != RECOVERING
         and job.lease == ending.lease
+        and job.status in LIVE
         and (job.run_id, job.attempt_id) == meant(job, ending, workflow_run)
-        and (job.status in LIVE or job.stop != 0)
     )
 
 
@@ -162,6 +166,21 @@ def late(judgement: Judgement, ending: Ending) -> bool:
         and ending.lease is not None
         and isinstance(judgement.refusal, Conflict)
     )
+
+
+def confirms(job: Attempt, ending: Ending, workflow_run: int) -> bool:
+    """Whether a node says that an attempt is over which it was ordered to stop, while the job has gone on.
+
+    A node without leases, of a published client, has to name another run or attempt than the present one.
+    """
+    if not job.stop or job.status in LIVE or job.node_id is None or job.lease != ending.lease:
+        return False
+    return job.lease is not None or (job.run_id, job.attempt_id) != meant(job, ending, workflow_run)
+
+
+def same_attempt(job: Attempt, held: Held) -> bool:
+    """Whether a node speaks of the attempt for which it has the job, although the job may have a newer one by now."""
+    return job.lease == held.lease and (job.attempt_id == held.attempt_id or job.stop != 0)
 
 
 def started(job: Attempt, held: Held) -> Verdict:
@@ -201,7 +220,7 @@ def given_back(job: Attempt, held: Held, forked: bool) -> Judgement | None:
 
     `forked`: its node has listed it as running, and can no longer vouch that it never was (`engine.md` §7.10).
     """
-    if job.lease != held.lease or job.attempt_id != held.attempt_id or forked or job.reason == RECOVERING:
+    if not same_attempt(job, held) or forked or job.reason == RECOVERING:
         return None
     if job.status in LIVE:
         return Judgement(verdict=Verdict.DONE, status=JobStatus.READY, settled=True)
@@ -210,7 +229,7 @@ def given_back(job: Attempt, held: Held, forked: bool) -> Judgement | None:
 
 
 def occupied(job: Attempt) -> bool:
-    """Whether a node may still run the job: it is pending, running, or canceled and not yet confirmed.
+    """Whether a node may still run the job: it is pending, running, or stopped and not yet confirmed.
 
     Such a job is neither removed, disabled nor started over: two of its attempts could be alive at once (I1).
     """
@@ -240,10 +259,6 @@ def cascaded(job: Attempt) -> bool:
 
 
 def _held(job: Attempt, said: JobStatus, run: int, attempt: int) -> Judgement:
-    if job.status not in LIVE:
-        return Judgement(
-            verdict=Verdict.DONE, result=JobStatus.CANCELED, run_id=run, attempt_id=attempt, settled=True
-        )
     if job.stop == TERMINATE and said is JobStatus.CANCELED:
         # The runner knows one kind of stop order; this one was to terminate.
         said = JobStatus.TERMINATED
@@ -267,6 +282,14 @@ def _late(job: Attempt, ending: Ending, stored: Standing, run: int, attempt: int
     )  # fmt: skip
 
 
+def _confirmed(job: Attempt, run: int, attempt: int, stored: Standing | None) -> Judgement:
+    """An attempt is over that was canceled, or that the job had been taken away from: now it can be claimed."""
+    return Judgement(
+        verdict=Verdict.DONE, result=JobStatus.CANCELED if stored is None else None, run_id=run, attempt_id=attempt,
+        settled=True, current=job.status.ended and (run, attempt) == (job.run_id, job.attempt_id),
+    )  # fmt: skip
+
+
 def _unfenced(job: Attempt, ending: Ending, workflow_run: int, stored: Standing | None) -> Judgement:
     run, attempt = meant(job, ending, workflow_run)
     said = ending.status
@@ -276,11 +299,11 @@ def _unfenced(job: Attempt, ending: Ending, workflow_run: int, stored: Standing 
         return _refused(Conflict(f"job {job.id} is in attempt {job.attempt_id}, not {attempt}"))
     result = None if stored is not None else said
     if job.stop and job.status is JobStatus.CANCELED:
-        return _held(job, said, run, attempt)
+        return _confirmed(job, run, attempt, stored)
     if job.status in OPEN and (said is not job.status or stored is None):
         return Judgement(
             verdict=Verdict.DONE, status=None if said is job.status else said, result=result, run_id=run,
-            attempt_id=attempt, override=job.status in _EARLY, settled=True,
+            attempt_id=attempt, override=job.status in _EARLY, settled=job.status in LIVE or not job.stop,
         )  # fmt: skip
     if cascaded(job) and said in _OVERRIDES:
         return Judgement(

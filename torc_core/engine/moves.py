@@ -10,17 +10,20 @@ _S = JobStatus
 _RESET = frozenset({_S.UNINITIALIZED})
 _REPORTED = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELED, _S.TERMINATED, _S.PENDING_FAILED})
 
+BY_HAND = frozenset({_S.UNINITIALIZED, _S.READY, _S.PENDING, _S.RUNNING, _S.PENDING_FAILED})
+"""What a person may set an open job to (`manage_status_change`); from all others only uninitialized."""
+
 NEXT: Mapping[JobStatus, frozenset[JobStatus]] = {
     # initialize makes it blocked, ready or, below a bad blocker, canceled; a person completes, cancels, disables it
-    _S.UNINITIALIZED: _REPORTED | {_S.BLOCKED, _S.READY, _S.DISABLED},
+    _S.UNINITIALIZED: (_REPORTED | BY_HAND | {_S.BLOCKED, _S.DISABLED}) - _RESET,
     # release makes it ready, the cascade cancels it
-    _S.BLOCKED: _REPORTED | _RESET | {_S.READY, _S.DISABLED},
+    _S.BLOCKED: _REPORTED | BY_HAND | {_S.DISABLED},
     # a claim takes it: pending, or running when claimed with `start`
-    _S.READY: _REPORTED | _RESET | {_S.PENDING, _S.RUNNING, _S.DISABLED},
+    _S.READY: (_REPORTED | BY_HAND | {_S.DISABLED}) - {_S.READY},
     # start; give-back or a lost answer makes it ready again; reset only with force
-    _S.PENDING: _REPORTED | _RESET | {_S.READY, _S.RUNNING},
+    _S.PENDING: (_REPORTED | BY_HAND) - {_S.PENDING},
     # complete; ready by retry, resume, or when its node vouches that it never forked it; reset only with force
-    _S.RUNNING: _REPORTED | _RESET | {_S.READY},
+    _S.RUNNING: (_REPORTED | BY_HAND) - {_S.RUNNING},
     # only a reset opens it again
     _S.COMPLETED: _RESET,
     # retry and resume; a real result in place of a provisional one; disabling
@@ -32,7 +35,7 @@ NEXT: Mapping[JobStatus, frozenset[JobStatus]] = {
     # enabling is a reset
     _S.DISABLED: _RESET,
     # classified, completed by hand, retried, canceled, disabled
-    _S.PENDING_FAILED: _RESET | {_S.READY, _S.COMPLETED, _S.FAILED, _S.CANCELED, _S.TERMINATED, _S.DISABLED},
+    _S.PENDING_FAILED: (_REPORTED | BY_HAND | {_S.DISABLED}) - {_S.PENDING_FAILED},
 }
 """For each status those that may follow it, by whatever operation. The same status again is no move."""
 

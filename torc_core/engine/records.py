@@ -255,15 +255,15 @@ def duplicates(noun: str, taken: Mapping[str, Sequence[int]], new: Sequence[tupl
     ]
 
 
-def user_action(operation: str, noun: str, id: int, fields: Iterable[str] = ()) -> Told:
-    """A person changed or removed a record."""
+def user_action(operation: str, noun: str, id: int, fields: Iterable[str] = (), **more: Json) -> Told:
+    """A person changed or removed a record, or set something back."""
     data: dict[str, Json] = {
         "operation": operation,
         "kind": noun.replace(" ", "_"),
         "id": id,
         "fields": sorted(fields),
     }
-    return "user_action", data
+    return "user_action", data | more
 
 
 def removed(noun: str, ids: Sequence[int]) -> list[Told]:

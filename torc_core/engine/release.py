@@ -79,16 +79,20 @@ class Settled:
     released: tuple[JobId, ...] = ()
 
 
-def settle(moved: Mapping[JobId, tuple[JobStatus, JobStatus]], graph: Graph) -> Settled:
+def settle(
+    moved: Mapping[JobId, tuple[JobStatus, JobStatus]], graph: Graph, *, restores: bool = True
+) -> Settled:
     """Follow a batch of moves, given as (status before, status after), to its end.
 
     Restoring comes first, cancelling second, releasing last, so that nothing is ready for a moment and canceled
     the next. Every group is expanded once per direction: linear in the rows reached, and unbounded in depth.
+    `restores`: whether jobs come back that the cascade had canceled; they do not when a reset takes a bad end away.
     """
     walk = _Walk(moved, graph)
     for job, (before, after) in moved.items():
         walk.count(job, before, after)
-    walk.restore()
+    if restores:
+        walk.restore()
     walk.cascade()
     return walk.release()
 

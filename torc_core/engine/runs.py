@@ -263,7 +263,7 @@ class Stopping:
 def canceled(job: Attempt) -> Stopping | None:
     """How one job is canceled; None: it is canceled already (`engine.md` §8.6).
 
-    A running job keeps its node until the node has confirmed; one that runs on no node has nobody to confirm it.
+    A job that a node runs, or has still to stop, keeps it until the node has confirmed; without one nobody could.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def canceled(job: Attempt) -> Stopping | None:
         return None
     if job.status.ended or job.status is JobStatus.DISABLED:
         raise Invalid(f"job {job.id} is {job.status.label}; it cannot be canceled")
-    if job.status is JobStatus.RUNNING and job.node_id is not None:
+    if job.node_id is not None and (job.status is JobStatus.RUNNING or job.stop):
         return Stopping(status=JobStatus.CANCELED, stop=CANCEL)
     return Stopping(status=JobStatus.CANCELED)
 

@@ -133,6 +133,11 @@ def of_workflow(name: str, workflow: int, title: str, run: int, **more: Json) ->
     return name, {"workflow_id": workflow, "name": title, "run_id": run, **more}
 
 
+def file_changed(file: int, path: str, change: str) -> Told:
+    """A file is another than when jobs ran."""
+    return "file_changed", {"file_id": file, "path": path, "change": change}
+
+
 def bundled(told: Sequence[Told]) -> list[Told]:
     """The same events, but more than `MANY_EQUAL` of one name about jobs as one, with a count and an id range."""
     if len(told) <= MANY_EQUAL:

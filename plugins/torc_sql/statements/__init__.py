@@ -14,8 +14,9 @@ from torc_sql.statements import (
     records,
     relations,
     retries,
+    runs,
     whole,
 )
 
-MODULES = (whole, attempts, relations, records, liveness, actions, retries, growth, permissions)
+MODULES = (whole, attempts, relations, runs, records, liveness, actions, retries, growth, permissions)
 """Where the statements are."""

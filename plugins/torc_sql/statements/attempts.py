@@ -52,6 +52,9 @@ END = (
     .where(AT_STATUS)
     .values(status=_b("status_"), reason=_b("reason_"), result_id=_b("result_"), **FREED)
 )
+END_HELD = (
+    update(t.job).where(AT_STATUS).values(status=_b("status_"), reason=_b("reason_"), result_id=_b("result_"))
+)
 CONFIRM = update(t.job).where(_J.id == _b("job_")).values(result_id=_b("result_"), **FREED)
 POINT = update(t.job).where(_J.id == _b("job_")).values(result_id=_b("result_"))
 AGAIN = (
@@ -78,11 +81,17 @@ ORDER = update(t.job).where(_J.id == _b("job_")).values(stop=_b("stop_"))
 STANDING = select(_R.status, _R.return_code, _R.id, _R.provisional, _R.lease).where(
     _R.job_id == _b("job_"), _R.run_id == _b("run_"), _R.attempt_id == _b("attempt_")
 )
+_SAME_CONTENT = and_(
+    _b("hash_").is_(null()),
+    _F.st_mtime == _b("mtime_"),
+    func.coalesce(_F.size == _b("size_"), literal_column("1")),
+)
 FINGERPRINT = (
     update(t.file)
-    .where(t.file.c.id == _b("file_"), t.file.c.wf == _b("wf_"))
-    .values(st_mtime=_b("mtime_"), size=_b("size_"))
-)
+    .where(_F.id == _b("file_"), _F.wf == _b("wf_"))
+    .values(st_mtime=_b("mtime_"), size=_b("size_"),
+            content_hash=case((_SAME_CONTENT, _F.content_hash), else_=_b("hash_")))
+)  # fmt: skip
 
 # What waits for whom (`torc_core.engine.release`).
 MEMBERSHIPS = (
@@ -94,7 +103,7 @@ MEMBERSHIPS = (
 USES = select(_USE.set_id).where(_USE.job_id == _b("job_"))
 USERS = (
     select(_J.id, _J.status, _J.unmet, _J.cancel_on_blocking_job_failure, _J.reason, _J.claimed_at, _J.attempt_id,
-           _J.class_id, _J.name, _J.run_id)
+           _J.class_id, _J.name, _J.run_id, _J.node_id)
     .join(t.dep_use, _USE.job_id == _J.id)
     .where(_USE.set_id == _b("set_"))
 )  # fmt: skip
@@ -131,7 +140,7 @@ RELEASE = (
         status=case((_LAST, literal_column("2")), else_=_J.status),
         ready_since=case((_LAST, _b("now_")), else_=_J.ready_since),
     )
-    .returning(_J.class_id, _J.unmet, _J.id)
+    .returning(_J.class_id, _J.unmet, _J.id, _J.node_id)
 )
 
 # Claims.

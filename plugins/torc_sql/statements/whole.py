@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from torc_sql import tables as t
-from torc_sql.statements.attempts import CLAIMABLE, FREED, STATE_COLUMNS
+from torc_sql.statements.attempts import CLAIMABLE, STATE_COLUMNS
 
 _b = bindparam
 _WF: BindParameter[int] = _b("wf_")
@@ -105,8 +105,10 @@ BEGIN_RUN = (
 )
 _ANEW = {
     "run_id": _b("run_"), "attempt_id": literal_column("1"), "result_id": null(), "claimed_at": null(),
-    "start_time": null(), "losses": literal_column("0"), **FREED,
+    "start_time": null(), "not_before": null(), "losses": literal_column("0"),
+    "origin": func.nullif(_J.origin, literal_column("'retry'")),
 }  # fmt: skip
+"""NOTE: a node that has yet to stop an older attempt keeps the job, so that it cannot be claimed before."""
 SET_ALL_ANEW = (
     update(t.job)
     .where(_J.wf == _WF, _FRESH)
@@ -136,9 +138,10 @@ STATES = select(*STATE_COLUMNS).where(_J.wf == _WF).order_by(_J.id)
 OF_STATUS = select(*STATE_COLUMNS).where(_J.wf == _WF, _J.status == _b("code_")).order_by(_J.id)
 FIRST_DATA = (
     update(t.user_data)
-    .where(t.user_data.c.wf == _WF, t.user_data.c.is_ephemeral == literal_column("1"))
+    .where(_D.wf == _WF, _D.is_ephemeral == literal_column("1"),
+           func.substr(_D.name, literal_column("1"), literal_column("16")) != literal_column("'__torc_lineage__'"))
     .values(data=t.user_data.c.initial_data)
-)
+)  # fmt: skip
 _WRITTEN = exists().where(t.output_file.c.item_id == _F.id)
 _READ = exists().where(t.input_member.c.item_id == _F.id, t.input_member.c.set_id == _IN.id,
                        _IN.kind == literal_column("'file'"), t.input_use.c.set_id == _IN.id)  # fmt: skip
@@ -159,6 +162,13 @@ MISSING_USER_DATA = (
     )
     .order_by(_D.id)
 )  # fmt: skip
+UNWRITTEN_OUTPUT_DATA = (
+    select(_D.id, _D.wf, _D.name, _D.data, _D.is_ephemeral)
+    .distinct()
+    .join(t.output_user_data, t.output_user_data.c.item_id == _D.id)
+    .join(t.job, _J.id == t.output_user_data.c.job_id)
+    .where(_D.wf == _WF, _D.data.is_(null()), _J.status == literal_column("5"))
+)
 OF_NODE_JOBS = select(*STATE_COLUMNS).where(_J.node_id == _b("node_"), _J.wf == _WF).order_by(_J.id)
 INTERRUPTED = select(*STATE_COLUMNS).where(
     _J.wf == _WF, _J.status.in_([literal_column("6"), literal_column("8")]), _J.reason.is_not(null())

@@ -338,7 +338,8 @@ def _end(change: Change, job: Job, ending: Ending, judgement: Judgement) -> Judg
     fields = FREED if judgement.settled else {}
     if judgement.result is not None:
         result = change.keep(job, ending, judgement.result, judgement.run_id, judgement.attempt_id)
-        fields = {**fields, "result_id": result}
+        if judgement.current:
+            fields = {**fields, "result_id": result}
     retry = retrying.decided(change, job, ending, judgement)
     if retry.script is not None:
         retrying.recover(change, job, ending, retry.script, **fields)

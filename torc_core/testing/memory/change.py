@@ -81,14 +81,17 @@ class Change:
         self._moves[job.id] = (job.status, JobStatus.DISABLED)
         self.settle()
 
-    def settle(self) -> None:
-        """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7)."""
+    def settle(self, *, restores: bool = True) -> None:
+        """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7).
+
+        Nobody is restored by a reset, since its waiters start over themselves: `restores`.
+        """
         moves, self._moves = self._moves, {}
         if not moves:
             return
         flow = self.flow
         before = {id: flow.jobs[id].status for id in flow.jobs} if triggers.watching(flow) else {}
-        settled = settle(moves, flow)
+        settled = settle(moves, flow, restores=restores)
         flow.links.counts.update(settled.counts)
         for id, unmet in settled.unmet.items():
             self.set(flow.jobs[id], unmet=unmet)

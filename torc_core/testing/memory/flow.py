@@ -9,7 +9,7 @@ from typing import Any
 
 from torc_core.engine.claim import Head
 from torc_core.engine.completion import Standing, cascaded
-from torc_core.engine.release import Waiter
+from torc_core.engine.release import Waiter, recount
 from torc_core.engine.runs import blockers
 from torc_core.model import (
     OPEN,
@@ -227,6 +227,15 @@ class Flow:
             if not job.status.live:
                 self.put(job)
 
+    def recount(self) -> None:
+        """Set all counters of those who wait anew from the statuses (`engine.md` §5.6)."""
+        self.links.counts.update({
+            group: recount(self.jobs[job].status for job in members) for group, members in self.links.members.items()
+        })  # fmt: skip
+        for job in list(self.jobs.values()):
+            unmet = sum(self.links.counts[group][0] > 0 for group in self.uses(job.id))
+            self.put(replace(job, unmet=unmet, num_blockers=self.links.blockers(job.id)))
+
     def heads(self, line: Line, limit: int) -> Sequence[Head]:
         """The first ready jobs of a class."""
         found: list[Head] = []
@@ -298,5 +307,5 @@ class Flow:
 
 
 def claimable(job: Job) -> bool:
-    """Whether a job may be handed out: it is ready, and not a delayed retry."""
-    return job.status is JobStatus.READY and job.not_before is None
+    """Whether a job may be handed out: it is ready, no delayed retry, and no node has an older attempt to stop."""
+    return job.status is JobStatus.READY and job.not_before is None and job.node_id is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torc_core.engine import telling
 from torc_core.engine.completion import CASCADE, occupied
+from torc_core.engine.resets import check_open
 from torc_core.engine.runs import (
     LOST_CODE,
     RETRIED,
@@ -25,7 +26,6 @@ from torc_core.errors import Conflict, Invalid
 from torc_core.model import (
     Ending,
     File,
-    FileId,
     Fingerprint,
     Initialize,
     InputKind,
@@ -42,6 +42,11 @@ from torc_core.testing.memory import allocations, losing, retrying, triggers
 from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.creation import derived
 from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.hashing import keep_hashes
+from torc_core.testing.memory.resets import check_workflow_idle
+
+LINEAGE = "__torc_lineage__"
+"""How the names of user data begin that record a lineage; no run takes them back."""
 
 NAMED = 20
 """At most so many missing things are named in a refusal."""
@@ -58,6 +63,16 @@ def required_files(flow: Flow) -> list[File]:
 
 
 def missing_user_data(flow: Flow) -> list[UserData]:
+    """User data without a value that is read and not produced, or that a completed job should have written."""
+    made = {
+        datum for datum, jobs in flow.writers(InputKind.USER_DATA).items()
+        if any(flow.jobs[job].status is JobStatus.COMPLETED for job in jobs)
+    }  # fmt: skip
+    outputs = [found for id in made if not (found := flow.tables[UserData][id]).has_data]
+    return sorted([*unwritten_user_data(flow), *outputs], key=lambda datum: datum.id)
+
+
+def unwritten_user_data(flow: Flow) -> list[UserData]:
     """User data that is read, not produced, and has no value."""
     read = flow.readers(InputKind.USER_DATA).keys() - flow.writers(InputKind.USER_DATA).keys()
     return [found for id in sorted(read) if not (found := flow.tables[UserData][id]).has_data]
@@ -67,8 +82,8 @@ def initialize(change: Change, how: Initialize) -> None:
     """Start a new run (`engine.md` §6.2, with the refusals of §6.3)."""
     flow = change.flow
     workflow = flow.workflow
-    if workflow.is_archived:
-        raise Invalid(f"workflow {workflow.id} is archived; it cannot be initialised")
+    check_open(workflow.id, workflow.is_archived, "initialised")
+    change.settle()
     links = derived(flow)
     if not how.force:
         _check_inputs(flow, how.fingerprints)
@@ -78,14 +93,14 @@ def initialize(change: Change, how: Initialize) -> None:
         if how.only_uninitialized:
             fresh |= _downstream(flow, fresh, how.force)
         elif not how.force:
-            _check_idle(flow)
+            check_workflow_idle(flow, runners=True, force=False)
     except Invalid:
         flow.links = old
         raise
     if how.clear_ephemeral:
         table = flow.tables[UserData]
         for id, datum in flow.first_data.items():
-            if id in table and table[id].is_ephemeral:
+            if id in table and table[id].is_ephemeral and not datum.name.startswith(LINEAGE):
                 table[id] = replace(table[id], data=datum.data, has_data=datum.has_data)
     fingerprint(flow, how.fingerprints)
     run = next_run(workflow.run_id, flow.initialized_run)
@@ -93,6 +108,7 @@ def initialize(change: Change, how: Initialize) -> None:
     flow.workflow, flow.initialized_run = replace(workflow, run_id=run, uses_gpus=gpus), run
     blocked = {id for id in fresh if flow.jobs[id].status is JobStatus.BLOCKED}
     _set_anew(change, fresh, run)
+    keep_hashes(change, fresh)
     triggers.arm(change, before=workflow.run_id, full=not how.only_uninitialized, reset_jobs=fresh - blocked)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
     change.tell(telling.of_workflow(name, workflow.id, workflow.name, run))
@@ -118,9 +134,10 @@ def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:
         status = begun.status[job.id]
         blocker = begun.canceled.get(job.id)
         now = change.set(
-            job, status=status, run_id=run, attempt_id=1, result_id=None, claimed_at=None, start_time=None, losses=0,
+            job, status=status, run_id=run, attempt_id=1, result_id=None, claimed_at=None, start_time=None,
             ready_since=change.now if status is JobStatus.READY else None,
-            reason=None if blocker is None else f"{CASCADE}{blocker}", **counters, **FREED,
+            reason=None if blocker is None else f"{CASCADE}{blocker}", not_before=None, losses=0,
+            origin=None if job.origin == "retry" else job.origin, **counters,
         )  # fmt: skip
         if blocker is not None:
             change.tell(telling.job_ended(job.id, job.name, status, None, now.reason, run, 1))
@@ -144,18 +161,10 @@ def _downstream(flow: Flow, fresh: set[JobId], force: bool) -> set[JobId]:
     }
 
 
-def _check_idle(flow: Flow) -> None:
-    pending, running = flow.tally[JobStatus.PENDING], flow.tally[JobStatus.RUNNING]
-    nodes = sum(node.is_active for node in flow.tables[Node].values())
-    if pending or running or nodes:
-        found = f"{pending} pending jobs, {running} running jobs and {nodes} active runners"
-        raise Invalid(f"workflow {flow.workflow.id} has {found}; cancel it first, or use force")
-
-
 def _check_inputs(flow: Flow, fingerprints: Sequence[Fingerprint]) -> None:
     gone = {print_.file for print_ in fingerprints if print_.st_mtime is None}
     files = [file.path for file in required_files(flow) if file.id in gone]
-    data = [datum.name for datum in missing_user_data(flow)]
+    data = [datum.name for datum in unwritten_user_data(flow)]
     for noun, missing in (("files", files), ("user data", data)):
         if missing:
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
@@ -169,7 +178,13 @@ def fingerprint(flow: Flow, prints: Sequence[Fingerprint]) -> None:
     files: dict[int, File] = flow.tables[File]
     for seen in prints:
         if seen.file in files:
-            files[seen.file] = replace(files[FileId(seen.file)], st_mtime=seen.st_mtime, size=seen.size)
+            old = files[seen.file]
+            same = old.st_mtime is not None and (old.st_mtime, old.size or seen.size) == (
+                seen.st_mtime,
+                seen.size,
+            )
+            content = seen.content_hash or (old.content_hash if same else None)
+            files[seen.file] = replace(old, st_mtime=seen.st_mtime, size=seen.size, content_hash=content)
 
 
 def resume(change: Change, dead: Sequence[NodeId]) -> None:

@@ -8,14 +8,17 @@ from typing import Any
 
 from torc_core.model import (
     File,
+    FileId,
     InputKind,
     JobDependency,
     JobFile,
     JobId,
+    JobRelations,
     JobUserData,
     Page,
     Query,
     UserData,
+    UserDataId,
     Value,
 )
 from torc_core.testing.memory.flow import Flow
@@ -43,6 +46,23 @@ def dependencies(flow: Flow, query: Query) -> Page[JobDependency]:
         return flow.jobs[job].num_blockers if wanted is None else sum(1 for _ in of(job))
 
     return _page(jobs, size, of, query)
+
+
+def of_job(flow: Flow, job: JobId) -> JobRelations:
+    """The five id lists of a job."""
+    reads: dict[InputKind, set[int]] = {kind: set() for kind in InputKind}
+    for index in flow.inputs.get(job, ()):
+        one = flow.input_sets[index]
+        reads[one.kind].update(one.items)
+    writes = flow.outputs.get(job, {})
+    return JobRelations(
+        job_id=job,
+        depends_on=sorted({member for group in flow.uses(job) for member in flow.links.members[group]}),
+        input_files=[FileId(item) for item in sorted(reads[InputKind.FILE])],
+        output_files=[FileId(item) for item in sorted(writes.get(InputKind.FILE, ()))],
+        input_user_data=[UserDataId(item) for item in sorted(reads[InputKind.USER_DATA])],
+        output_user_data=[UserDataId(item) for item in sorted(writes.get(InputKind.USER_DATA, ()))],
+    )
 
 
 def relations(flow: Flow, kind: InputKind, query: Query) -> Page[Any]:

@@ -29,12 +29,12 @@ from torc_core.model import (
     EventId,
     File,
     GroupLink,
-    Initialize,
     InputKind,
     Job,
     JobDependency,
     JobFile,
     JobId,
+    JobRelations,
     Membership,
     NewJob,
     NewNode,
@@ -337,11 +337,11 @@ class MemoryStore(
         with self._locked():
             return lifecycle.missing_user_data(self._flow(workflow))
 
-    def initialize(self, workflow: WorkflowId, how: Initialize) -> Progress:
-        """Start a new run."""
-        with self._change(workflow) as change:
-            lifecycle.initialize(change, how)
-        return self._progress(change)
+    def relations(self, jobs: Sequence[JobId]) -> Sequence[JobRelations]:
+        """The id lists of jobs."""
+        with self._locked():
+            homes = {job: flow for flow in self._flows.values() for job in flow.jobs}
+            return [relations.of_job(homes[job], job) for job in jobs if job in homes]
 
     def claim(self, workflow: WorkflowId, offer: Offer) -> Sequence[Assignment]:
         """Take ready jobs without being a node; they are pending, whatever `offer.start` says."""

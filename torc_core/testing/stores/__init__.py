@@ -30,6 +30,7 @@ from torc_core.testing.stores.permissions import PermissionContract
 from torc_core.testing.stores.queries import QueryContract
 from torc_core.testing.stores.records import RecordContract
 from torc_core.testing.stores.releasing import ReleaseContract
+from torc_core.testing.stores.runs import RunContract
 from torc_core.testing.stores.spawning import SpawnContract
 from torc_core.testing.stores.turns import TurnContract
 
@@ -42,6 +43,7 @@ class StoreContract(
     FinishingContract,
     ReleaseContract,
     LifecycleContract,
+    RunContract,
     QueryContract,
     CatalogContract,
     LivenessContract,

@@ -13,6 +13,9 @@ from torc_core.errors import TorcError
 from torc_core.model import (
     Assignment,
     Event,
+    File,
+    FileId,
+    Fingerprint,
     Initialize,
     Job,
     JobDependency,
@@ -20,8 +23,12 @@ from torc_core.model import (
     NewJob,
     Node,
     Query,
+    Renewed,
+    Reset,
     Resources,
     Result,
+    UserData,
+    UserDataId,
     WorkflowId,
 )
 from torc_core.model.resources import GIB
@@ -53,7 +60,7 @@ class AgreementContract(SceneContract):
             assert answers[-1][0] == answers[-1][1], (
                 f"{len(plan.jobs)} jobs: {[answer for answer, _ in answers]}"
             )
-            assert mine.state() == model.state()
+            assert mine.state() == model.state(), f"after {answers[-1][0]}"
 
 
 class Actor:
@@ -65,10 +72,17 @@ class Actor:
         self.nodes: list[Node] = []
         self.given: list[tuple[int, Assignment]] = []
         self.claims = 0
+        self.files: list[FileId] = []
+        self.datum = UserDataId(0)
 
     def begin(self, seed: int) -> Any:
         """Create a workflow and two nodes."""
-        self.workflow = self.scene.created(random_plan(seed)).id
+        store = self.scene.store
+        self.workflow = wf = self.scene.created(random_plan(seed)).id
+        self.files = [
+            one.id for one in store.add([File(workflow_id=wf, name=n, path=f"{n}.txt") for n in "xyz"])
+        ]
+        self.datum = store.add([UserData(workflow_id=wf, name="d", data=0, has_data=True)])[0].id
         answer = self.scene.store.initialize(self.workflow, Initialize())
         self._join()
         self._join()
@@ -79,7 +93,8 @@ class Actor:
         verbs: list[Callable[[Random], Any]] = [
             self.claim, self.claim, self.claim, self.finish, self.finish, self.finish, self.start, self.give_back,
             self.beat, self.by_hand, self.stop, self.resume, self.disable, self.remove, self.add, self.initialize,
-            self.priority,
+            self.priority, self.reset, self.retry, self.move, self.reinitialize, self.renew, self.changed, self.cancel,
+            self.reopen, self.archive, self.raise_run, self.data,
         ]  # fmt: skip
         verb = dice.choice(verbs)
         try:
@@ -92,7 +107,8 @@ class Actor:
         find, query = self.scene.store.find, Query(workflow=self.workflow)
         jobs = [
             (one.name, one.status.label, one.unmet, one.num_blockers, one.run_id, one.attempt_id, one.priority,
-             one.prefetched, one.stop, one.reason, one.lease, one.result_id is not None, one.node_id is not None)
+             one.prefetched, one.stop, one.reason, one.lease, one.result_id is not None, one.node_id is not None,
+             one.origin, one.input_hash is None, one.claimed_at is None, one.start_time is None)
             for one in find(Job, query).items
         ]  # fmt: skip
         results = [
@@ -110,6 +126,15 @@ class Actor:
         events = [(one.category, _plain(one.data)) for one in find(Event, query).items]
         pairs = [(one.job_name, one.depends_on_job_name) for one in find(JobDependency, query).items]
         totals = self.scene.store.totals([self.workflow])[0]
+        ids = [one.id for one in find(Job, query).items]
+        first = min(ids, default=0)
+        related = [
+            ([one - first for one in found.depends_on], len(found.input_files), len(found.output_files),
+             len(found.input_user_data), len(found.output_user_data))
+            for found in self.scene.store.relations(ids)
+        ]  # fmt: skip
+        files = [(one.name, one.st_mtime, one.size, one.content_hash) for one in find(File, query).items]
+        needs = self.scene.store.ready_needs(self.workflow)
         return (
             jobs,
             results,
@@ -118,6 +143,7 @@ class Actor:
             self.scene.counts(self.workflow),
             totals.complete,
             totals.workflow.run_id,
+            (related, files, needs.num_jobs, needs.num_cpus, needs.memory_bytes, needs.max_runtime_s),
         )
 
     def claim(self, dice: Random) -> Any:
@@ -189,7 +215,12 @@ class Actor:
     def add(self, dice: Random) -> Any:
         """Somebody adds a job."""
         blockers = [job.id for job in self.scene.jobs(self.workflow) if dice.random() < 0.2]
-        new = NewJob(workflow_id=self.workflow, name=f"new{self.claims}", command="true", depends_on=blockers)
+        files = dice.sample(self.files, 2)
+        new = NewJob(
+            workflow_id=self.workflow, name=f"new{self.claims}", command="true", depends_on=blockers,
+            input_files=files[:1] if dice.random() < 0.5 else (), output_files=files[1:] if dice.random() < 0.4 else (),
+            input_user_data=[self.datum] if dice.random() < 0.3 else (),
+        )  # fmt: skip
         return self.scene.store.add_jobs([new])[0].name
 
     def initialize(self, dice: Random) -> Any:
@@ -201,6 +232,80 @@ class Actor:
         """Somebody changes a priority."""
         job = self._job(dice)
         return job and self.scene.store.change(Job, job.id, {"priority": dice.randint(0, 9)}).priority
+
+    def reset(self, dice: Random) -> Any:
+        """Somebody sets jobs back: some, all, those that failed."""
+        jobs = [job.id for job in self.scene.jobs(self.workflow) if dice.random() < 0.3]
+        how = Reset(
+            jobs=jobs if dice.random() < 0.6 else None, downstream=dice.random() < 0.5,
+            failed_only=dice.random() < 0.4, force=dice.random() < 0.6, reason="why",
+        )  # fmt: skip
+        return dict(self.scene.store.reset(self.workflow, how).moved)
+
+    def retry(self, dice: Random) -> Any:
+        """Somebody tries a job again."""
+        job = self._job(dice)
+        most = dice.choice((None, None, 2))
+        return (
+            job and self.scene.store.retry(job.id, dice.choice((0, job.run_id)), max_retries=most).attempt_id
+        )
+
+    def move(self, dice: Random) -> Any:
+        """Somebody sets a status by hand."""
+        job = self._job(dice)
+        return job and self.scene.store.move(job.id, dice.choice(list(JobStatus)), 0).status
+
+    def reinitialize(self, dice: Random) -> Any:
+        """Files have changed, or are gone, and somebody asks for what has to run again."""
+        how = Initialize(force=dice.random() < 0.5, fingerprints=self._prints(dice))
+        done = self.scene.store.reinitialize(self.workflow, how, dry_run=dice.random() < 0.3)
+        return self._renewed(done)
+
+    def renew(self, dice: Random) -> Any:
+        """Somebody begins everything anew."""
+        how = Initialize(force=dice.random() < 0.5, fingerprints=self._prints(dice))
+        return dice.random() < 0.5 and self._renewed(self.scene.store.renew(self.workflow, how))
+
+    def changed(self, dice: Random) -> Any:
+        """Somebody asks which jobs are made of something else than before."""
+        found = self.scene.store.changed_jobs(self.workflow, dry_run=dice.random() < 0.5)
+        return [(one.name, one.reason) for one in found]
+
+    def cancel(self, dice: Random) -> Any:
+        """Somebody calls all of it off."""
+        return dice.random() < 0.2 and dict(self.scene.store.cancel(self.workflow, "enough").moved)
+
+    def reopen(self, dice: Random) -> Any:
+        """Somebody clears the cancel flag."""
+        return self.scene.store.reset_workflow(self.workflow, force=dice.random() < 0.7).is_canceled
+
+    def archive(self, dice: Random) -> Any:
+        """Somebody puts the workflow away, or takes it out again."""
+        return self.scene.store.archive(self.workflow, dice.random() < 0.3).is_archived
+
+    def raise_run(self, dice: Random) -> Any:
+        """An old client sets the number of the run."""
+        return self.scene.store.set_run(self.workflow, dice.choice((0, 1, 3))).run_id
+
+    def data(self, dice: Random) -> Any:
+        """Somebody changes a value that jobs read."""
+        return self.scene.store.change(UserData, self.datum, {"data": dice.randint(0, 3)}).data
+
+    def _prints(self, dice: Random) -> list[Fingerprint]:
+        return [
+            Fingerprint(file=file, st_mtime=dice.choice((None, 1.0, 1.005, 2.0)), size=dice.choice((4, 4, 5)))
+            for file in self.files
+            if dice.random() < 0.5
+        ]
+
+    def _renewed(self, done: Renewed) -> Any:
+        inputs = done.inputs
+        return (
+            [(one.name, one.reason) for one in done.changed],
+            [one.name for one in (*inputs.missing_files, *inputs.existing_outputs)],
+            inputs.safe,
+            None if done.progress is None else dict(done.progress.moved),
+        )
 
     def _of_given(self, dice: Random, parts: Callable[[Assignment], dict[str, Any]], answer: str) -> Any:
         if not self.given:
