@@ -43,6 +43,7 @@ class Channel(HTTPChannel):
         self._thrown_away = 0
         self._active = time.monotonic()
         self._left: bytes = b""
+        self._deferred = False
         super().__init__(server, sock, (peer.address or peer.kind, peer.port), rules, map=server.loop.map)
         self.outbufs = [self._buffer()]
 
@@ -106,6 +107,14 @@ class Channel(HTTPChannel):
             self.total_outbufs_len = 0
             return left
 
+    def next_request(self) -> bool:
+        """Whether the next request that was read ahead may be answered: the answers before it have to be on the way.
+
+        Else somebody who asks for much and reads nothing fills the disk.
+        """
+        self._deferred = self.total_outbufs_len > 0
+        return not self._deferred
+
     # What follows is called by waitress.
 
     def readable(self) -> bool:
@@ -123,7 +132,7 @@ class Channel(HTTPChannel):
     def writable(self) -> bool:
         if self._lingering is not None:
             return bool(self.will_close)
-        return bool(self.total_outbufs_len or self.will_close or self.close_when_flushed)
+        return bool(self.total_outbufs_len or self.will_close or self.close_when_flushed or self._deferred)
 
     def handle_read(self) -> None:
         if self._lingering is None:
@@ -147,6 +156,15 @@ class Channel(HTTPChannel):
                 self.will_close = True
         if self.will_close:
             self.handle_close()
+        elif self._deferred and not self.total_outbufs_len:
+            self._deferred = False
+            self.server.add_task(self)
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        request, self.request = self.request, None
+        if request is not None:
+            request.close()
 
     def _start_lingering(self) -> None:
         """Say that nothing more comes, and let the sender read why; closing at once would take it the answer."""
@@ -211,6 +229,9 @@ class Channel(HTTPChannel):
             self.server.loop.touch(self)
             self.server.loop.wake()
         return size
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """No thread waits for a reader; waitress has this one wait."""
 
     def service(self) -> None:
         self.current_outbuf_count = 0

@@ -210,6 +210,7 @@ class Held(Handed):
                 return False
             self.waits = False
         self._on_gone = None
+        self._handover.forget(self)
         self._handover.call(lambda: self.end("withdrawn"))
         return True
 

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 SWEEP = 1.0
 
+KERNEL_BUFFER = 65_536
+"""Bytes of a stream that the kernel may keep; it takes twice as many."""
+
 
 class Hold:
     """What a request finds as `environ["torc.hold"]`: the way to answer later, or for ever.
@@ -86,6 +89,8 @@ class Hold:
         if not self._handover.room_for_stream(stream):
             return None
         self._hand_over(stream)
+        # NOTE: what the kernel keeps for a reader is not seen here; unbounded it would be megabytes for each.
+        self._channel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
         fixed = (("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"))
         stream.send(head_of(200, (*fixed, *headers), self._request_id))
         return stream

@@ -43,43 +43,40 @@ class LazyService:
         self._settings = settings
         self._lock = threading.Lock()
         self._closing = False
+        self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._thread = threading.Thread(target=self._wait, name="torc-http-door", daemon=True)
 
     def start(self) -> None:
         """Wait for a caller, in the background."""
+        self._selector.register(self._wake_in, selectors.EVENT_READ, None)
         for one in self._sockets:
             one.setblocking(False)
+            self._selector.register(one, selectors.EVENT_READ, one)
         self._thread.start()
 
     def close(self, grace: float = 10.0) -> bool:
         """Stop, as `HttpService.close` does."""
         with self._lock:
             self._closing = True
-            service = self.service
-        if service is not None:
-            done = service.close(grace)
-        else:
-            for one in self._sockets:
-                shut(one)
-            done = True
         self._wake_out.close()
         if self._thread.ident is not None:
             self._thread.join(5)
         self._wake_in.close()
-        return done
+        if self.service is not None:
+            return self.service.close(grace)
+        for one in self._sockets:
+            shut(one)
+        self._selector.close()
+        return True
 
     def _wait(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._wake_in, selectors.EVENT_READ, None)
-            for one in self._sockets:
-                selector.register(one, selectors.EVENT_READ, one)
-            while not self._closing:
-                called = [key.data for key, _ in selector.select()]
-                if self._closing or None in called or self._begin():
-                    return
-                for one in called:
-                    _excuse(one)
+        while not self._closing:
+            called = [key.data for key, _ in self._selector.select()]
+            if self._closing or None in called or self._begin():
+                return
+            for one in called:
+                _excuse(one)
 
     def _begin(self) -> bool:
         try:
@@ -91,6 +88,7 @@ class LazyService:
                     service = HttpService(application, self._sockets, self._settings)
                     service.start()
                     self.service = service
+                    self._selector.close()
         except Exception:
             # The process has other work than to serve; the caller is told, and the next one may be luckier.
             log.exception("the server could not be loaded")

@@ -145,7 +145,7 @@ class Loop:
 
     def _close(self) -> None:
         for one in list(self.map.values()):
-            one.close()
+            one.handle_close()
         with self._lock:
             self._closed = True
             self._selector.close()

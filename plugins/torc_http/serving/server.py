@@ -113,6 +113,8 @@ class HttpService:
 
         What is held is answered as at its deadline, streams end, connections without a request are closed at once.
         """
+        if self.closing:
+            return True
         until = time.monotonic() + grace
         self.closing = True
         if self._doors:
@@ -239,7 +241,11 @@ class Door(wasyncore.dispatcher):
         return self.service.closing
 
     def add_task(self, channel: Any) -> None:
-        self.service.workers.add_task(channel)
+        if channel.next_request():
+            self.service.workers.add_task(channel)
+        else:
+            self.loop.touch(channel)
+            self.loop.wake()
 
     def pull_trigger(self) -> None:
         self.loop.wake()
@@ -296,6 +302,9 @@ class Door(wasyncore.dispatcher):
     def close(self) -> None:
         if self.socket is not None:
             self.shut()
+
+    def handle_close(self) -> None:
+        self.close()
 
 
 def _room_for_connections(wanted: int) -> int:

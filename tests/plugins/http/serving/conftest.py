@@ -124,43 +124,43 @@ class Served:
                 connection.sendall(data)
             except ConnectionError:
                 pass
-            return until_closed(connection)
+            return self.until_closed(connection)
 
+    @staticmethod
+    def until_closed(connection: socket.socket) -> bytes:
+        got = bytearray()
+        try:
+            while data := connection.recv(65_536):
+                got += data
+        except (TimeoutError, ConnectionError):
+            pass
+        return bytes(got)
 
-def until_closed(connection: socket.socket) -> bytes:
-    got = b""
-    try:
-        while data := connection.recv(65_536):
+    @staticmethod
+    def answer_of(connection: socket.socket) -> tuple[int, bytes]:
+        """One answer, by its Content-Length; status 0 when there is none."""
+        got = b""
+        while b"\r\n\r\n" not in got:
+            data = connection.recv(65_536)
+            if not data:
+                return 0, got
             got += data
-    except (TimeoutError, ConnectionError):
-        pass
-    return got
+        head, _, rest = got.partition(b"\r\n\r\n")
+        body = bytearray(rest)
+        fields = [line.lower() for line in head.split(b"\r\n")]
+        (length,) = (int(line[15:]) for line in fields if line.startswith(b"content-length:"))
+        while len(body) < length:
+            body += connection.recv(65_536)
+        return int(head.split()[1]), bytes(body)
 
-
-def answer_of(connection: socket.socket) -> tuple[int, bytes]:
-    """One answer with a Content-Length."""
-    got = b""
-    while b"\r\n\r\n" not in got:
-        data = connection.recv(65_536)
-        if not data:
-            return 0, got
-        got += data
-    head, _, body = got.partition(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-    )
-    while len(body) < length:
-        body += connection.recv(65_536)
-    return int(head.split()[1]), body
-
-
-def eventually(claim: Callable[[], object], seconds: float = 5) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if claim():
-            return True
-        time.sleep(0.01)
-    return False
+    @staticmethod
+    def eventually(claim: Callable[[], object], seconds: float = 5) -> bool:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if claim():
+                return True
+            time.sleep(0.01)
+        return False
 
 
 @pytest.fixture

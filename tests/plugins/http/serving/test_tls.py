@@ -1,0 +1,132 @@
+"""The front that speaks TLS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPSConnection
+
+import pytest
+
+from torc_core.errors import BadValue
+from torc_http.serving.certificate import Certificate, given_certificate, own_certificate
+from torc_http.serving.listening import listen
+from torc_http.serving.tls import TlsFront
+
+
+@pytest.fixture
+def certificate(tmp_path) -> Certificate:
+    return own_certificate(tmp_path / "torc.db", ["localhost", "127.0.0.1", "::1"])
+
+
+@pytest.fixture
+def front(served, certificate) -> Iterator[TlsFront]:
+    listening = listen(port=0, unix=False)
+    front = TlsFront(served.service.adopt, listening.sockets, certificate)
+    front.port = listening.port  # type: ignore[attr-defined]
+    front.start()
+    yield front
+    front.close()
+
+
+def trusting(certificate: Certificate) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate.certificate))
+
+
+def test_the_certificate_is_made_once_and_for_its_owner_only(tmp_path, certificate) -> None:
+    again = own_certificate(tmp_path / "torc.db", ["other"])
+
+    assert again == certificate
+    assert {one.name: one.stat().st_mode & 0o777 for one in tmp_path.glob("torc.db.tls-*")} == {
+        "torc.db.tls-cert.pem": 0o600,
+        "torc.db.tls-key.pem": 0o600,
+    }
+
+
+def test_the_fingerprint_is_what_clients_see(front, certificate) -> None:
+    context = trusting(certificate)
+    with context.wrap_socket(
+        socket.create_connection(("127.0.0.1", front.port)), server_hostname="localhost"
+    ) as client:
+        shown = client.getpeercert(binary_form=True)
+
+    assert hashlib.sha256(shown).hexdigest() == certificate.fingerprint
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_requests_come_through_and_have_no_identity(front, certificate, host) -> None:
+    client = HTTPSConnection(host, front.port, context=trusting(certificate), timeout=10)
+    told = []
+    for body in (None, b"x" * 3_000_000):
+        client.request("POST" if body else "GET", "/x", body)
+        told.append(json.loads(client.getresponse().read()))
+    client.close()
+
+    assert [one["length"] for one in told] == [0, 3_000_000]
+    assert {(one["peer"]["kind"], one["peer"]["uid"], one["scheme"]) for one in told} == {
+        ("tls", None, "https")
+    }
+    assert {one["peer"]["why"] for one in told} == {"proxied"}
+
+
+def test_large_answers_and_late_ones_come_through(front, served, certificate) -> None:
+    context = trusting(certificate)
+    large = HTTPSConnection("localhost", front.port, context=context, timeout=20)
+    large.request("GET", "/large")
+    size = len(large.getresponse().read())
+    large.close()
+    late = HTTPSConnection("localhost", front.port, context=context, timeout=20)
+    late.request("GET", "/held")
+    assert served.eventually(lambda: served.site.held)
+    served.site.held[0].answer(200, (("Content-Type", "application/json"),), b"1")
+    answer = late.getresponse()
+
+    assert size == 30_000_000
+    assert answer.read() == b"1"
+    late.close()
+    assert served.eventually(lambda: front.connections == 0)
+
+
+def test_who_hangs_up_on_a_held_request_is_noticed(front, served, certificate) -> None:
+    client = HTTPSConnection("localhost", front.port, context=trusting(certificate), timeout=20)
+    client.request("GET", "/held")
+    assert served.eventually(lambda: served.site.held)
+    client.close()
+
+    assert served.eventually(lambda: served.site.gone == served.site.held)
+
+
+def test_plain_requests_and_noise_hinder_nobody(front, certificate) -> None:
+    with ExitStack() as stack:
+        for data in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", os.urandom(500), b"\x16\x03\x01", b""):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", front.port)))
+            one.sendall(data)
+        began = time.monotonic()
+        client = HTTPSConnection("localhost", front.port, context=trusting(certificate), timeout=10)
+        client.request("GET", "/x")
+
+        assert client.getresponse().status == 200
+        assert time.monotonic() - began < 1
+        client.close()
+
+
+def test_a_key_that_others_may_read_is_refused(certificate) -> None:
+    certificate.key.chmod(0o644)
+
+    with pytest.raises(BadValue, match="is open to others; run 'chmod 600"):
+        given_certificate(certificate.certificate, certificate.key)
+
+
+def test_what_is_no_certificate_is_refused(tmp_path) -> None:
+    (tmp_path / "a.pem").write_text("nonsense")
+
+    with pytest.raises(BadValue, match="holds no certificate"):
+        given_certificate(tmp_path / "a.pem", tmp_path / "a.pem")
+    with pytest.raises(BadValue, match="cannot be read"):
+        given_certificate(tmp_path / "none.pem", tmp_path / "none.pem")
