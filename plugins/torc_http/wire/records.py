@@ -113,7 +113,7 @@ class SlurmSchedulerModel(Schema):
     id = Id()
     workflow_id = Id(required=True)
     name = Text()
-    account = Text(required=True, attribute="fields.account")
+    account = Text(required=True)
     nodes = Int(minimum=1, required=True)
     walltime = Text(required=True)
     partition = Text()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import falcon.testing
@@ -13,6 +14,8 @@ from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
 from torc_http.app import create_app
 from torc_http.call import Service
+from torc_sqlite import open_sqlite
+from torc_sqlite.settings import SqliteSettings
 
 BASE = "/torc-service/v1"
 OLD = {"User-Agent": "OpenAPI-Generator/0.12.0/python"}
@@ -50,8 +53,16 @@ class Api:
 
 @pytest.fixture
 def api(clock: SetClock) -> Api:
+    """Over a store in memory."""
     store = MemoryStore(clock)
     return Api(create_app(Service(store=store, clock=clock)), store)
 
 
-Make = Callable[..., Api]
+@pytest.fixture(params=["memory", "sqlite"])
+def each(request: pytest.FixtureRequest, clock: SetClock, tmp_path: Path) -> Iterator[Api]:
+    """Over each of our stores."""
+    store: Any = MemoryStore(clock)
+    if request.param == "sqlite":
+        store = open_sqlite(f"sqlite://{tmp_path}/torc.db", SqliteSettings(), clock)
+    yield Api(create_app(Service(store=store, clock=clock)), store)
+    store.close()
