@@ -14,9 +14,9 @@ from torc_cli.output.cells import Column, cell, shortened
 from torc_cli.output.records import user_data_item
 from torc_cli.paging import SHORT, ShortPaging
 from torc_cli.selector import workflow as selected
-from torc_core.errors import TorcError, UsageError
+from torc_core.errors import UsageError
 from torc_core.given import Given
-from torc_core.model import Job, Query, UserData, Value, WorkflowId
+from torc_core.model import Job, JobId, Query, UserData, Value, WorkflowId
 from torc_core.protocols import Store
 
 app = App(name="user-data", help="The JSON values that jobs read and write.")
@@ -61,9 +61,9 @@ def create(
     ephemeral
         Goes back to this value whenever the workflow is initialised.
     consumer_job_id
-        A job, not yet initialised, that reads it.
+        A job that reads it, from the next run on.
     producer_job_id
-        A job, not yet initialised, that writes it.
+        A job that writes it, from the next run on.
     """
     refuse_csv(session)
     if not name or name.startswith("__torc_"):
@@ -73,21 +73,13 @@ def create(
     value = None if data is None else json_value(data, "--data")
     wf = selected(session, workflow)
     store = session.store()
-    roles = (
-        ("consumer_job_id", "input_user_data", consumer_job_id),
-        ("producer_job_id", "output_user_data", producer_job_id),
-    )
-    jobs = [(role, field, _job_of(store, wf, job)) for role, field, job in roles if job is not None]
+    for job in (consumer_job_id, producer_job_id):
+        if job is not None:
+            _check_job(store, wf, job)
     datum = UserData(workflow_id=wf, name=name, data=value, has_data=data is not None, is_ephemeral=ephemeral)
-    added = store.add([datum])[0]
-    try:
-        for role, field, job in jobs:
-            linked = store.find(UserData, Query(workflow=wf, where={role: job.id})).items
-            store.change(Job, job.id, {field: [*(one.id for one in linked), added.id]})
-    except TorcError:
-        store.remove(UserData, [added.id])
-        raise
-    return NOUN.told(added)
+    consumer = None if consumer_job_id is None else JobId(consumer_job_id)
+    producer = None if producer_job_id is None else JobId(producer_job_id)
+    return NOUN.told(store.add_user_data(datum, consumer=consumer, producer=producer))
 
 
 @app.command(name="list")
@@ -236,15 +228,14 @@ def list_missing(workflow: str | None = None, /, *, session: Given) -> Listing:
     )
 
 
-def _job_of(store: Store, workflow: WorkflowId, number: int) -> Job:
-    """A job of this workflow.
+def _check_job(store: Store, workflow: WorkflowId, number: int) -> None:
+    """Refuse a job of another workflow.
 
     Raises
     ------
     UsageError
-        If it is of another one.
+        Naming both.
     """
     job = store.get(Job, number)
     if job.workflow_id != workflow:
         raise UsageError(f"job {number} belongs to workflow {job.workflow_id}, not to {workflow}")
-    return job

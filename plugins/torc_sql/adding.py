@@ -75,7 +75,7 @@ def add(tx: Transaction, dialect: Dialect, shapes: Shapes, new: Sequence[Any]) -
         elif kind is Action and wf is not None:
             made = [_action(changes[wf], one) for one in some]
         elif kind in NAMED and wf is not None:
-            made = _named(changes[wf], kind, some)
+            made = named(changes[wf], kind, some)
         else:
             made = [_single(tx, dialect, wf, one) for one in some]
         for at, one in zip(places, made, strict=True):
@@ -91,7 +91,8 @@ def _event(tx: Transaction, event: Event) -> Event:
     return added
 
 
-def _named(change: Change, kind: type[Any], some: Sequence[Any]) -> list[Any]:
+def named(change: Change, kind: type[Any], some: Sequence[Any]) -> list[Any]:
+    """Add checked records of a kind that comes by thousands; names that are taken are told."""
     tx, table = change.tx, finding.KINDS[kind].table.upper()
     taken = _taken(change, table, [one.name for one in some])
     first = tx.ids(COUNTERS[kind], len(some))

@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Any
 
 from torc_core.engine import telling
+from torc_core.engine.records import no_group
 from torc_core.engine.runs import digest
-from torc_core.errors import TorcError
+from torc_core.errors import Invalid, TorcError
 from torc_core.model import (
     InputKind,
     JobStatus,
@@ -103,6 +104,8 @@ class _Rows:
         self.plan = plan
         self.user = user
         self.now = tx.now
+        self.access_groups = _groups_named(tx, plan.workflow.access_groups)
+        self.links = tx.ids("group_link", len(self.access_groups))
         self.wf = WorkflowId(tx.ids("workflow", 1))
         self.files = tx.ids("file", len(plan.files))
         self.user_data = tx.ids("user_data", len(plan.user_data))
@@ -124,6 +127,10 @@ class _Rows:
         plan, wf = self.plan, self.wf
         yield "INSERT_WORKFLOW", [rows.workflow_row(wf, plan, self.user, self.now)]
         yield "INSERT_STATUS_COUNT", [(wf, status, 0) for status in JobStatus]
+        yield (
+            "INSERT_WORKFLOW_ACCESS_GROUP",
+            ((self.links + i, wf, group, "full", self.now) for i, group in enumerate(self.access_groups)),
+        )
         yield "INSERT_RESOURCE_REQUIREMENTS", (
             (self.requirements + i, wf, r.name, r.num_cpus, r.num_gpus, r.num_nodes, r.memory, r.runtime,
              r.memory_bytes, r.runtime_s)
@@ -264,3 +271,13 @@ class _Rows:
             runtime=needs.runtime_s, label=label,
             scheduler=None if scheduler is None else SchedulerId(self.schedulers + scheduler),
         )  # fmt: skip
+
+
+def _groups_named(tx: Transaction, names: Sequence[str]) -> list[int]:
+    found = []
+    for name in dict.fromkeys(names):
+        row = tx.row("GROUP_NAMED", name_=name)
+        if row is None:
+            raise Invalid(no_group(name), details={"field": "access_groups", "value": name})
+        found.append(int(row[0]))
+    return found

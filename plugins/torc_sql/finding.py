@@ -36,7 +36,8 @@ from torc_sql.transaction import Transaction
 MOST_VALUES = 30_000
 """Values that one filter may name; databases bind no more than about this many."""
 
-_VISIBLE = "EXISTS (SELECT 1 FROM workflow AS owner WHERE owner.id = {} AND owner.deleting = 0)"
+VISIBLE = "EXISTS (SELECT 1 FROM workflow AS owner WHERE owner.id = {} AND owner.deleting = 0)"
+"""That the workflow of a record, `{}`, is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,7 @@ def owners(tx: Transaction, kind: type[Any], ids: Sequence[int]) -> dict[int, Wo
     table = KINDS[kind].table
     owner = "workflow.id" if kind is Workflow else f"{table}.wf"
     marks = ", ".join("?" * len(ids))
-    where = f"{table}.id IN ({marks}) AND {_VISIBLE.format(owner)}"
+    where = f"{table}.id IN ({marks}) AND {VISIBLE.format(owner)}"
     return dict(tx.free(f"SELECT {table}.id, {owner} FROM {table} WHERE {where}", ids))
 
 
@@ -168,7 +169,7 @@ def _record(tx: Transaction, kind: type[Any], how: Kind, row: Any) -> Any:
 
 def _conditions(dialect: Dialect, kind: type[Any], how: Kind, query: Query) -> tuple[list[str], list[object]]:
     owner = "workflow.id" if kind is Workflow else f"{how.table}.wf"
-    conditions, values = [_VISIBLE.format(owner)], list[object]()
+    conditions, values = [VISIBLE.format(owner)], list[object]()
     if kind in WITHOUT_WORKFLOW:
         conditions = ["1 = 1"]
     if kind is Event:

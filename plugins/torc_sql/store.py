@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from torc_core.engine.checks import checked
+from torc_core.engine.checks import checked, wrong
 from torc_core.engine.explain import Empty
 from torc_core.engine.records import check_addable, check_removable, removed
 from torc_core.errors import Invalid
@@ -52,6 +52,7 @@ from torc_sql import (
     losing,
     nodes,
     pairs,
+    relations,
 )
 from torc_sql.change import Change
 from torc_sql.relating import related
@@ -239,6 +240,24 @@ class SqlStore(
             with self._change(wf) as change:
                 return adding.add_jobs(change, jobs)
         return []
+
+    def add_user_data(
+        self, record: UserData, *, consumer: JobId | None = None, producer: JobId | None = None
+    ) -> UserData:
+        """Add a value that one job reads and another writes."""
+        check_addable([record])
+        with self._change(record.workflow_id) as change:
+            for field, job in (("consumer_job_id", consumer), ("producer_job_id", producer)):
+                if job is not None and change.job(job) is None:
+                    raise wrong(field, job, f"workflow {change.wf} has no job {job}")
+            added = adding.named(change, UserData, [checked(record)])[0]
+            if consumer is not None:
+                read = [item for (item,) in change.tx.rows("INPUTS_USER_DATA", job_=consumer)]
+                relations.relate(change, consumer, input_user_data=[*read, added.id])
+            if producer is not None:
+                written = [item for (item,) in change.tx.rows("OUTPUTS_USER_DATA", job_=producer)]
+                relations.relate(change, producer, output_user_data=[*written, added.id])
+            return added  # type: ignore[no-any-return]  # as it was given
 
     def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
         """How far workflows are, in one snapshot."""

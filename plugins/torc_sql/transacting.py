@@ -42,8 +42,10 @@ class Transacting:
     @contextmanager
     def together(self) -> Iterator[None]:
         """What this thread does in the block is one transaction."""
-        if self._present() is not None:
-            yield
+        tx = self._present()
+        if tx is not None:
+            with tx.part():
+                yield
             return
         with self._begin() as tx:
             self._mine.tx = tx

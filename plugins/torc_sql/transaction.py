@@ -186,6 +186,8 @@ class Transaction:
                 books.clear()
             del self._written[written:]
             self.woken = woken
+            # What was taken or made in the part may come again: ids, classes.
+            self.undone(self)
             raise
         self._cursor.execute("RELEASE part")
 

@@ -1203,6 +1203,9 @@ job_output_file.item_id = file.id)) OR (EXISTS (SELECT * FROM input_member, inpu
 input_member.item_id = file.id AND input_member.set_id = input_set.id AND input_set.kind = 'file' AND
 input_use.set_id = input_set.id)))
 
+-- GROUP_NAMED
+SELECT access_group.id FROM access_group WHERE access_group.name = :name_
+
 -- DROP_MEMBERS
 DELETE FROM user_group_membership WHERE user_group_membership.group_id = :id_
 
@@ -1679,3 +1682,51 @@ user_group_membership.group_id = :group_
 
 -- DROP_MEMBER
 DELETE FROM user_group_membership WHERE user_group_membership.id = :id_
+
+-- KEPT
+SELECT idempotency_key.principal, idempotency_key.route, idempotency_key."key", idempotency_key.body_hash,
+idempotency_key.status, idempotency_key.answer FROM idempotency_key WHERE idempotency_key.principal =
+:principal_ AND idempotency_key.route = :route_ AND idempotency_key."key" = :key_ AND
+idempotency_key.created_at > :since_
+
+-- DROP_KEPT
+DELETE FROM idempotency_key WHERE idempotency_key.created_at <= :since_ OR idempotency_key.principal =
+:principal_ AND idempotency_key.route = :route_ AND idempotency_key."key" = :key_
+
+-- WITH_OPEN_JOBS
+SELECT workflow.id FROM workflow WHERE workflow.deleting = 0 AND (EXISTS (SELECT * FROM job WHERE job.wf =
+workflow.id AND job.status IN (0, 1, 2, 3, 4, 10))) ORDER BY workflow.id
+
+-- REAL_COUNTS
+SELECT job.status, count(*) AS count_1 FROM job WHERE job.wf = :wf_ GROUP BY job.status
+
+-- ALL_COUNTS
+SELECT status_count.status, status_count.jobs FROM status_count WHERE status_count.wf = :wf_
+
+-- WRONG_SETS
+SELECT dep_set.id, coalesce(sum(CASE WHEN (job.status IN (0, 1, 2, 3, 4, 10)) THEN 1 ELSE 0 END), 0) AS
+coalesce_1, coalesce(sum(CASE WHEN (job.status IN (6, 7, 8)) THEN 1 ELSE 0 END), 0) AS coalesce_2 FROM dep_set
+LEFT OUTER JOIN dep_member ON dep_member.set_id = dep_set.id LEFT OUTER JOIN job ON job.id = dep_member.job_id
+WHERE dep_set.wf = :wf_ GROUP BY dep_set.id, dep_set.remaining, dep_set.bad HAVING dep_set.remaining !=
+coalesce(sum(CASE WHEN (job.status IN (0, 1, 2, 3, 4, 10)) THEN 1 ELSE 0 END), 0) OR dep_set.bad !=
+coalesce(sum(CASE WHEN (job.status IN (6, 7, 8)) THEN 1 ELSE 0 END), 0)
+
+-- WRONG_UNMET
+SELECT job.id, coalesce(counted.unmet, 0) AS coalesce_1 FROM job LEFT OUTER JOIN (SELECT dep_use.job_id AS
+job_id, count(*) AS unmet FROM dep_use JOIN dep_set ON dep_set.id = dep_use.set_id AND dep_set.remaining > 0
+WHERE dep_use.wf = :wf_ GROUP BY dep_use.job_id) AS counted ON counted.job_id = job.id WHERE job.wf = :wf_ AND
+job.unmet != coalesce(counted.unmet, 0)
+
+-- WRONG_CLASSES
+SELECT job_class.id, coalesce(ready.ready, 0) AS coalesce_1 FROM job_class LEFT OUTER JOIN (SELECT
+job.class_id AS class_id, count(*) AS ready FROM job WHERE job.wf = :wf_ AND job.status = 2 AND job.node_id IS
+NULL AND job.not_before IS NULL GROUP BY job.class_id) AS ready ON ready.class_id = job_class.id WHERE
+job_class.wf = :wf_ AND job_class.num_ready != coalesce(ready.ready, 0)
+
+-- WRITE_READY
+UPDATE job_class SET num_ready=:ready_ WHERE job_class.id = :class_
+
+-- STUCK
+SELECT job.id, job.class_id FROM job WHERE job.wf = :wf_ AND job.status = 1 AND job.unmet = 0 AND
+(job.cancel_on_blocking_job_failure = 0 OR NOT (EXISTS (SELECT * FROM dep_use, dep_set WHERE dep_use.job_id =
+job.id AND dep_set.id = dep_use.set_id AND dep_set.bad > 0)))

@@ -360,3 +360,8 @@ def busy(workflow: int, live: int) -> str:
         f"jobs cannot be added to workflow {workflow} while {live} of its jobs are pending or running;"
         " a running job may spawn some, else wait or cancel the workflow"
     )
+
+
+def no_group(name: str) -> str:
+    """Why a workflow with this access group cannot be created."""
+    return f"no access group {name!r}; an admin creates it, or leave it out"

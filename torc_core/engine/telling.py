@@ -138,6 +138,17 @@ def file_changed(file: int, path: str, change: str) -> Told:
     return "file_changed", {"file_id": file, "path": path, "change": change}
 
 
+def repair(*, statuses: int, sets: int, waiting_jobs: int, classes: int) -> Told:
+    """So many counters of a workflow were not what they had to be, and are now (`engine.md` §18)."""
+    data: dict[str, Json] = {
+        "statuses": statuses,
+        "sets": sets,
+        "waiting_jobs": waiting_jobs,
+        "classes": classes,
+    }
+    return "repair", data
+
+
 def bundled(told: Sequence[Told]) -> list[Told]:
     """The same events, but more than `MANY_EQUAL` of one name about jobs as one, with a count and an id range."""
     if len(told) <= MANY_EQUAL:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from torc_core.model.access import Access, AccessGroup, AuditEntry, GroupLink, Kept, Membership, Token
+from torc_core.model.access import (
+    KEPT_FOR,
+    Access,
+    AccessGroup,
+    AuditEntry,
+    GroupLink,
+    Kept,
+    Membership,
+    Token,
+)
 from torc_core.model.action import ACTION_TYPES, TRIGGERS, Action, ActionClaim, ActionRun, ActionState
 from torc_core.model.allocation import (
     Allocation,
@@ -99,7 +108,7 @@ from torc_core.model.workflow import (
 )
 
 __all__ = [
-    "ACTION_TYPES", "BAD", "CLEAR", "ENDED", "EVENTS", "LIVE", "MANY_EQUAL", "OPEN", "TRIGGERS",
+    "ACTION_TYPES", "BAD", "CLEAR", "ENDED", "EVENTS", "KEPT_FOR", "LIVE", "MANY_EQUAL", "OPEN", "TRIGGERS",
     "Access", "AccessGroup", "Action", "ActionClaim", "ActionId", "ActionRun", "ActionRunId", "ActionState",
     "Allocation", "AllocationId", "AllocationStatus", "Assignment", "AuditEntry", "AuditId", "Beat", "ChangedJob", "Clear",
     "Ending", "EntityId", "Event", "EventId", "FailureHandler", "File", "FileId", "Fingerprint", "GroupId", "GroupLink",

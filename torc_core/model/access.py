@@ -100,6 +100,10 @@ class AuditEntry:
     request_id: str = ""
 
 
+KEPT_FOR = 24 * 3_600_000
+"""Milliseconds that an answer is kept under its idempotency key (`wire.md` T16)."""
+
+
 @record(frozen=True, slots=True, kw_only=True)
 class Kept:
     """The answer to a call that carried an idempotency key (`wire.md` T16); `body_hash` tells which call it was."""

@@ -137,6 +137,18 @@ class Control(Protocol):
         """Add jobs, uninitialized, to one workflow; refused while jobs are pending or running."""
         ...
 
+    def add_user_data(
+        self, record: UserData, *, consumer: JobId | None = None, producer: JobId | None = None
+    ) -> UserData:
+        """Add a value that one job reads and another writes, whatever their statuses; it counts from the next run on.
+
+        Raises
+        ------
+        Invalid
+            If a job is of another workflow.
+        """
+        ...
+
     def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
         """How far workflows are; in the order asked for."""
         ...
@@ -535,4 +547,8 @@ class Embedded(Protocol):
 
     def keep(self, answer: Kept) -> None:
         """Keep an answer under its key; inside of `together`, with what it answers to."""
+        ...
+
+    def repair(self) -> Sequence[WorkflowId]:
+        """Recount what is counted beside the jobs of workflows with open jobs (`engine.md` §18); those that differed."""
         ...

@@ -84,6 +84,10 @@ def _replanned(workflow: WorkflowId, plan: Any) -> Iterable[Named]:
     yield Action, plan.retire
 
 
+def _tied(record: Any, consumer: int | None = None, producer: int | None = None) -> Iterable[Named]:
+    yield Job, [job for job in (consumer, producer) if job is not None]
+
+
 def _nodes(job: Any, what: Any, node: int | None) -> Iterable[Named]:
     yield Node, [node] if node else []
 
@@ -103,6 +107,7 @@ VERBS: Mapping[str, Verb] = {
     "turn": Verb(RUN, _of_turn, _turned),
     "try_turn": Verb(RUN, _of_turn, _turned),
     "leave": Verb(RUN, _NODE),
+    "add_user_data": Verb(EDIT, lambda record, **named: (Workflow, (record.workflow_id,)), _tied),
     "required_files": Verb(READ, _workflow),
     "missing_user_data": Verb(READ, _workflow),
     "relations": Verb(READ, lambda jobs: (Job, jobs)),
@@ -153,7 +158,7 @@ VERBS: Mapping[str, Verb] = {
 FREE = ("server_id", "together", "kept", "keep", "close")
 """What needs no right: it tells and changes nothing that belongs to a workflow."""
 
-NEVER = ("set_admins", "sweep", "renew_leases")
+NEVER = ("set_admins", "sweep", "renew_leases", "repair")
 """What only the server itself does."""
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
-from torc_core.errors import Invalid
-from torc_core.model import Job, JobId, UserData
+from torc_core.model import JobId, UserData
 from torc_http.call import Call
 from torc_http.published.files import one_workflow
 from torc_http.published.nouns import ERRORS, Noun, same_place, there
@@ -64,20 +63,11 @@ def new(body: Mapping[str, Any]) -> UserData:
 
 def create(call: Call) -> object:
     """Add a record, and tie it to the jobs that are named."""
-    with call.together():
-        jobs = {field: call.query[name] for name, field in _TIES if name in call.query}
-        for id in jobs.values():
-            job = call.store.get(Job, id)
-            if job.workflow_id != call.body["workflow_id"]:
-                raise Invalid(f"job {id} is of workflow {job.workflow_id}, not {call.body['workflow_id']}")
-        added = call.store.add([new(call.body)])[0]
-        for field, id in jobs.items():
-            relations = call.store.relations([JobId(id)])[0]
-            call.store.change(Job, id, {field: [*getattr(relations, field), added.id]})
-    return NOUN.one(call, added)
+    ties = {name: JobId(call.query[f"{name}_job_id"]) for name in _TIES if f"{name}_job_id" in call.query}
+    return NOUN.one(call, call.store.add_user_data(new(call.body), **ties))
 
 
-_TIES = (("consumer_job_id", "input_user_data"), ("producer_job_id", "output_user_data"))
+_TIES = ("consumer", "producer")
 
 
 def create_many(call: Call) -> object:

@@ -9,14 +9,18 @@ from torc_sql.statements import (
     actions,
     attempts,
     growth,
+    keeping,
     liveness,
     permissions,
     records,
     relations,
+    repairing,
     retries,
     runs,
     whole,
 )
 
-MODULES = (whole, attempts, relations, runs, records, liveness, actions, retries, growth, permissions)
+MODULES = (
+    whole, attempts, relations, runs, records, liveness, actions, retries, growth, permissions, keeping, repairing,
+)  # fmt: skip
 """Where the statements are."""

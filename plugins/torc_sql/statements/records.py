@@ -97,6 +97,7 @@ FILE_USED = select(_F.id).where(
                        _IN.kind == literal_column("'file'"), t.input_use.c.set_id == _IN.id),
     ),
 )  # fmt: skip
+GROUP_NAMED = select(t.group.c.id).where(t.group.c.name == _b("name_"))
 DROP_MEMBERS = delete(t.membership).where(t.membership.c.group_id == _b("id_"))
 DROP_LINKS = delete(t.group_link).where(t.group_link.c.group_id == _b("id_"))
 SWITCH = update(t.job).where(AT_STATUS).values(status=_b("status_"), ready_since=null(), not_before=null())

@@ -6,10 +6,10 @@ import pytest
 
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
-from torc_core.testing.stores import StoreContract
+from torc_core.testing.stores import EmbeddedStoreContract
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(EmbeddedStoreContract):
     @pytest.fixture
     def store(self, clock: SetClock) -> MemoryStore:
         return MemoryStore(clock)

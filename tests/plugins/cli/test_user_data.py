@@ -58,7 +58,7 @@ def test_what_is_not_json_is_refused_with_the_place(torc, text):
     assert torc("user-data", "list", "last", "--json").json["count"] == 0
 
 
-def test_a_new_value_can_be_given_to_jobs_that_are_not_initialised(torc):
+def test_a_new_value_can_be_given_to_jobs(torc):
     torc("workflows", "new", "-n", "w")
     torc("jobs", "create", "last", "-n", "a", "-c", "true")
     torc("jobs", "create", "last", "-n", "b", "-c", "true")
@@ -71,9 +71,11 @@ def test_a_new_value_can_be_given_to_jobs_that_are_not_initialised(torc):
 
 
 def test_a_value_that_cannot_be_linked_is_not_kept(torc, diamond):
-    ran = torc("user-data", "create", diamond, "-n", "late", "--consumer-job-id", "1")
+    torc("workflows", "new", "-n", "w")
+    ran = torc("user-data", "create", "last", "-n", "late", "--consumer-job-id", "1")
 
     assert ran.code == 2
+    assert torc("user-data", "list", "last", "--json").json["count"] == 0
     assert torc("user-data", "list", diamond, "--json").json["count"] == 2
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from torc_core.protocols import Clock, Store
-from torc_core.testing.stores import StoreContract
+from torc_core.testing.stores import EmbeddedStoreContract
 from torc_sqlite import open_sqlite
 from torc_sqlite.settings import SqliteSettings
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(EmbeddedStoreContract):
     """The usual file."""
 
     durable = True

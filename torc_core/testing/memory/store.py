@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from torc_core.engine import telling
-from torc_core.engine.checks import checked
+from torc_core.engine.checks import checked, wrong
 from torc_core.engine.records import (
     COUNTERS,
     NAMED,
@@ -17,6 +17,7 @@ from torc_core.engine.records import (
     check_welcome,
     duplicates,
     merged,
+    no_group,
     removed,
     stamped,
 )
@@ -28,7 +29,9 @@ from torc_core.model import (
     Event,
     EventId,
     File,
+    GroupId,
     GroupLink,
+    GroupLinkId,
     InputKind,
     Job,
     JobDependency,
@@ -50,6 +53,7 @@ from torc_core.model import (
     Turn,
     Usage,
     UserData,
+    UserDataId,
     Verdict,
     Workflow,
     WorkflowId,
@@ -306,11 +310,24 @@ class MemoryStore(
     def create(self, plan: Plan, user: str) -> Workflow:
         """Create all of a plan, or nothing."""
         with self._locked():
+            groups = self._groups_named(plan.workflow.access_groups)
             id = WorkflowId(self._number("workflow"))
             flow = creation.of_plan(plan, user, id, self._clock.now(), self._number)
             self._flows[id] = flow
+            for group in groups:
+                link = GroupLinkId(self._number("group_link"))
+                flow.tables[GroupLink][link] = GroupLink(
+                    id=link, workflow_id=id, group_id=group, created_at=self._clock.now()
+                )
             self._write(id, [creation.created(flow.workflow)])
         return flow.workflow
+
+    def _groups_named(self, names: Sequence[str]) -> list[GroupId]:
+        groups = {one.name: one.id for one in self._records.get(AccessGroup, {}).values()}
+        for name in names:
+            if name not in groups:
+                raise Invalid(no_group(name), details={"field": "access_groups", "value": name})
+        return [groups[name] for name in dict.fromkeys(names)]
 
     def add_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
         """Add jobs to one workflow."""
@@ -321,6 +338,27 @@ class MemoryStore(
             with self._change(workflow) as change:
                 return creation.add(change, jobs)
         return []
+
+    def add_user_data(
+        self, record: UserData, *, consumer: JobId | None = None, producer: JobId | None = None
+    ) -> UserData:
+        """Add a value that one job reads and another writes."""
+        with self._locked():
+            flow = self._flow(record.workflow_id)
+            for field, job in (("consumer_job_id", consumer), ("producer_job_id", producer)):
+                if job is not None and job not in flow.jobs:
+                    raise wrong(field, job, f"workflow {record.workflow_id} has no job {job}")
+            (added,) = self.add([record])
+            kind = InputKind.USER_DATA
+            with self._change(record.workflow_id):
+                if consumer is not None:
+                    sets = [flow.input_sets[index] for index in flow.inputs.get(consumer, ())]
+                    read = [UserDataId(item) for one in sets if one.kind is kind for item in one.items]
+                    creation.relate(flow, consumer, input_user_data=[*read, added.id])
+                if producer is not None:
+                    written = [UserDataId(item) for item in flow.outputs.get(producer, {}).get(kind, ())]
+                    creation.relate(flow, producer, output_user_data=[*written, added.id])
+        return added
 
     def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
         """How far workflows are, in one snapshot."""

@@ -32,6 +32,7 @@ from torc_core.testing.stores.records import RecordContract
 from torc_core.testing.stores.releasing import ReleaseContract
 from torc_core.testing.stores.runs import RunContract
 from torc_core.testing.stores.spawning import SpawnContract
+from torc_core.testing.stores.together import TogetherContract
 from torc_core.testing.stores.turns import TurnContract
 
 
@@ -60,8 +61,12 @@ class StoreContract(
     """Everything that a store has to do; `shared = False` for one that only one thread may use."""
 
 
+class EmbeddedStoreContract(StoreContract, TogetherContract):
+    """The same for stores that a server serves to others (`Embedded`)."""
+
+
 class DurableStoreContract(StoreContract, DurabilityContract):
     """The same for stores that outlive their process; needs a `reopen` method as well."""
 
 
-__all__ = ["DurableStoreContract", "StoreContract"]
+__all__ = ["DurableStoreContract", "EmbeddedStoreContract", "StoreContract"]

@@ -32,7 +32,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.model.resources import GIB
-from torc_core.protocols import Store
+from torc_core.protocols import Embedded, Store
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import random_plan
 from torc_core.testing.plugin import SetClock
@@ -61,6 +61,9 @@ class AgreementContract(SceneContract):
                 f"{len(plan.jobs)} jobs: {[answer for answer, _ in answers]}"
             )
             assert mine.state() == model.state(), f"after {answers[-1][0]}"
+        # Whatever has happened, a recount changes nothing (`engine.md` §5.6).
+        assert list(model.scene.store.repair()) == []  # type: ignore[attr-defined]  # the memory store is `Embedded`
+        assert not isinstance(store, Embedded) or list(store.repair()) == []
 
 
 class Actor:
