@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torc_core.model import Assignment, Held, Shape
+from torc_core.model import Assignment, Held, JobId, Recovery, Shape
 from torc_core.protocols import Exit, Task
 from torc_core.record import record
 from torc_core.runner import environment
@@ -84,6 +84,28 @@ class Workplace:
         out, err = stdio.paths(files)
         held = Held(job=job.id, attempt_id=job.attempt_id, lease=job.lease or "")
         return Attempt(given, held, out, err, files, stdio.delete_on_success)
+
+    def recovery(self, given: Assignment, order: Recovery, number: JobId) -> Task:
+        """The recovery script of an attempt, as the executor has to start it under this number."""
+        attempt = self.attempt(given)
+        path = f"{attempt.files}.recovery.log"
+        mark = f"{self.mark}.{order.job}.{given.job.run_id}.{order.attempt_id}.r"
+        seen = environment.devices((), counted=self.counted, hidden=self.hidden, amd=self.amd)
+        env = environment.own(given, mark, seen, self.base) | {"TORC_RETURN_CODE": str(order.return_code)}
+        return Task(
+            job=number,
+            attempt_id=order.attempt_id,
+            command=order.script,
+            script=None,
+            base=self.base,
+            env=env,
+            cwd=self.cwd,
+            stdout=path,
+            stderr=path,
+            files=f"{attempt.files}.recovery",
+            mark=mark,
+            daemons=self.execution.allow_daemons,
+        )
 
     def task(self, attempt: Attempt, gpus: Sequence[str], line: int) -> Task:
         """What the executor has to start; `gpus` are the device ids that it gets."""

@@ -229,6 +229,18 @@ class Attempts:
                 ends.append(self._end(attempt, end, self._clock.now()))
         return ends
 
+    def forgive(self, end: End) -> None:
+        """An end was not the last word: the job is tried again."""
+        self.tally[end.ending.status] -= 1
+        if end in self.failures:
+            self.failures.remove(end)
+
+    def blame(self, end: End, status: JobStatus | None = None) -> None:
+        """An end that was forgiven is the last word after all."""
+        self.tally[status or end.ending.status] += 1
+        if len(self.failures) < MOST_FAILURES:
+            self.failures.append(end)
+
     def give_up(self) -> list[End]:
         """Judge what runs as killed, although it cannot be killed."""
         return [

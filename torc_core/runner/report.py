@@ -79,6 +79,8 @@ class Report:
         One sentence about why it left, where there is something to say.
     signal
         The first signal that made it leave.
+    warnings
+        Sentences about what else went wrong.
     """
 
     leaving: Leaving
@@ -86,6 +88,7 @@ class Report:
     failures: Sequence[End] = field(default=())
     detail: str | None = None
     signal: int | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:

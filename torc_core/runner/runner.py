@@ -13,9 +13,11 @@ from torc_core.errors import Fenced, Unavailable
 from torc_core.model import Assignment, JobStatus, NewNode, Node, Verdict, Workflow
 from torc_core.protocols import Clock, Executor, Monitor, Queue
 from torc_core.runner import environment
+from torc_core.runner.actions import ChoreStore
 from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.attempts import Attempts, Taken
 from torc_core.runner.caller import Answer, Caller
+from torc_core.runner.chores import Chores
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.log import log, log_to
 from torc_core.runner.monitoring import metered
@@ -48,6 +50,8 @@ class Runner:
         The runner's own environment, which its jobs inherit but for secrets.
     watcher
         Follows the runner; None: nobody does.
+    chores
+        The store once more, for actions and recovery scripts; None: neither is executed.
     monitor
         Measures jobs as the workflow's `resource_monitor` says; None: only the kernel does.
     """
@@ -63,6 +67,7 @@ class Runner:
         environ: Mapping[str, str],
         options: Options | None = None,
         watcher: Watcher | None = None,
+        chores: ChoreStore | None = None,
         monitor: Monitor | None = None,
     ) -> None:
         self._store = store
@@ -74,6 +79,8 @@ class Runner:
         self._options = options or Options()
         self._execution = Execution.of(workflow.execution_config)
         self._watcher = watcher
+        self._chore_store = chores
+        self._chores: Chores | None = None
         self._monitor = monitor
         self._signals: deque[int] = deque()
         self._idle_since = 0.0
@@ -82,6 +89,7 @@ class Runner:
         self._signal: int | None = None
         self._leave_by: float | None = None
         self._stop_by: tuple[Cause, float] | None = None
+        self._beginning = self._overdue = False
 
     def interrupt(self, number: int) -> None:
         """Obey a signal (`runner.md` §10.3); callable from any thread and from a signal handler."""
@@ -123,7 +131,7 @@ class Runner:
                 hidden=bool(self._execution.limit_resources and workflow.uses_gpus and gpus),
                 amd=self._detected.amd,
             )
-            return self._work(node, workplace)
+            return self._work(node, workplace, output_dir)
 
     def _join(self, place: Place, output_dir: str) -> Node:
         options, detected, workflow = self._options, self._detected, self._workflow
@@ -151,7 +159,7 @@ class Runner:
         )
         return node
 
-    def _work(self, node: Node, workplace: Workplace) -> Report:
+    def _work(self, node: Node, workplace: Workplace, output_dir: str) -> Report:
         """The loop."""
         detected, clock = self._detected, self._clock
         ledger = Ledger(
@@ -169,7 +177,21 @@ class Runner:
         caller = Caller(self._store, clock, self._executor.wake, patience)
         self._turns = Turns(caller, clock, node, ledger, self._stock, self._options)
         self._idle_since = clock.monotonic()
+        if self._chore_store is not None:
+            self._chores = Chores(
+                self._chore_store,
+                self._executor,
+                clock,
+                self._workflow,
+                node,
+                workplace,
+                ledger,
+                self._attempts,
+                output_dir,
+            )
         try:
+            self._beginning = self._chores is not None and self._chores.begin()
+            self._turns.claiming = not self._beginning
             while True:
                 now = clock.monotonic()
                 self._obey(now)
@@ -177,10 +199,13 @@ class Runner:
                     self._hear(answer, ledger, now)
                 self._tell(self._attempts.tend(now, hurry=self._signal is not None), now)
                 self._attempts.fork()
-                if self._may_leave(now):
+                self._tend_chores(now)
+                if self._may_leave(now) and self._finished(now):
                     break
                 self._turns.speak(now)
                 exits = self._executor.wait(self._pause(clock.monotonic()))
+                if exits and self._chores is not None:
+                    exits = self._chores.take(exits)
                 if exits:
                     now = clock.monotonic()
                     self._take(self._attempts.take(exits, now), now)
@@ -188,6 +213,8 @@ class Runner:
             self._attempts.kill_forked()
             raise
         finally:
+            if self._chores is not None:
+                self._chores.close()
             usage = meter.close(draws=self._signal is None) if meter else None
             caller.close(LAST_CALL)
         if self._leaving not in (Leaving.AWAY, Leaving.FENCED):
@@ -266,8 +293,26 @@ class Runner:
                 self._return(attempt_here)
             elif job not in orders.recall:
                 self._attempts.stop([attempt_here], Cause.CANCELED, lead, now)
+        if self._chores is not None:
+            self._chores.hear(orders, ends, lead, now)
         if self._watcher:
             self._watcher.turned(self._tally())
+
+    def _tend_chores(self, now: float) -> None:
+        """See to actions and recovery scripts; jobs are claimed when the actions of the start are over."""
+        if self._chores is None:
+            return
+        self._turns.ask |= self._chores.tend(now)
+        if self._beginning and not self._chores.busy:
+            self._beginning, self._idle_since = False, now
+            self._turns.claiming = self._leaving is None
+
+    def _finished(self, now: float) -> bool:
+        """Whether the actions of the end are over, or cannot be waited for (`runner.md` §10.2)."""
+        if self._chores is None or self._overdue or self._leaving in (Leaving.AWAY, Leaving.FENCED):
+            return True
+        self._turns.claiming = False
+        return self._chores.finish()
 
     def _receive(self, jobs: Sequence[Assignment], now: float) -> None:
         """Take what was given; what has no place here goes back."""
@@ -318,10 +363,19 @@ class Runner:
         self._stop_taking(leaving)
         self._stop_by = cause, now + lead
         self._attempts.stop(self._attempts.everything(), cause, lead, now)
+        if self._chores is not None:
+            self._chores.stop(lead, now)
 
     def _pause(self, now: float) -> float | None:
         """How long to wait for ends and answers: until the next thing is due; None: there is nothing."""
-        times = (self._turns.next_time(), self._attempts.next_time(), self._leave_by, self._idle_until())
+        chores = None if self._chores is None else self._chores.next_time()
+        times = (
+            self._turns.next_time(),
+            self._attempts.next_time(),
+            self._leave_by,
+            self._idle_until(),
+            chores,
+        )
         due = [time for time in times if time is not None]
         return max(0.0, min(due) - now) if due else None
 
@@ -329,9 +383,10 @@ class Runner:
         """When this runner leaves for idleness; None: never, or it is not idle."""
         patience = self._workflow.compute_node_wait_for_new_jobs_seconds
         kept = self._options.persistent and self._turns.orders.remaining
-        if not patience or kept or len(self._attempts) or not self._turns.idle or self._leaving is not None:
+        busy = len(self._attempts) or (self._chores is not None and self._chores.busy)
+        if not patience or kept or busy or not self._turns.idle or self._leaving is not None:
             return None
-        return self._idle_since + patience
+        return max(self._idle_since, self._turns.next_retry) + patience
 
     def _may_leave(self, now: float) -> bool:
         """Whether to leave now, for the reason in `_leaving` (`runner.md` §10.1)."""
@@ -339,11 +394,15 @@ class Runner:
             self._leave_by = now + LAST_CALL
             if len(self._attempts):
                 self._tell(self._attempts.give_up(), now)
+            elif self._turns.idle:
+                self._overdue = True  # what is still being done besides is ended
             else:
                 # Not even the store answers: what it does not know by now the next `torc run` finds out.
                 self._leaving = Leaving.AWAY
         if len(self._attempts):
             return False
+        if self._chores is not None and self._chores.recoveries and not self._overdue:
+            return self._leaving is Leaving.AWAY
         if self._leaving in (Leaving.AWAY, Leaving.FENCED):
             return True
         if not self._turns.idle:
@@ -378,6 +437,7 @@ class Runner:
             failures=tuple(self._attempts.failures),
             detail=self._detail,
             signal=self._signal,
+            warnings=() if self._chores is None else self._chores.failures,
         )
 
 

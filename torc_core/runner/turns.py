@@ -49,6 +49,8 @@ class Turns:
         """New work is wanted."""
         self.orders = Orders()
         """The newest answer, as far as it tells how things stand."""
+        self.next_retry = 0.0
+        """When the next delayed retry of the workflow is due, monotonic seconds; what is past does not matter."""
 
     @property
     def idle(self) -> bool:
@@ -128,6 +130,8 @@ class Turns:
             raise error
         if not outdated:
             self.orders = orders
+        if orders.retry_ms is not None:
+            self.next_retry = now + orders.retry_ms / 1000
         return (
             list(zip(sent, orders.endings, strict=True)),
             list(zip(starting, orders.starts, strict=True)),

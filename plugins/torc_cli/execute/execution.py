@@ -14,7 +14,7 @@ from torc_cli.execute.capacity import Asked, offered
 from torc_cli.execute.consumers import Halter, LogWriter
 from torc_cli.execute.halt import Halt
 from torc_cli.execute.joblog import Joblog
-from torc_cli.execute.preparing import initialize, later, refuse_archived
+from torc_cli.execute.preparing import initialize, refuse_archived
 from torc_cli.execute.printing import Keeper, Printer, Style
 from torc_cli.execute.processes import living_here
 from torc_cli.execute.resuming import resume
@@ -106,8 +106,6 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     (totals,) = store.totals([workflow])
     if totals.complete:
         return nothing_to_run(store, totals, wish)
-    if warning := later(store, workflow):
-        session.warn(warning)
     detected = offered(detect(session), wish.asked, [] if wish.slots_given else living_here(store))
     started = session.clock.monotonic()
     with Following(session, store, totals, wish) as following:
@@ -252,6 +250,7 @@ class Following:
                     persistent=wish.persistent,
                 ),
                 watcher=self._reporter,
+                chores=self._store,
                 monitor=self._monitor(),
             )
             self._runner.tell = self._reporter.tell
@@ -267,6 +266,8 @@ class Following:
             session.note(f"… and {self._lines.unsaid} more failed jobs")
         if self._reporter.error is not None:
             session.warn(f"not all output could be printed or logged: {self._reporter.error}")
+        for warning in report.warnings:
+            session.warn(warning)
         halted = self._halter is not None and self._halter.halted
         if halted:
             session.note(f"halted: {amount(totals.total - totals.done, 'job')} left")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torc_cli.initializing import check
 from torc_cli.output.cells import plain
 from torc_core.errors import Conflict
-from torc_core.model import Action, FailureHandler, Initialize, Query, Totals, WorkflowId
+from torc_core.model import Initialize, Totals
 from torc_core.protocols import Store
 from torc_core.session import Session
 
@@ -56,19 +56,3 @@ def listed(names: Sequence[str]) -> str:
     """The first of these names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def later(store: Store, workflow: WorkflowId) -> str | None:
-    """A sentence about what the workflow declares and this version stores but does not execute; None: nothing."""
-    parts = []
-    actions = store.find(Action, Query(workflow=workflow, limit=NAMED))
-    if actions.total:
-        kinds = sorted({f"{action.action_type} ({action.trigger_type})" for action in actions.items})
-        parts.append(f"{actions.total} action{'' if actions.total == 1 else 's'}: {', '.join(kinds)}")
-    handlers = store.find(FailureHandler, Query(workflow=workflow, limit=NAMED))
-    if handlers.total:
-        names = listed([f"'{plain(handler.name)}'" for handler in handlers.items])
-        parts.append(f"{handlers.total} failure handler{'' if handlers.total == 1 else 's'}: {names}")
-    if not parts:
-        return None
-    return f"this version does not execute {' and '.join(parts)}; the jobs run as if they were not there"

@@ -83,6 +83,7 @@ class Site:
             environ=self.environ,
             options=Options(output_dir=str(self.folder / "out"), **options),
             watcher=self.watching,
+            chores=self.store,
         )
 
     def run(self, *jobs: str | PlannedJob, **settings: Any) -> Report:

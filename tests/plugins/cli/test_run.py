@@ -190,22 +190,29 @@ def test_a_changed_specification_makes_a_new_workflow(torc: Torc, diamond_spec: 
     assert torc("--json", "run", "diamond.yaml").json["workflow_id"] == 2
 
 
-def test_actions_and_failure_handlers_are_named_as_not_executed(torc: Torc, home: Path) -> None:
+def test_actions_and_failure_handlers_are_executed(torc: Torc, home: Path) -> None:
     (home / "one.yaml").write_text(
-        one_job("true")
+        one_job("test -e done || { touch done; exit 3; }", failure_handler="again")
         + "failure_handlers: [{name: again, rules: [{exit_codes: [3], max_retries: 2}]}]\n"
-        + "actions: [{trigger_type: on_workflow_complete, action_type: run_commands, commands: ['true']}]\n"
+        + "actions: [{trigger_type: on_workflow_complete, action_type: run_commands, commands: ['touch ended']}]\n"
     )
 
     ran = torc("run", "one.yaml")
 
-    warnings = [
-        line for line in ran.err.splitlines() if line.startswith("warning: ") and "does not execute" in line
-    ]
+    assert (ran.code, (home / "torc_output" / "ended").exists()) == (0, True)
+    assert "warning: " not in ran.err
+
+
+def test_a_failing_action_is_told_and_fails_nothing(torc: Torc, home: Path) -> None:
+    (home / "one.yaml").write_text(
+        one_job("true")
+        + "actions: [{trigger_type: on_workflow_start, action_type: run_commands, commands: ['exit 4']}]\n"
+    )
+
+    ran = torc("run", "one.yaml")
+
     assert ran.code == 0
-    assert len(warnings) == 1
-    assert "'again'" in warnings[0]
-    assert "run_commands (on_workflow_complete)" in warnings[0]
+    assert "warning: action 1 (on_workflow_start) failed: command 1 ended with 4; log: " in ran.err
 
 
 def test_only_jobs_with_the_label_are_run(torc: Torc, home: Path, store_of_the_user: Opened) -> None:

@@ -1,0 +1,112 @@
+"""Failure handlers at work: attempts that are tried again, recovery scripts, delays."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import Any
+
+from tests.core.runner.conftest import Site
+from torc_core.model import JobStatus, Plan, PlannedHandler, PlannedJob, PlannedWorkflow
+from torc_core.runner.report import Leaving
+
+FIRST_FAILS = "[ -e done ] || { touch done; exit 7; }"
+"""A command that succeeds the second time."""
+
+
+def handled(command: str, **rule: Any) -> Plan:
+    rules = [{"exit_codes": [7], **rule}]
+    job = PlannedJob(name="job1", command=command, handler=0)
+    return Plan(
+        workflow=PlannedWorkflow(name="handled"), jobs=[job], handlers=[PlannedHandler(name="h", rules=rules)]
+    )
+
+
+def test_a_job_that_fails_is_tried_again(site: Site) -> None:
+    site.create(plan=handled(FIRST_FAILS))
+
+    report = site.runner().run()
+
+    assert [(one.attempt_id, one.return_code) for one in site.results()] == [(1, 7), (2, 0)]
+    assert (report.leaving, report.exit_code, report.failures) == (Leaving.COMPLETE, 0, ())
+    assert (report.tally.completed, report.tally.failed) == (1, 0)
+
+
+def test_a_job_has_its_last_attempt(site: Site) -> None:
+    site.create(plan=handled("exit 7", max_retries=3))
+
+    report = site.runner().run()
+
+    assert [one.return_code for one in site.results()] == [7, 7, 7]
+    assert (report.tally.failed, len(report.failures), report.exit_code) == (1, 1, 1)
+
+
+def test_a_delayed_attempt_waits_for_its_time(site: Site) -> None:
+    site.create(plan=handled(FIRST_FAILS, delay_seconds=1), compute_node_wait_for_new_jobs_seconds=1)
+    began = time.monotonic()
+
+    report = site.runner().run()
+
+    took = time.monotonic() - began
+    assert (report.leaving, 1 <= took < 3) == (Leaving.COMPLETE, True)
+
+
+def test_a_script_runs_before_the_next_attempt(site: Site) -> None:
+    script = "echo $TORC_RETURN_CODE $TORC_ATTEMPT_ID $TORC_JOB_NAME; touch fixed"
+    site.create(plan=handled("[ -e fixed ] || exit 7", recovery_script=script))
+
+    report = site.runner().run()
+
+    assert [(one.attempt_id, one.return_code) for one in site.results()] == [(1, 7), (2, 0)]
+    assert (report.exit_code, site.file(".recovery.log").read_text()) == (0, "7 1 job1\n")
+    assert site.file(".recovery.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_script_that_fails_ends_the_job(site: Site) -> None:
+    site.create(plan=handled("exit 7", recovery_script="exit 1"))
+
+    report = site.runner().run()
+
+    (job,) = site.jobs()
+    assert (job.status, job.reason, len(site.results())) == (JobStatus.FAILED, "recovery_failed", 1)
+    assert (report.tally.failed, len(report.failures), report.exit_code) == (1, 1, 1)
+
+
+def test_a_script_of_a_canceled_job_is_ended(site: Site) -> None:
+    site.create(plan=handled("exit 7", recovery_script="touch begun; sleep 60"))
+    runner = site.runner()
+
+    def cancel() -> None:
+        while not (site.folder / "begun").exists():
+            time.sleep(0.01)
+        site.store.stop([site.jobs()[0].id])
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    began = time.monotonic()
+    report = runner.run()
+    thread.join()
+
+    (job,) = site.jobs()
+    assert (job.status, job.node_id, report.leaving) == (JobStatus.CANCELED, None, Leaving.COMPLETE)
+    assert time.monotonic() - began < 10
+
+
+def test_a_script_of_an_interrupted_runner_is_ended(site: Site) -> None:
+    site.create(plan=handled("exit 7", recovery_script="touch begun; sleep 60"))
+    runner = site.runner()
+
+    def interrupt() -> None:
+        while not (site.folder / "begun").exists():
+            time.sleep(0.01)
+        for _ in range(2):
+            runner.interrupt(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    report = runner.run()
+    thread.join()
+
+    (job,) = site.jobs()
+    assert (report.leaving, job.status, job.reason) == (Leaving.SIGNAL, JobStatus.FAILED, "recovery_failed")

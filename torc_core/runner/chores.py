@@ -1,0 +1,98 @@
+"""What a runner does besides running jobs: actions and recovery scripts, as the loop sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torc_core.model import JobStatus, Node, Orders, Verdict, Workflow
+from torc_core.protocols import Clock, Executor, Exit
+from torc_core.runner.actions import Actions, ChoreStore
+from torc_core.runner.attempt import Workplace
+from torc_core.runner.attempts import Attempts
+from torc_core.runner.errands import Errands
+from torc_core.runner.ledger import Ledger
+from torc_core.runner.recovery import Recoveries
+from torc_core.runner.report import End
+
+
+class Chores:
+    """Actions and recovery scripts of one runner; every method is called by its loop."""
+
+    def __init__(
+        self,
+        store: ChoreStore,
+        executor: Executor,
+        clock: Clock,
+        workflow: Workflow,
+        node: Node,
+        place: Workplace,
+        ledger: Ledger,
+        attempts: Attempts,
+        output_dir: str,
+    ) -> None:
+        self._attempts = attempts
+        self._signal = place.execution.termination_signal
+        self._errands = Errands(executor)
+        self._actions = Actions(store, self._errands, clock, node, workflow, place, output_dir)
+        self.recoveries = Recoveries(store, self._errands, node, place, ledger)
+        self._finished = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done that the runner must not leave behind."""
+        return self._actions.busy or bool(self.recoveries) or bool(self._errands)
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """Sentences about actions that failed."""
+        return tuple(self._actions.failures)
+
+    def begin(self) -> bool:
+        """Do what is due when a worker starts; whether there is something, which jobs wait for."""
+        self._actions.begin()
+        return self._actions.busy
+
+    def tend(self, now: float) -> bool:
+        """Start what was asked for, kill what has had its time; whether jobs are ready again."""
+        self._errands.start(now)
+        self._errands.tend(now)
+        again = False
+        for end, verdict in self.recoveries.answers():
+            again = again or verdict is Verdict.RETRY
+            if verdict in (Verdict.DONE, Verdict.CANCELED):
+                self._attempts.blame(end, JobStatus.CANCELED if verdict is Verdict.CANCELED else None)
+        return again
+
+    def take(self, exits: Sequence[Exit]) -> list[Exit]:
+        """Take the ends of our processes; those of jobs are left."""
+        return self._errands.take(exits)
+
+    def hear(self, orders: Orders, ends: Sequence[tuple[End, Verdict]], lead: float, now: float) -> None:
+        """The store has answered: scripts to run, scripts to stop, actions that are due; ends that are not final."""
+        for end in self.recoveries.order(orders.recover, [end for end, _ in ends]):
+            self._attempts.forgive(end)
+        for end, verdict in ends:
+            if verdict is Verdict.RETRY:
+                self._attempts.forgive(end)
+        self.recoveries.stop([*orders.cancel, *orders.unknown], self._signal, lead, now)
+        self._actions.hear(orders.due)
+
+    def stop(self, lead: float, now: float) -> None:
+        """The runner has to leave: what runs is ended like jobs."""
+        self._errands.stop_all(self._signal, lead, now)
+
+    def finish(self) -> bool:
+        """Do what is due when a worker goes; whether all is done."""
+        if not self._finished:
+            self._finished = True
+            self._actions.finish()
+        return not self.busy
+
+    def next_time(self) -> float | None:
+        """When something is due, monotonic seconds; None: nothing is."""
+        return self._errands.next_time()
+
+    def close(self) -> None:
+        """Do nothing more, wait for nothing more."""
+        self._actions.close()
+        self.recoveries.close()
