@@ -50,7 +50,7 @@ class Reading:
 
     devices: Sequence[Device] = field(default=())
 
-    def of(self, ids: Collection[str], pids: Collection[int] = ()) -> Used:
+    def of(self, ids: Collection[str], pids: Collection[int] = (), *, shared: bool = False) -> Used:
         """What these devices use, named as `CUDA_VISIBLE_DEVICES` names them.
 
         Parameters
@@ -58,6 +58,8 @@ class Reading:
         pids
             Whose memory it is; where the driver knows none of them (in a container it has other numbers for them),
             all memory that is in use on the devices counts.
+        shared
+            Others use the devices too, so that only the memory of these processes can be told.
         """
         mine = [one for one in self.devices if any(_is(one, id) for id in ids)]
         percents = [one.percent for one in mine if one.percent is not None]
@@ -68,6 +70,8 @@ class Reading:
             for pid, amount in one.processes.items()
             if pid in pids and amount is not None
         ]
+        if shared:
+            return Used(memory=sum(theirs) if theirs else None)
         return Used(
             percent=sum(percents) if percents else None,
             memory=sum(theirs) if theirs else sum(memory) if memory else None,

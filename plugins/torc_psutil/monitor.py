@@ -22,11 +22,12 @@ class Watched:
     """What was seen of one job; bytes and seconds."""
 
     __slots__ = (
-        "age", "area", "cpu_at", "gpus", "last", "last_cpu", "lasted", "peak_cpu", "peak_memory", "samples", "spent",
+        "age", "area", "cpu_at", "gpus", "last", "last_cpu", "lasted", "peak_cpu", "peak_memory", "samples", "shared", "spent",
     )  # fmt: skip
 
-    def __init__(self, now: float, age: float, gpus: Sequence[str]) -> None:
+    def __init__(self, now: float, age: float, gpus: Sequence[str], *, shared: bool) -> None:
         self.gpus = gpus
+        self.shared = shared
         self.age = age
         self.samples = 0
         self.last = self.cpu_at = now - age
@@ -78,7 +79,9 @@ class Trees:
         self._busy: float | None = None
         self._busy_at = 0.0
 
-    def watch(self, job: JobId, pid: int, *, mark: str = "", gpus: Sequence[str] = ()) -> None:
+    def watch(
+        self, job: JobId, pid: int, *, mark: str = "", gpus: Sequence[str] = (), shared: bool = False
+    ) -> None:
         """Measure this job from now on; a process that has ended already is measured as nothing."""
         with self._lock:
             self._drop()
@@ -86,7 +89,7 @@ class Trees:
                 self._table.drop(job)
             age = self._table.add(job, pid, mark)
             if age is not None:
-                self._watched[job] = Watched(time.monotonic(), age, tuple(gpus))
+                self._watched[job] = Watched(time.monotonic(), age, tuple(gpus), shared=shared)
 
     def sample(self, jobs: Collection[JobId] | None = None, *, full: bool = True) -> Sequence[Sample]:
         """Look at every watched job once, or at some of them."""
@@ -146,7 +149,7 @@ class Trees:
 
 
 def _sample(job: JobId, watched: Watched, account: proc.Account, reading: Reading, *, full: bool) -> Sample:
-    used = reading.of(watched.gpus, account.pids)
+    used = reading.of(watched.gpus, account.pids, shared=watched.shared)
     return Sample(
         job=job,
         cpu_percent=watched.last_cpu,

@@ -52,13 +52,17 @@ class Monitor(Protocol):
     `sample` and `node` are called by one thread, `watch` and `unwatch` meanwhile by any.
     """
 
-    def watch(self, job: JobId, pid: int, *, mark: str = "", gpus: Sequence[str] = ()) -> None:
+    def watch(
+        self, job: JobId, pid: int, *, mark: str = "", gpus: Sequence[str] = (), shared: bool = False
+    ) -> None:
         """Measure this job from now on: a process, and all that descends from it or carries the mark.
 
         Parameters
         ----------
         gpus
-            The ids of the devices that are the job's alone.
+            The ids of its devices.
+        shared
+            Others use these devices too: only what its own processes have there counts.
         """
         ...
 

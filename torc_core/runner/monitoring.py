@@ -225,8 +225,10 @@ class Meter:
         now = self._clock.monotonic()
         age = now - start / TICK if start else 0.0
         due = now + max(0.0, min(FIRST_SAMPLE, FIRST_SAMPLE - age))
-        gpus = attempt.slot.gpus if attempt.slot else ()
-        self._monitor.watch(job.id, pid, mark=mark, gpus=gpus)
+        own = attempt.slot.gpus if attempt.slot else ()
+        # In queue-depth mode devices are not counted: a job may use any of them.
+        shared = bool(attempt.shape.gpus and not own)
+        self._monitor.watch(job.id, pid, mark=mark, gpus=self._gpus if shared else own, shared=shared)
         self._followed[job.id] = Followed(mark, attempt, due)
         if self._series and self._wanted.job_series:
             shape = attempt.shape

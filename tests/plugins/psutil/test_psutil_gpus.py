@@ -113,6 +113,11 @@ def test_memory_is_that_of_its_own_processes_where_the_driver_knows_them():
     assert reading().of(["1"], [13]).memory == 5000
 
 
+def test_of_devices_that_others_use_too_only_its_own_memory_is_told():
+    assert reading().of(["0", "1"], [12], shared=True) == gpus.Used(percent=None, memory=1500)
+    assert reading().of(["0", "1"], [99], shared=True) == gpus.Used()
+
+
 def test_devices_are_named_by_index_or_by_the_beginning_of_a_uuid():
     assert reading().of(["GPU-bbbb"]).percent == 60.0
     assert reading().of(["gpu-aaaa-1"]).percent == 40.0

@@ -111,24 +111,36 @@ def test_bytes_written_to_storage_count(monitor, tmp_path):
         assert sample.write_bytes >= 4 << 20
 
 
-def test_a_process_that_sleeps_costs_one_read_and_keeps_its_account(monitor):
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as job:
-        monitor.watch(JobId(1), job.pid)
-        (first,) = monitor.sample()
-
-        (second,) = monitor.sample()
-
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does nothing any more."""
+    program = [sys.executable, "-S", "-c", "print(flush=True); input()"]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as job:
+        job.stdout.readline()
+        yield job
         job.kill()
+
+
+def test_a_process_that_sleeps_costs_one_read_and_keeps_its_account(monitor, sleeper, monkeypatch):
+    monitor.watch(JobId(1), sleeper.pid)
+    time.sleep(0.1)
+    (first,) = monitor.sample()
+    monkeypatch.setattr(proc.Member, "learn", lambda member, text: pytest.fail("it was read anew"))
+
+    (second,) = monitor.sample(full=False)
+
     assert first.memory_bytes == second.memory_bytes > 0
     assert second.num_processes == 1
 
 
-def test_files_are_closed_when_jobs_are_gone(monitor):
+def test_files_are_closed_when_jobs_are_gone(monitor, sleeper):
     before = set(os.listdir("/proc/self/fd"))
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as job:
-        monitor.watch(JobId(1), job.pid)
-        monitor.sample()
-        job.kill()
+    monitor.watch(JobId(1), sleeper.pid)
+    monitor.sample()
+    sleeper.kill()
+    sleeper.wait()
 
     monitor.sample()
     monitor.unwatch(JobId(1))
@@ -137,14 +149,12 @@ def test_files_are_closed_when_jobs_are_gone(monitor):
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-def test_without_room_for_open_files_the_account_is_the_same(monitor):
+def test_without_room_for_open_files_the_account_is_the_same(monitor, sleeper):
     monitor._table._spare = 0
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as job:
-        monitor.watch(JobId(1), job.pid)
+    monitor.watch(JobId(1), sleeper.pid)
 
-        (sample,) = monitor.sample()
+    (sample,) = monitor.sample()
 
-        job.kill()
     assert sample.memory_bytes > 0
 
 
