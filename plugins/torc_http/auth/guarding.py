@@ -48,7 +48,15 @@ def _named(call: Call) -> Iterator[tuple[type[Any], int]]:
     if kind is not None and kind not in OF_NO_WORKFLOW and "id" in call.ids:
         yield kind, call.ids["id"]
     body = call.body if isinstance(call.body, Mapping) else {}
-    for place in (call.ids, call.query, body):
-        workflow = place.get(NAME)
+    parts = [
+        part
+        for value in body.values()
+        if isinstance(value, list)
+        for part in value
+        if isinstance(part, Mapping)
+    ]
+    found = [place.get(NAME) for place in (call.ids, call.query, body, *parts)]
+    # PERF: a hundred thousand entries of one workflow are one question.
+    for workflow in dict.fromkeys(found):
         if isinstance(workflow, int):
             yield Workflow, workflow

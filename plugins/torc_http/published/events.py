@@ -37,6 +37,7 @@ def shown(call: Call, records: Sequence[Event]) -> Sequence[Plain]:
 
 
 NOUN = Noun(
+    access_to_all="own",
     kind=Event, schema=EventModel, path="/events", group="events", show=shown, wordy=True,
     kept=lambda one: ours(one.category),
 )  # fmt: skip

@@ -81,7 +81,7 @@ def related(one: JobRelations) -> dict[str, Plain]:
     }
 
 
-NOUN = Noun(kind=Job, schema=JobModel, path="/jobs", group=GROUP, show=bodies)
+NOUN = Noun(access_to_all="own", kind=Job, schema=JobModel, path="/jobs", group=GROUP, show=bodies)
 
 
 def create(call: Call) -> object:

@@ -29,6 +29,8 @@ class Noun:
     ----------
     filters
         Parameters of the list, with the field of the query that each means.
+    access, access_to_all
+        The class of removing one, and of removing all; None: the same.
     kept
         Of the records of a workflow those that the removal of all leaves there.
     wordy
@@ -40,6 +42,7 @@ class Noun:
     path: str
     group: str
     access: str = "edit"
+    access_to_all: str | None = None
     filters: Mapping[str, tuple[Kind, str]] | None = None
     kept: Callable[[Any], bool] = lambda one: False
     wordy: bool = False
@@ -127,7 +130,7 @@ class Noun:
         if remove_all is not None:
             found.append(
                 Route(
-                    method="DELETE", path=self.path, operation_id=remove_all, access=self.access, handler=self.remove_all,
+                    method="DELETE", path=self.path, operation_id=remove_all, access=self.access_to_all or self.access, handler=self.remove_all,
                     query=WholeWorkflow, answer=Removed() if self.wordy else Count(),
                     summary=f"Remove all {noun}s of a workflow.", **whole,
                 )

@@ -28,20 +28,21 @@ AccessClass = Literal["read", "edit", "run", "operate", "own"]
 
 
 class NewTokenBody(Schema):
-    """What a token shall be good for; `workflows` null: for all of its user."""
+    """What a token shall be good for: some workflows, or all that its user may use."""
 
-    workflows = Ids(allow_none=True, load_default=None)
-    access_class = Choice(*CLASSES, load_default="edit")
+    workflows = Ids()
+    all_workflows = Flag()
+    access_class = Choice(*CLASSES)
     user = Name()
-    expires_s = Int(minimum=1, maximum=3650 * DAY_S, load_default=DAYS * DAY_S)
+    expires_s = Int(minimum=1, maximum=3650 * DAY_S)
 
 
 class CapabilityBody(Schema):
     """What a derived token shall be good for; `revoke` ends all that the workflow has."""
 
-    access_class = Choice(*CLASSES, load_default="edit")
-    expires_s = Int(minimum=1, maximum=LONGEST_DAYS * DAY_S, load_default=DAY_S)
-    revoke = Flag(load_default=False)
+    access_class = Choice(*CLASSES)
+    expires_s = Int(minimum=1, maximum=LONGEST_DAYS * DAY_S)
+    revoke = Flag()
 
 
 class AuditQuery(Schema):
@@ -58,18 +59,19 @@ def create_token(call: Call) -> object:
     _person(call)
     if user != me.name and not me.is_admin:
         raise Forbidden("only admins of the server make tokens in the name of others")
-    workflows = body["workflows"]
+    workflows = None if body.get("all_workflows") else body.get("workflows") or ()
+    access_class, lasts = body.get("access_class") or "edit", body.get("expires_s") or DAYS * DAY_S
     for workflow in workflows or ():
         if me.is_admin:
             call.store.get(Workflow, workflow)
         else:
-            cast("Guarded", call.store).admit(Right(body["access_class"]), Workflow, (workflow,))
+            cast("Guarded", call.store).admit(Right(access_class), Workflow, (workflow,))
     new = new_token(
         user,
         call.clock.now(),
         workflows=workflows,
-        access_class=body["access_class"],
-        lasts_ms=body["expires_s"] * 1000,
+        access_class=access_class,
+        lasts_ms=lasts * 1000,
     )
     kept = call.service.store.add([new.kept])[0]
     call.audit("token_new", f"token {kept.key}", detail=_about(kept))
@@ -99,24 +101,25 @@ def create_capability(call: Call) -> object:
     _person(call)
     gate = cast("Gate", call.service.gate)
     workflow = call.store.get(Workflow, call.id)
-    if call.body["revoke"]:
+    if call.body.get("revoke"):
         raised = workflow.capability_generation + 1
         call.service.store.change(Workflow, call.id, {"capability_generation": raised})
         call.audit("capability_revoked", f"workflow {call.id}", detail=f"generation {raised}")
         return {"workflow_id": call.id, "generation": raised}
-    expires = call.clock.now() // 1000 + call.body["expires_s"]
+    access_class = call.body.get("access_class") or "edit"
+    expires = call.clock.now() // 1000 + (call.body.get("expires_s") or DAY_S)
     text = written(
         gate.keys.current.key,
         WorkflowCapability(
             workflow=call.id,
-            access_class=cast("AccessClass", call.body["access_class"]),
+            access_class=cast("AccessClass", access_class),
             expires=expires,
             generation=workflow.capability_generation,
         ),
     )
-    call.audit("token_new", f"workflow {call.id}", detail=f"derived, class {call.body['access_class']}")
+    call.audit("token_new", f"workflow {call.id}", detail=f"derived, class {access_class}")
     return {
-        "workflow_id": call.id, "access_class": call.body["access_class"], "expires_at": expires * 1000,
+        "workflow_id": call.id, "access_class": access_class, "expires_at": expires * 1000,
         "generation": workflow.capability_generation, "token": text, "path": f"/t/{text}{BASE}",
     }  # fmt: skip
 
