@@ -41,7 +41,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.store.fields import FIELDS, WITHOUT_WORKFLOW
-from torc_sql import finding, plain, relations, rows, triggers
+from torc_sql import finding, plain, relations, rows, triggers, whereabouts
 from torc_sql.change import Change
 from torc_sql.dialect import Dialect
 from torc_sql.shapes import Shapes, class_of
@@ -73,7 +73,9 @@ def add(tx: Transaction, dialect: Dialect, shapes: Shapes, new: Sequence[Any]) -
         elif kind is Result and wf is not None:
             made = [_result(changes[wf], dialect, one) for one in some]
         elif kind is Action and wf is not None:
-            made = [_action(changes[wf], one) for one in some]
+            made = [add_action(changes[wf], one) for one in some]
+        elif kind in whereabouts.ADD and wf is not None:
+            made = [whereabouts.ADD[kind](changes[wf], one) for one in some]
         elif kind in NAMED and wf is not None:
             made = named(changes[wf], kind, some)
         else:
@@ -140,7 +142,8 @@ def _result(change: Change, dialect: Dialect, new: Result) -> Result:
     return found
 
 
-def _action(change: Change, new: Action) -> Action:
+def add_action(change: Change, new: Action) -> Action:
+    """Add an action; it counts from the statuses of its jobs."""
     tx = change.tx
     check_action(new, schedulers={id for (id,) in tx.rows("SCHEDULERS", wf_=change.wf)})
     watched = sorted(set(new.jobs))

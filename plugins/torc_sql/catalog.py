@@ -12,6 +12,7 @@ from torc_core.errors import Conflict
 from torc_core.model import (
     AccessGroup,
     Action,
+    Allocation,
     Event,
     FailureHandler,
     File,
@@ -24,7 +25,7 @@ from torc_core.model import (
     Workflow,
 )
 from torc_core.store.fields import FIELDS
-from torc_sql import rows, triggers
+from torc_sql import rows, triggers, whereabouts
 from torc_sql.adding import default_requirement
 from torc_sql.change import Change
 from torc_sql.finding import KINDS
@@ -45,6 +46,10 @@ def change_record(change: Change, record: Any, given: Mapping[str, Any], look: L
         change_job(change, record, new)
         return
     if not new:
+        return
+    if kind in whereabouts.CHANGE:
+        whereabouts.CHANGE[kind](change, record, new)
+        change.tell(user_action("change", FIELDS[kind].noun, id, new))
         return
     after = checked(changed(record, new))
     check_welcome(after, look)
@@ -148,6 +153,8 @@ def _forget(change: Change, record: Any) -> None:
         triggers.drop(tx, id)
     elif kind is Node:
         tx.run("FORGET_NODE_CLAIMS", node_=id)
+    elif kind is Allocation:
+        tx.run("FORGET_ALLOCATION", id_=id)
 
 
 def _fall_back(change: Change, id: int) -> None:

@@ -15,7 +15,9 @@ from torc_core.model import (
     GroupLink,
     LocalScheduler,
     Membership,
+    RemoteWorker,
     RoCrateEntity,
+    SlurmStats,
     Token,
 )
 
@@ -57,6 +59,12 @@ PLAIN: Mapping[type[Any], Plain] = {
     GroupLink: _plain("workflow_access_group", "id workflow_id group_id level created_at"),
     Token: _plain(
         "token", "id key digest user access_class workflows created_at expires_at revoked_at", written="workflows"
+    ),
+    RemoteWorker: _plain("remote_worker", "id workflow_id worker label options", written="options"),
+    SlurmStats: _plain(
+        "slurm_stats",
+        "id workflow_id job_id run_id attempt_id slurm_job_id node_list ave_cpu_seconds max_rss_bytes"
+        " max_vm_size_bytes max_disk_read_bytes max_disk_write_bytes",
     ),
     AuditEntry: _plain(
         "audit", "id timestamp operation principal established peer object outcome detail request_id"

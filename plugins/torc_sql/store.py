@@ -31,6 +31,8 @@ from torc_core.model import (
     Plan,
     Progress,
     Query,
+    RunningJob,
+    SlurmCorrelation,
     Totals,
     Turn,
     Usage,
@@ -53,6 +55,7 @@ from torc_sql import (
     nodes,
     pairs,
     relations,
+    whereabouts,
 )
 from torc_sql.change import Change
 from torc_sql.relating import related
@@ -168,6 +171,7 @@ class SqlStore(
                 return finding.find(tx, self._database.dialect, kind, query)
             listing: dict[type[Any], Callable[..., Page[Any]]] = {
                 JobDependency: pairs.dependencies, JobFile: pairs.files, JobUserData: pairs.user_data,
+                RunningJob: whereabouts.running, SlurmCorrelation: whereabouts.correlations,
             }  # fmt: skip
             for wf in [row[0] for row in tx.rows("VISIBLE") if query.workflow in (None, row[0])]:
                 page = listing[kind](tx, wf, query)

@@ -73,8 +73,8 @@ def carry_out(tx: Transaction, part: Part, shapes: Shapes) -> None:
         except NotFound:
             return  # it is being deleted
         claims.expire_by_hand(change)
-        retrying.free_due(change)
         actions.expire(change)
+        retrying.free_due(change)
         change.close()
 
 

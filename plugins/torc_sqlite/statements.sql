@@ -1102,6 +1102,16 @@ scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute
 scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
 scheduled_compute_node
 
+-- ALL_REMOTE_WORKER
+SELECT remote_worker.id, remote_worker.wf, remote_worker.worker, remote_worker.label, remote_worker.options
+FROM remote_worker
+
+-- ALL_SLURM_STATS
+SELECT slurm_stats.id, slurm_stats.wf, slurm_stats.job_id, slurm_stats.run_id, slurm_stats.attempt_id,
+slurm_stats.slurm_job_id, slurm_stats.node_list, slurm_stats.ave_cpu_seconds, slurm_stats.max_rss_bytes,
+slurm_stats.max_vm_size_bytes, slurm_stats.max_disk_read_bytes, slurm_stats.max_disk_write_bytes FROM
+slurm_stats
+
 -- ALL_ACTION_RUN
 SELECT action_run.id, action_run.wf, action_run.action_id, action_run.run_id, action_run.node_id,
 action_run.state, action_run.claim_id, action_run.claimed_by, action_run.claimed_at, action_run.progress,
@@ -1430,6 +1440,13 @@ UPDATE scheduled_compute_node SET status='complete' WHERE scheduled_compute_node
 scheduled_compute_node.status = 'active' AND NOT (EXISTS (SELECT * FROM compute_node WHERE
 compute_node.allocation_id = scheduled_compute_node.id AND compute_node.state != 'ended'))
 
+-- SCHEDULERS_OF
+SELECT slurm_scheduler.id, slurm_scheduler.wf, slurm_scheduler.name, slurm_scheduler.fields FROM
+slurm_scheduler WHERE slurm_scheduler.wf = :wf_ ORDER BY slurm_scheduler.id
+
+-- BIND
+UPDATE job SET scheduler_id=:scheduler_ WHERE job.id = :job_
+
 -- SCHEDULER
 SELECT slurm_scheduler.id, slurm_scheduler.wf, slurm_scheduler.name, slurm_scheduler.fields FROM
 slurm_scheduler WHERE slurm_scheduler.id = :id_ AND slurm_scheduler.wf = :wf_
@@ -1441,6 +1458,51 @@ submitted_by=:by_, submitted_at=:at_, reason=:reason_ WHERE scheduled_compute_no
 -- ALLOCATION_COUNTS
 SELECT scheduled_compute_node.status, count(*) AS count_1 FROM scheduled_compute_node WHERE
 scheduled_compute_node.wf = :wf_ GROUP BY scheduled_compute_node.status
+
+-- NODE_OF_PROCESS
+SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
+compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
+compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
+compute_node.scheduler_id, compute_node.output_dir, compute_node.time_limit, compute_node.is_active,
+compute_node.start_time, compute_node.last_beat, compute_node.end_time, compute_node.state,
+compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_node.draining,
+compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
+compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
+compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.wf = :wf_ AND
+compute_node.hostname = :hostname_ AND compute_node.pid = :pid_ AND compute_node.start_time = :start_ AND
+compute_node.beats = 0 ORDER BY compute_node.id
+
+-- WORKERS
+SELECT remote_worker.id, remote_worker.wf, remote_worker.worker, remote_worker.label, remote_worker.options
+FROM remote_worker WHERE remote_worker.wf = :wf_ ORDER BY remote_worker.id
+
+-- STATS_OF
+SELECT slurm_stats.id FROM slurm_stats WHERE slurm_stats.job_id = :job_ AND slurm_stats.run_id = :run_ AND
+slurm_stats.attempt_id = :attempt_
+
+-- REPLACE_STATS
+DELETE FROM slurm_stats WHERE slurm_stats.id = :id_
+
+-- FORGET_ALLOCATION
+UPDATE compute_node SET allocation_id=NULL WHERE compute_node.allocation_id = :id_
+
+-- RUNNING_JOBS
+SELECT job.id, job.name, job.start_time, compute_node.hostname, compute_node.type, compute_node.scheduler,
+scheduled_compute_node.scheduler_id FROM job LEFT OUTER JOIN compute_node ON compute_node.id = job.node_id
+LEFT OUTER JOIN scheduled_compute_node ON scheduled_compute_node.id = compute_node.allocation_id WHERE job.wf
+= :wf_ AND job.status = 4 ORDER BY job.id
+
+-- NODE_NUMBERS
+SELECT compute_node.id, compute_node.scheduler, scheduled_compute_node.scheduler_id FROM compute_node LEFT
+OUTER JOIN scheduled_compute_node ON scheduled_compute_node.id = compute_node.allocation_id WHERE
+compute_node.wf = :wf_ AND (compute_node.scheduler IS NOT NULL OR compute_node.allocation_id IS NOT NULL)
+
+-- NODES_OF_RESULTS
+SELECT DISTINCT result.job_id, result.node_id, job.name FROM result JOIN job ON job.id = result.job_id WHERE
+result.wf = :wf_
+
+-- NODES_OF_JOBS
+SELECT job.id, job.node_id, job.name FROM job WHERE job.wf = :wf_ AND job.status = 4
 
 -- HIT_READY
 UPDATE action_job SET hit_run=:run_ WHERE action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS

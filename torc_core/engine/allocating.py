@@ -49,6 +49,21 @@ def check_intent(count: int, nodes: int) -> None:
         raise Invalid(f"an allocation of {nodes} nodes cannot be asked for; it has at least 1")
 
 
+def status_of(value: object) -> AllocationStatus:
+    """A status from its name.
+
+    Raises
+    ------
+    Invalid
+        The sentence lists the statuses.
+    """
+    try:
+        return AllocationStatus(str(value))
+    except ValueError as error:
+        known = ", ".join(dict.fromkeys(shown(one) for one in AllocationStatus))
+        raise Invalid(f"no status {value!r} of scheduled compute nodes; choose from {known}") from error
+
+
 def forward(allocation: Allocation, status: AllocationStatus) -> bool:
     """Whether a status may be set by hand, and is another one; what is shown alike is the same.
 

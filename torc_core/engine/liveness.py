@@ -119,6 +119,23 @@ def check_open(node: Node) -> None:
         raise Conflict(f"node {node.id} ({node.hostname}) has ended; it is given no jobs anyway")
 
 
+def reopened(node: Node) -> bool:
+    """Whether to call a node active changes anything: one of a published client may be opened again.
+
+    Raises
+    ------
+    Invalid
+        If it is a runner that has ended or is lost; such a one says by itself that it lives.
+    """
+    if node.is_active:
+        return False
+    if node.beats:
+        raise Invalid(
+            f"node {node.id} ({node.hostname}) is {node.state}; only its runner can make it active again"
+        )
+    return True
+
+
 def may_still_run(node: Node | None) -> bool:
     """Whether jobs that were given up as lost with this node may still run: it drains and is not proven dead.
 

@@ -32,10 +32,12 @@ from torc_core.model import (
     Membership,
     Node,
     NodeState,
+    RemoteWorker,
     Requirement,
     Result,
     RoCrateEntity,
     SlurmScheduler,
+    SlurmStats,
     Token,
     UserData,
     Workflow,
@@ -46,7 +48,7 @@ Look = Callable[[type[Any], Mapping[str, Any]], Sequence[Any]]
 
 ADDABLE: tuple[type[Any], ...] = (
     File, UserData, Requirement, Event, SlurmScheduler, LocalScheduler, RoCrateEntity, Result, AccessGroup,
-    Membership, GroupLink, Token, AuditEntry, Action, FailureHandler,
+    Membership, GroupLink, Token, AuditEntry, Action, FailureHandler, Node, Allocation, RemoteWorker, SlurmStats,
 )  # fmt: skip
 """Kinds of records that callers may add; all others come from verbs."""
 
@@ -208,6 +210,12 @@ def check_removable(record: Any, look: Look) -> None:
         raise Conflict(
             f"node {record.id} ({record.hostname}) is lost but not known to be dead; it may still run jobs"
         )
+    if kind is Allocation:
+        active = look(Node, {"allocation_id": record.id, "is_active": True})
+        if active:
+            raise Conflict(
+                f"scheduled compute node {record.id} has an active node, {active[0].id}; stop it first"
+            )
     if kind is SlurmScheduler:
         open_ = tuple(status.value for status in (
             AllocationStatus.INTENDED, AllocationStatus.PENDING, AllocationStatus.ACTIVE

@@ -98,6 +98,12 @@ def node_drained(node: Node, reason: str | None) -> Told:
     return "user_action", {**data, "reason": reason, "fields": ["draining"]}
 
 
+def replanned(workflow: int, allocations: int) -> Told:
+    """A planner has changed where the jobs of a workflow run."""
+    data: dict[str, Json] = {"operation": "replan", "kind": "workflow", "id": workflow}
+    return "user_action", {**data, "allocations": allocations, "fields": []}
+
+
 def node_silent(node: Node) -> Told:
     """A runner has not been heard of for some time, or for so long that it counts as lost."""
     name = "compute_node_lost" if node.state is NodeState.LOST else "compute_node_unreachable"

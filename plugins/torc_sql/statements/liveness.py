@@ -12,6 +12,7 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
+    or_,
     select,
     update,
 )
@@ -115,6 +116,8 @@ COMPLETE_ALLOCATION = (
            ~exists().where(_N.allocation_id == _A.id, _N.state != literal_column("'ended'")))
     .values(status=literal_column("'complete'"))
 )  # fmt: skip
+SCHEDULERS_OF = select(*t.scheduler.c).where(t.scheduler.c.wf == _WF).order_by(t.scheduler.c.id)
+BIND = update(t.job).where(_J.id == _b("job_")).values(scheduler_id=_b("scheduler_"))
 SCHEDULER = select(*t.scheduler.c).where(t.scheduler.c.id == _b("id_"), t.scheduler.c.wf == _WF)
 WRITE_ALLOCATION = (
     update(t.allocation)
@@ -123,3 +126,34 @@ WRITE_ALLOCATION = (
             submitted_at=_b("at_"), submitted_by=_b("by_"))
 )  # fmt: skip
 ALLOCATION_COUNTS = select(_A.status, func.count()).where(_A.wf == _WF).group_by(_A.status)
+
+# Records of where jobs run.
+NODE_OF_PROCESS = select(*NODE_COLUMNS).where(
+    _N.wf == _WF, _N.hostname == _b("hostname_"), _N.pid == _b("pid_"), _N.start_time == _b("start_"),
+    _N.beats == _ZERO,
+).order_by(_N.id)  # fmt: skip
+WORKERS = select(*t.remote_worker.c).where(t.remote_worker.c.wf == _WF).order_by(t.remote_worker.c.id)
+_S = t.slurm_stats.c
+STATS_OF = select(_S.id).where(
+    _S.job_id == _b("job_"), _S.run_id == _b("run_"), _S.attempt_id == _b("attempt_")
+)
+REPLACE_STATS = delete(t.slurm_stats).where(_S.id == _b("id_"))
+FORGET_ALLOCATION = update(t.node).where(_N.allocation_id == _b("id_")).values(allocation_id=null())
+RUNNING_JOBS = (
+    select(_J.id, _J.name, _J.start_time, _N.hostname, _N.type, _N.scheduler, _A.scheduler_id)
+    .select_from(t.job)
+    .outerjoin(t.node, _N.id == _J.node_id)
+    .outerjoin(t.allocation, _A.id == _N.allocation_id)
+    .where(_J.wf == _WF, _J.status == literal_column("4"))
+    .order_by(_J.id)
+)
+NODE_NUMBERS = (
+    select(_N.id, _N.scheduler, _A.scheduler_id)
+    .select_from(t.node)
+    .outerjoin(t.allocation, _A.id == _N.allocation_id)
+    .where(_N.wf == _WF, or_(_N.scheduler.is_not(null()), _N.allocation_id.is_not(null())))
+)
+NODES_OF_RESULTS = (
+    select(_R.job_id, _R.node_id, _J.name).distinct().join(t.job, _J.id == _R.job_id).where(_R.wf == _WF)
+)
+NODES_OF_JOBS = select(_J.id, _J.node_id, _J.name).where(_J.wf == _WF, _J.status == literal_column("4"))

@@ -40,6 +40,8 @@ ALL_RESULT = select(*t.result.c, _J.name, func.coalesce(_J.result_id == _R.id, l
 ALL_EVENT = select(*t.event.c)
 ALL_COMPUTE_NODE = select(*NODE_COLUMNS)
 ALL_SCHEDULED_COMPUTE_NODE = select(*t.allocation.c)
+ALL_REMOTE_WORKER = select(*t.remote_worker.c)
+ALL_SLURM_STATS = select(*t.slurm_stats.c)
 ALL_ACTION_RUN = select(*t.action_run.c)
 ALL_TASK = select(*t.operation.c)
 ALL_LOCAL_SCHEDULER = select(*t.local_scheduler.c)

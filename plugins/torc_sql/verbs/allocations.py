@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from torc_core.engine.allocating import OVER, ended, refused, submitted, withdrawn
-from torc_core.model import Allocation, AllocationId, AllocationStatus, SchedulerId, WorkflowId
-from torc_sql import allocations, losing
+from torc_core.model import Allocation, AllocationId, AllocationStatus, Replan, SchedulerId, WorkflowId
+from torc_sql import allocations, losing, replanning
 from torc_sql.change import Change
 from torc_sql.transacting import Transacting
 
@@ -69,3 +69,8 @@ class AllocationVerbs(Transacting):
                 losing.bury(change, node, "allocation_ended", evidence or state)
             change.close()
             return closed
+
+    def replan(self, workflow: WorkflowId, plan: Replan) -> Sequence[Allocation]:
+        """Write what a planner decided, in one transaction; the intents."""
+        with self._change(workflow) as change:
+            return replanning.replan(change, plan, self._clock.uuid)

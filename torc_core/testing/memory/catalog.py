@@ -44,7 +44,7 @@ from torc_core.model import (
     Workflow,
 )
 from torc_core.store.fields import FIELDS
-from torc_core.testing.memory import triggers
+from torc_core.testing.memory import triggers, whereabouts
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.creation import default_requirement
 from torc_core.testing.memory.flow import Flow, InputSet
@@ -53,6 +53,7 @@ from torc_core.testing.memory.job_changes import change_job, in_use, remove_job
 _REFERENCES: Mapping[type[Any], Sequence[tuple[type[Any], str]]] = {
     SlurmScheduler: ((Node, "scheduler_id"), (Allocation, "scheduler_config_id")),
     File: ((RoCrateEntity, "file_id"),),
+    Allocation: ((Node, "allocation_id"),),
 }
 """Records besides jobs that name others: they lose the name when those are removed."""
 
@@ -120,10 +121,12 @@ def _related(flow: Flow, kind: type[Any], name: str, wanted: set[Any]) -> set[in
 def add(change: Change, record: Any, look: Look) -> Any:
     """Add a record that has been checked."""
     flow, kind = change.flow, type(record)
+    if kind in whereabouts.ADD:
+        return whereabouts.ADD[kind](change, record)
     if kind is Result:
         return _add_result(change, record)
     if kind is Action:
-        return _add_action(change, record)
+        return add_action(change, record)
     check_welcome(record, look)
     added = stamped(replace(record, id=change.number(COUNTERS[kind])), change.now)
     flow.tables[kind][added.id] = added
@@ -132,7 +135,8 @@ def add(change: Change, record: Any, look: Look) -> Any:
     return added
 
 
-def _add_action(change: Change, new: Action) -> Action:
+def add_action(change: Change, new: Action) -> Action:
+    """Add an action; it counts from the statuses of its jobs."""
     flow = change.flow
     check_action(new, schedulers=flow.tables[SlurmScheduler])
     for job in new.jobs:
@@ -195,6 +199,11 @@ def change_record(change: Change, record: Any, fields: Mapping[str, Any], look: 
         return change_job(change, record, new)
     if not new:
         return record
+    if kind in whereabouts.CHANGE:
+        names = list(new)
+        changed_ = whereabouts.CHANGE[kind](change, record, new)
+        change.tell(user_action("change", FIELDS[kind].noun, record.id, names))
+        return changed_
     changed_ = checked(changed(record, new))
     check_welcome(changed_, look)
     if kind is Event:

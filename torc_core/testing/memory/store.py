@@ -49,6 +49,8 @@ from torc_core.model import (
     Plan,
     Progress,
     Query,
+    RunningJob,
+    SlurmCorrelation,
     Totals,
     Turn,
     Usage,
@@ -59,7 +61,16 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.store.fields import PAIRS, WITHOUT_WORKFLOW, check_change, check_query, known
-from torc_core.testing.memory import attempts, catalog, creation, lifecycle, losing, nodes, relations
+from torc_core.testing.memory import (
+    attempts,
+    catalog,
+    creation,
+    lifecycle,
+    losing,
+    nodes,
+    relations,
+    whereabouts,
+)
 from torc_core.testing.memory.flow import Flow
 from torc_core.testing.memory.verbs.actions import ActionVerbs
 from torc_core.testing.memory.verbs.allocations import AllocationVerbs
@@ -182,6 +193,10 @@ class MemoryStore(
         for flow in flows:
             if kind is JobDependency:
                 pages.append(relations.dependencies(flow, query))
+            elif kind is RunningJob:
+                pages.append(whereabouts.running(flow, query))
+            elif kind is SlurmCorrelation:
+                pages.append(whereabouts.correlations(flow, query))
             else:
                 sort = InputKind.FILE if kind is JobFile else InputKind.USER_DATA
                 pages.append(relations.relations(flow, sort, query))
@@ -201,6 +216,10 @@ class MemoryStore(
                 key: self._named(*key)
                 for key in {(row.workflow_id, type(row)) for row in rows if type(row) in NAMED}
             }
+            if any(type(row) in whereabouts.ADD for row in rows):
+                # Adding one that is there already is no harm, so that nothing can be taken back one by one.
+                with self.together():
+                    return [self._add(row) for row in rows]
             added: list[Any] = []
             try:
                 for row in rows:

@@ -34,6 +34,7 @@ from torc_core.testing.stores.runs import RunContract
 from torc_core.testing.stores.spawning import SpawnContract
 from torc_core.testing.stores.together import TogetherContract
 from torc_core.testing.stores.turns import TurnContract
+from torc_core.testing.stores.whereabouts import WhereaboutsContract
 
 
 class StoreContract(
@@ -51,6 +52,7 @@ class StoreContract(
     RecordContract,
     PermissionContract,
     AllocationContract,
+    WhereaboutsContract,
     ActionContract,
     FailureContract,
     SpawnContract,

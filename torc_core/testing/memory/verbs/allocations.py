@@ -13,10 +13,11 @@ from torc_core.model import (
     AllocationStatus,
     JobStatus,
     Node,
+    Replan,
     SchedulerId,
     WorkflowId,
 )
-from torc_core.testing.memory import allocations, losing
+from torc_core.testing.memory import allocations, losing, replanning
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.holding import Holding
 
@@ -79,6 +80,11 @@ class AllocationVerbs(Holding):
                 for node in allocations.nodes_of(flow, allocation):
                     losing.bury(change, node, "allocation_ended", evidence or state)
                 return closed
+
+    def replan(self, workflow: WorkflowId, plan: Replan) -> Sequence[Allocation]:
+        """Write what a planner decided, in one transaction; the intents."""
+        with self.together(), self._change(workflow) as change:
+            return replanning.replan(change, plan, self._clock.uuid)
 
 
 def _clear(change: Change, node: Node) -> None:

@@ -118,6 +118,7 @@ def _pass_time(change: Change) -> None:
         if state is NodeState.LOST:
             losing.lose(change, silent, proven=False)
     attempts.expire_by_hand(change)
+    actions.expire(change)
     oldest = change.now - flow.workflow.compute_node_wait_for_healthy_database_minutes * 60_000
     for claim in [claim for claim, at in flow.claims.items() if at < oldest]:
         del flow.claims[claim]
