@@ -14,7 +14,8 @@ import orjson
 from torc_core import __version__
 from torc_core.errors import NotFound
 from torc_http import errors
-from torc_http.call import NOBODY, Answer, Call, Service
+from torc_http.call import NOBODY, Answer, Call, Principal, Service
+from torc_http.collecting import uncollected
 from torc_http.errors import Refused
 from torc_http.keeping import Deletes, Sent, once
 from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
@@ -89,6 +90,19 @@ class Desk:
         service = self.service
         principal = NOBODY if route.access == "public" else service.gate.admit(environ, route)
         raw = body_of(environ, route, self.sizes[route.size])
+        with uncollected(len(raw)):
+            self._serve(route, req, resp, params, principal, raw)
+
+    def _serve(
+        self,
+        route: Route,
+        req: falcon.Request,
+        resp: falcon.Response,
+        params: Mapping[str, str],
+        principal: Principal,
+        raw: bytes,
+    ) -> None:
+        environ, service = req.env, self.service
         if route.size == "bulk":
             with self._bulk.one():
                 body = checked_body(route, parsed(raw))

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
-from torc_core.errors import BadValue, Invalid, TorcError
+from torc_core.errors import BadValue, Conflict, Invalid, TorcError
 from torc_core.model import (
     Assignment,
     Ending,
@@ -121,10 +121,18 @@ def _why_none(call: Call) -> str:
 
 
 def start(call: Call) -> object:
-    """Record that a job runs on a node."""
+    """Record that a job runs on a node; a second time is no harm."""
     node = NodeId(call.ids["compute_node_id"])
-    call.store.start(JobId(call.id), call.ids["run_id"], node)
-    return bodies(call, [call.store.get(Job, call.id)])[0]
+    with call.together():
+        job = call.store.get(Job, call.id)
+        if job.status.live and job.node_id not in (None, node):
+            raise Conflict(f"job {job.id} is {job.status.label} on node {job.node_id}, not on {node}")
+        try:
+            call.store.start(job.id, call.ids["run_id"], node)
+        except Conflict as error:
+            raise Invalid(str(error), details={**error.details, "value": job.status.label}) from error
+        job = call.store.get(Job, call.id)
+    return bodies(call, [job])[0]
 
 
 def complete(call: Call) -> object:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from marshmallow import Schema
 
 from torc_core.errors import Conflict
@@ -82,13 +80,12 @@ def _other(call: Call, error: Conflict) -> Conflict:
 
 
 def _carry_out(call: Call, operation: Operation) -> None:
-    """Do an operation beside the threads that answer requests."""
+    """Have an operation done beside the threads that answer requests; without such a place it is done here."""
     operations = (call.service.parts or {}).get("operations")
-    if operations is not None:
+    if operations is None:
+        call.service.store.carry_out(operation.id)
+    else:
         operations.take(operation.id)
-        return
-    work = call.service.store.carry_out
-    threading.Thread(target=work, args=(operation.id,), name="torc-operation", daemon=True).start()
 
 
 def counts(progress: Progress) -> dict[str, object]:
