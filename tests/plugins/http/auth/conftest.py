@@ -185,6 +185,12 @@ def made(store: Store, clock: SetClock, settings: AuthSettings, home: Path) -> A
 
 
 @pytest.fixture
+def make_api() -> Callable[..., Api]:
+    """Makes a server of a store, a clock, settings and a home."""
+    return made
+
+
+@pytest.fixture
 def rooms(api: Api) -> Api:
     """A server with two workflows."""
     return furnished(api)
