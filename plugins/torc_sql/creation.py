@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from torc_core.engine import telling
+from torc_core.engine.change import canonical, definition, input_hash, related
 from torc_core.engine.records import no_group
 from torc_core.engine.runs import digest
 from torc_core.errors import Invalid, TorcError
@@ -115,6 +116,7 @@ class _Rows:
         self.jobs = tx.ids("job", len(plan.jobs))
         self.groups = tx.ids("dep_set", len(plan.groups))
         self.inputs = tx.ids("input_set", len(plan.inputs))
+        self._digests = [digest(self.jobs + job for job in group) for group in plan.groups]
         self.actions = tx.ids("action", len(plan.actions))
         kinds = {(job.requirement, job.scheduler, job.label) for job in plan.jobs}
         self.shapes = {kind: self._shape(*kind) for kind in sorted(kinds, key=str)}
@@ -198,7 +200,25 @@ class _Rows:
             self.classes[self.shapes[job.requirement, job.scheduler, job.label]],
             None if job.scheduler is None else self.schedulers + job.scheduler,
             None if job.handler is None else self.handlers + job.handler,
-            job.label, len(job.groups), job.num_blockers, *rows.NEW_JOB,
+            job.label, len(job.groups), job.num_blockers, *rows.NEW_JOB[:16], self._hash(job), *rows.NEW_JOB[17:],
+        )  # fmt: skip
+
+    def _hash(self, job: PlannedJob) -> str | None:
+        """Its input hash, so that the first initialisation need not write it; None: what it reads may change until then."""
+        inputs = [self.plan.inputs[at] for at in job.inputs]
+        if any(one.kind is InputKind.USER_DATA for one in inputs):
+            return None
+        script = None if job.invocation_script is None else self._text(job.invocation_script)
+        return input_hash(
+            definition(self._text(job.command), script, canonical(job.env) if job.env else b""),
+            related(
+                [self._digests[group] for group, _ in job.groups],
+                {self.files + item for one in inputs for item in one.items},
+                (),
+                [*(self.files + item for item in job.output_files),
+                 *(-(self.user_data + item) for item in job.output_user_data)],
+            ),
+            "",
         )  # fmt: skip
 
     def _text(self, written: str) -> str:
@@ -206,8 +226,7 @@ class _Rows:
         return with_user_data_ids(written, range(self.user_data, self.user_data + len(self.plan.user_data)))
 
     def _group(self, position: int, group: Sequence[int]) -> tuple[Any, ...]:
-        key = digest(self.jobs + job for job in group)
-        return (self.groups + position, self.wf, key, len(group), len(group), 0)
+        return (self.groups + position, self.wf, self._digests[position], len(group), len(group), 0)
 
     def _relations(self) -> Iterator[Step]:
         plan, wf = self.plan, self.wf

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
 
 from torc_core.engine.change import canonical, contents, definition, input_hash, related
 from torc_core.model import InputKind, JobId
@@ -16,15 +15,20 @@ from torc_sql.transaction import Row
 CHUNK = 5_000
 """Jobs that are read and written at once."""
 
+_NONE: Mapping[JobId, list[int]] = {}
+
 
 def keep_hashes(change: Change, jobs: Collection[JobId] | None) -> None:
     """Store the present input hash of jobs; None: of all.
 
     PERF: one statement reads a chunk of jobs and one writes it; 100,000 jobs take half a second.
     """
-    found = hashes(change, jobs)
-    while chunk := list(islice(found, CHUNK)):
-        change.tx.many("KEEP_HASH", [{"job_": job, "hash_": new} for job, old, new in chunk if old != new])
+    if jobs is not None and not jobs:
+        return
+    made = _Made(change)
+    for chunk in _chunks(change, jobs):
+        new = [{"job_": job, "hash_": now} for job, old, now in made.hashes(chunk) if old != now]
+        change.tx.many("KEEP_HASH", new)
 
 
 def hashes(change: Change, jobs: Collection[JobId] | None) -> Iterator[tuple[JobId, str | None, str]]:
@@ -65,18 +69,22 @@ class _Made:
         self._writes = change.has_outputs or tx.row("ANY_OUTPUT_DATA", wf_=wf) is not None
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[str, str]] = {}
 
-    def hashes(self, chunk: Sequence[Row]) -> Iterator[tuple[JobId, str | None, str]]:
+    def hashes(self, chunk: Sequence[Row]) -> list[tuple[JobId, str | None, str]]:
         """The hashes of some jobs, given as rows of `DEFINITIONS`."""
         ids = json.dumps([row[0] for row in chunk])
-        waits = self._lists("USES_OF", ids) if self._sets else {}
-        reads = self._lists("READ_SETS_OF", ids) if self._files or self._data else {}
-        writes = self._lists("WRITES_OF_JOBS", ids) if self._writes else {}
+        waits = self._lists("USES_OF", ids) if self._sets else _NONE
+        reads = self._lists("READ_SETS_OF", ids) if self._files or self._data else _NONE
+        writes = self._lists("WRITES_OF_JOBS", ids) if self._writes else _NONE
+        found = []
         for job, command, script, env, stored in chunk:
-            now = input_hash(
-                definition(command, script, _env(env)),
-                *self._relations(tuple(waits.get(job, ())), tuple(reads.get(job, ())), writes.get(job, ())),
-            )
-            yield job, stored, now
+            made = definition(command, script, _env(env) if env else b"")
+            sets, inputs, outputs = waits.get(job), reads.get(job), writes.get(job)
+            if sets is None and inputs is None and outputs is None:
+                parts = "", ""
+            else:
+                parts = self._relations(tuple(sets or ()), tuple(inputs or ()), outputs or ())
+            found.append((job, stored, input_hash(made, *parts)))
+        return found
 
     def _lists(self, statement: str, ids: str) -> dict[JobId, list[int]]:
         found: dict[JobId, list[int]] = {}
@@ -88,6 +96,8 @@ class _Made:
         self, sets: tuple[int, ...], reads: tuple[int, ...], writes: Sequence[int]
     ) -> tuple[str, str]:
         """The last two parts of the hash; `writes`: files as they are, user data negative."""
+        if not (reads or writes) and len(sets) == 1:
+            return related([self._sets[sets[0]] or b""], (), (), ()), ""
         known = None if writes else self._known.get((sets, reads))
         if known is None:
             files = {item for one in reads for item in self._files.get(one, ())}

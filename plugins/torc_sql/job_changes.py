@@ -43,7 +43,10 @@ def change_job(change: Change, job: Job, given: Mapping[str, Any]) -> None:
     if status is not None:
         _check_status(job, JobStatus(status))
     checked(replace(job, **new))
-    update(change, "job", job.id, {k: rows.text(v) if k == "env" else v for k, v in new.items()})
+    columns = {k: rows.text(v) if k == "env" else v for k, v in new.items()}
+    if related or {"command", "invocation_script", "env"} & new.keys():
+        columns["input_hash"] = None
+    update(change, "job", job.id, columns)
     state = known_job(change.tx, job.id)
     if {"requirement_id", "scheduler_id", "label"} & new.keys():
         reclass(change, state)

@@ -69,6 +69,7 @@ def initialize(change: Change, how: Initialize) -> None:
     state, tx = change.state, change.tx
     check_open(change.wf, state.is_archived == 1, "initialised")
     change.settle()
+    first = state.initialized_run == state.run_id == 0 and state.derived == 1
     derive(change)
     if not how.force:
         _check_inputs(change, how.fingerprints)
@@ -88,7 +89,11 @@ def initialize(change: Change, how: Initialize) -> None:
     else:
         _set_anew(change, fresh, run)
         tx.run("NEXT_RUN", wf_=change.wf, run_=run)
-    keep_hashes(change, fresh if fresh is not None else _waiting(change))
+    if first:
+        # What has not been touched since it was created has its hash from there.
+        keep_hashes(change, [id for (id,) in tx.rows("UNHASHED", wf_=change.wf)])
+    else:
+        keep_hashes(change, fresh if fresh is not None else _waiting(change))
     count_ready(change)
     tx.wake(change.wf)
     triggers.arm(change, before=state.run_id, full=not how.only_uninitialized, reset_jobs=reset)

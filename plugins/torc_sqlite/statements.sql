@@ -962,6 +962,9 @@ SELECT user_data.id, user_data.data FROM user_data WHERE user_data.wf = :wf_ AND
 input_member.item_id FROM input_member JOIN input_set ON input_set.id = input_member.set_id WHERE
 input_member.wf = :wf_ AND input_set.kind = 'user_data')
 
+-- UNHASHED
+SELECT job.id FROM job WHERE job.wf = :wf_ AND job.input_hash IS NULL AND job.status IN (1, 2, 7)
+
 -- KEEP_HASH
 UPDATE job SET input_hash=:hash_ WHERE job.id = :job_
 

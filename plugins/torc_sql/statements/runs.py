@@ -125,6 +125,11 @@ INPUT_ITEMS = (
 READ_DATA = select(_D.id, _D.data).where(
     _D.wf == _WF, _D.id.in_(select(_ITEM.item_id).join(t.input_set, _IN.id == _ITEM.set_id).where(
         _ITEM.wf == _WF, _IN.kind == literal_column("'user_data'"))))  # fmt: skip
+UNHASHED = select(_J.id).where(
+    _J.wf == _WF,
+    _J.input_hash.is_(null()),
+    _J.status.in_([literal_column("1"), literal_column("2"), literal_column("7")]),
+)
 KEEP_HASH = update(t.job).where(_J.id == _b("job_")).values(input_hash=_b("hash_"))
 
 # What changed.

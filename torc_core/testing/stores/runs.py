@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -420,6 +421,27 @@ class RunContract(SceneContract):
         assert [(one.name, one.reason) for one in done] == [("job0", "user data changed")]
         assert (list(tried), kept) == (list(done), {"job0": "completed"})
         assert scene.statuses(workflow) == {"job0": "uninitialized"}
+
+    def test_a_job_is_made_of_what_it_was_when_its_run_began(self, scene: Scene) -> None:
+        plan = diamond()
+        many: dict[str, Any] = {"env": {"B": "1", "A": "x"}, "invocation_script": "bash -e", "output_user_data": [0]}
+        plan = replace(
+            plan, jobs=[replace(plan.jobs[0], **many), *plan.jobs[1:]], user_data=[PlannedUserData(name="x")]
+        )
+        workflow = scene.created(plan).id
+        a, b = scene.jobs(workflow)[:2]
+        scene.store.change(Job, b.id, {"command": "touch b.txt b.log", "env": {"C": "2"}})
+        scene.store.initialize(workflow, Initialize())
+        for name in "abcd":
+            scene.end(workflow, name)
+
+        unchanged = scene.store.changed_jobs(workflow)
+        scene.store.reset(workflow, Reset(jobs=[a.id], downstream=False))
+        scene.store.change(Job, a.id, {"command": "touch a.txt a.log"})
+        scene.store.initialize(workflow, Initialize(only_uninitialized=True))
+
+        assert list(unchanged) == []
+        assert list(scene.store.changed_jobs(workflow)) == []
 
     def test_a_new_producer_changes_what_a_finished_job_is_made_of(self, scene: Scene) -> None:
         workflow = _ended(scene, diamond())
