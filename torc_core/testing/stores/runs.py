@@ -424,7 +424,11 @@ class RunContract(SceneContract):
 
     def test_a_job_is_made_of_what_it_was_when_its_run_began(self, scene: Scene) -> None:
         plan = diamond()
-        many: dict[str, Any] = {"env": {"B": "1", "A": "x"}, "invocation_script": "bash -e", "output_user_data": [0]}
+        many: dict[str, Any] = {
+            "env": {"B": "1", "A": "x"},
+            "invocation_script": "bash -e",
+            "output_user_data": [0],
+        }
         plan = replace(
             plan, jobs=[replace(plan.jobs[0], **many), *plan.jobs[1:]], user_data=[PlannedUserData(name="x")]
         )
