@@ -511,6 +511,19 @@ def test_who_guesses_is_slowed_and_nobody_else(server: Any, by: Any, password_fi
     assert get(api, right, "/workflows").status == 200
 
 
+def test_wrong_tokens_slow_nobody(rooms: Any, by: Any) -> None:
+    """They cannot be guessed; and whoever sends them may share the address with jobs."""
+    wrong, right = (
+        peer(by[name], address="10.9.9.9", why="remote")
+        for name in ("a token that nobody made", "a job capability")
+    )
+
+    statuses = [get(rooms, wrong).status for _ in range(100)]
+
+    assert {*statuses} == {401}
+    assert get(rooms, right).status == 200
+
+
 def test_a_job_may_ask_fifty_times_a_second(server: Any, rooms: Any, by: Any) -> None:
     gate = rooms.security.gate
     gate._job_rates = type(gate._job_rates)(50, 200, rooms.clock)
