@@ -34,9 +34,11 @@ class Channel(HTTPChannel):
     error_task_class = Refusal
     parser_class = RequestParser
 
-    def __init__(self, server: Any, sock: socket.socket, peer: Peer, rules: Any) -> None:
+    def __init__(
+        self, server: Any, sock: socket.socket, peer: Peer, key: tuple[str, object], rules: Any
+    ) -> None:
         self.peer = peer
-        self.key: tuple[str, object] = ("", "")
+        self.key = key
         """By whom its connections are counted."""
         self.linger = False
         self._lingering: float | None = None
@@ -83,16 +85,14 @@ class Channel(HTTPChannel):
         return None
 
     def give_up(self) -> None:
-        """Close at the next turn; what is still to be sent is not sent."""
+        """Close now, in the thread of all connections: one that is never writable would wait for ever to be told."""
         self.will_close = True
-        self.server.loop.touch(self)
+        self.handle_close()
 
     def finish(self) -> None:
         """Close if nothing is in flight: the service stops."""
-        with self.requests_lock:
-            if not self.in_flight and not self._lingering:
-                self.will_close = True
-        self.server.loop.touch(self)
+        if not self.in_flight and not self._lingering:
+            self.give_up()
 
     @property
     def in_flight(self) -> bool:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -266,9 +267,9 @@ class Handover:
                     if key.data is None:
                         self._drain()
                     else:
-                        self._serve(key.data, mask)
+                        self._safely(partial(self._serve, key.data, mask))
                 while self._calls:
-                    self._calls.popleft()()
+                    self._safely(self._calls.popleft())
                 now = time.monotonic()
                 while self._deadlines and self._deadlines[0][0] <= now:
                     _, _, held = heapq.heappop(self._deadlines)
@@ -276,13 +277,21 @@ class Handover:
                         self._workers.run(held.fall_due)
                 if now >= due:
                     due = now + SWEEP
-                    self._sweep(now)
+                    self._safely(partial(self._sweep, now))
         except Exception:
             # A bug here would leave runners without answers: say so as loudly as possible.
             log.critical("the thread of held requests has ended", exc_info=True)
             raise
         finally:
             self._close()
+
+    @staticmethod
+    def _safely(function: Callable[[], None]) -> None:
+        try:
+            function()
+        except Exception:
+            # This thread has everybody who waits: it goes on, and the log says what did not happen.
+            log.exception("a call in the thread of held requests failed")
 
     def _serve(self, handed: Handed, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
@@ -314,7 +323,7 @@ class Handover:
 
     def _close(self) -> None:
         while self._calls:
-            self._calls.popleft()()
+            self._safely(self._calls.popleft())
         if self._selector:
             for key in list(self._selector.get_map().values()):
                 if key.data is not None:

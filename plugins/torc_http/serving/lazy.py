@@ -86,8 +86,8 @@ class LazyService:
             with self._lock:
                 if not self._closing:
                     service = HttpService(application, self._sockets, self._settings)
-                    service.start()
                     self.service = service
+                    service.start()
                     self._selector.close()
         except Exception:
             # The process has other work than to serve; the caller is told, and the next one may be luckier.

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from waitress import wasyncore
@@ -90,7 +91,7 @@ class Loop:
         try:
             while not self.stopping:
                 while self._calls:
-                    self._calls.popleft()()
+                    self._safely(self._calls.popleft())
                 self._ask()
                 for key, mask in self._selector.select(max(0.0, due - time.monotonic())):
                     if key.data is None:
@@ -100,7 +101,7 @@ class Loop:
                 now = time.monotonic()
                 if now >= due:
                     due = now + SWEEP
-                    self._sweep(now)
+                    self._safely(partial(self._sweep, now))
         except Exception:
             # A bug here would leave a server that accepts and never answers: say so as loudly as possible.
             log.critical("the thread of all connections has ended", exc_info=True)
@@ -114,9 +115,14 @@ class Loop:
             fileno = one._fileno  # noqa: SLF001 - wasyncore's own
             if fileno not in self.map or self.map[fileno] is not one:
                 continue
-            mask = selectors.EVENT_READ if one.readable() else 0
-            if one.writable() and not one.accepting:
-                mask |= selectors.EVENT_WRITE
+            try:
+                mask = selectors.EVENT_READ if one.readable() else 0
+                if one.writable() and not one.accepting:
+                    mask |= selectors.EVENT_WRITE
+            except Exception:
+                # One connection may not end all others; waitress writes it down and closes this one.
+                one.handle_error()
+                continue
             known = self._selector.get_map().get(fileno)
             if not mask:
                 if known:
@@ -125,6 +131,14 @@ class Loop:
                 self._selector.register(fileno, mask, one)
             elif known.events != mask:
                 self._selector.modify(fileno, mask, one)
+
+    @staticmethod
+    def _safely(function: Callable[[], None]) -> None:
+        try:
+            function()
+        except Exception:
+            # This thread serves everybody: it goes on, and the log says what did not happen.
+            log.exception("a call in the thread of all connections failed")
 
     def _serve(self, one: Any, mask: int) -> None:
         if mask & selectors.EVENT_READ:

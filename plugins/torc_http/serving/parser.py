@@ -100,6 +100,8 @@ class RequestParser(HTTPRequestParser):
             consumed = int(super().received(data))
         except _Refused as error:
             return self._refuse(error.answer, data)
+        except OSError as error:
+            return self._refuse(NoRoom(f"the body cannot be kept: {error.strerror}"), data)
         except (ValueError, OverflowError) as error:
             return self._refuse(BadRequest(f"the request cannot be read: {error}"), data)
         if isinstance(self.error, RequestHeaderFieldsTooLarge):
@@ -188,6 +190,13 @@ class RequestParser(HTTPRequestParser):
         self.expect_continue = False
         self.connection_close = True
         return len(data)
+
+
+class NoRoom(BadRequest):
+    """the disk is full"""
+
+    code = 507
+    reason = "Insufficient Storage"
 
 
 class _Refused(ValueError):

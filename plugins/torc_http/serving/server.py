@@ -72,7 +72,9 @@ class HttpService:
         self.settings = settings or ServingSettings()
         self.application = application
         self.counts: Counter[str] = Counter()
-        """`accepted`, `refused` by the bound per peer, and what was cut: `idle`, `slow head`, `slow body`, `unread`."""
+        """`accepted`; `refused` by the bound per peer; `full`, when nobody more was let in for a moment; `failed`, for
+        bugs of the application; and what was cut: `idle`, `slow head`, `slow body`, `unread`.
+        """
         self.closing = False
         self._sockets = list(sockets)
         self._room = _room_for_connections(self.settings.connections)
@@ -106,7 +108,10 @@ class HttpService:
 
     def adopt(self, connection: socket.socket, peer: Peer) -> None:
         """Serve a connection that somebody else accepted: the TLS front."""
-        self.loop.call(lambda: self._inner.welcome(connection, peer))
+        if self.closing:
+            connection.close()
+        else:
+            self.loop.call(lambda: self._inner.welcome(connection, peer))
 
     def close(self, grace: float = GRACE) -> bool:
         """Stop listening, let requests in flight end, then stop; true when all of them did.
@@ -150,9 +155,13 @@ class HttpService:
                 pass  # it is gone already
             connection.close()
             return None
-        self.counts["accepted"] += 1
-        self._of_peer[key] += 1
         return peer, key
+
+    def entered(self, channel: Channel) -> None:
+        """A connection began."""
+        self.channels.add(channel)
+        self.counts["accepted"] += 1
+        self._of_peer[channel.key] += 1
 
     def is_full(self) -> bool:
         return len(self.channels) >= self._room
@@ -262,7 +271,7 @@ class Door(wasyncore.dispatcher):
     def handle_accept(self) -> None:
         for _ in range(AT_ONCE):
             if self.service.is_full():
-                log.warning("connection limit reached connections=%d", len(self.service.channels))
+                self.service.counts["full"] += 1
                 return
             try:
                 accepted = self.accept()
@@ -277,18 +286,17 @@ class Door(wasyncore.dispatcher):
 
     def welcome(self, connection: socket.socket, peer: Peer | None) -> None:
         """Make a channel of a connection."""
+        admitted = self.service.admit(connection, peer)
+        if admitted is None:
+            return
         try:
-            admitted = self.service.admit(connection, peer)
-            if admitted is None:
-                return
             if connection.family != socket.AF_UNIX:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            channel = Channel(self, connection, *admitted, self.adj)
         except OSError:
             connection.close()  # its peer was faster
             return
-        channel = Channel(self, connection, admitted[0], self.adj)
-        channel.key = admitted[1]
-        self.service.channels.add(channel)
+        self.service.entered(channel)
 
     def shut(self) -> None:
         """Accept nobody any more."""

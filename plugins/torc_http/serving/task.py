@@ -102,7 +102,7 @@ class Request(Answer, WSGITask):
     def execute(self) -> None:
         try:
             super().execute()
-        except (ClientDisconnected, OSError):
+        except ClientDisconnected:
             self.hold.withdraw()
             raise
         except Exception:
@@ -141,5 +141,6 @@ class Request(Answer, WSGITask):
             environ["torc.peer"] = peer
             environ["torc.hold"] = self.hold
             environ["torc.request_id"] = self.request_id
+            environ["torc.service"] = self.channel.server.service
             environ["wsgi.url_scheme"] = "https" if peer.kind == "tls" else "http"
         return environ

@@ -52,7 +52,6 @@ class TlsFront:
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._pipes: set[Pipe] = set()
-        self._closing = False
         self._thread = threading.Thread(target=self._run, name="torc-https", daemon=True)
 
     @property
@@ -69,12 +68,10 @@ class TlsFront:
 
     def stop_listening(self) -> None:
         """Accept nobody any more; what is open goes on until the service has closed its ends."""
-        self._closing = True
         self._wake_out.send(b"x")
 
     def close(self) -> None:
         """End it, after the service has ended."""
-        self._closing = True
         self._wake_out.close()
         if self._thread.ident is not None:
             self._thread.join(5)
@@ -179,6 +176,10 @@ class Pipe:
             self.end()
             return
         if self._finished and not self._outward:
+            try:
+                self._outer.unwrap()  # says that this is the end; nobody waits for the reply
+            except (OSError, ValueError):
+                pass
             self.end()
             return
         self._wait()

@@ -91,7 +91,7 @@ class Site:
         return b'"done"'
 
     def _boom(self, environ: dict[str, Any]) -> bytes:
-        raise ZeroDivisionError
+        raise FileNotFoundError("a file of the application")
 
 
 class Served:

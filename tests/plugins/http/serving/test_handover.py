@@ -9,7 +9,10 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
+
 from torc_http.serving.handed import KEEP_ALIVE
+from torc_http.serving.server import raise_open_files
 
 HELD = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
 JSON = (("Content-Type", "application/json"),)
@@ -231,3 +234,29 @@ def test_a_stream_that_is_closed_ends_after_what_was_sent(served) -> None:
 
     assert got.endswith(b"data: 999\n\n")
     assert not stream.send(b"more")
+
+
+def test_a_thousand_held_requests_and_all_streams_do_not_slow_plain_ones(serve) -> None:
+    if raise_open_files() < 8_192:
+        pytest.skip("too few files may be open here")
+    served = serve(threads=4, streams_per_user=64)
+
+    def typical() -> float:
+        waits = []
+        with served.connect() as plain:
+            for _ in range(500):
+                began = time.monotonic()
+                plain.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert served.answer_of(plain)[0] == 200
+                waits.append(time.monotonic() - began)
+        return statistics.median(waits)
+
+    before = typical()
+    with ExitStack() as stack:
+        opened(served, stack, 1000, HELD)
+        opened(served, stack, 64, stream_of())
+        assert served.eventually(lambda: served.service.handover.held == 1000, 20)
+        assert served.eventually(lambda: served.service.handover.streams == 64)
+
+        assert typical() < 2 * before + 0.002
+        assert threading.active_count() < 12

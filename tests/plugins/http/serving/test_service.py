@@ -16,13 +16,17 @@ import pytest
 
 from torc_http.serving.lazy import LazyService
 from torc_http.serving.listening import listen
+from torc_http.serving.server import raise_open_files
 from torc_http.serving.settings import Application, ServingSettings
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def test_fifteen_hundred_idle_connections_hinder_nobody(served) -> None:
+def test_fifteen_hundred_idle_connections_hinder_nobody(serve) -> None:
+    if raise_open_files() < 8_192:
+        pytest.skip("too few files may be open here")
+    served = serve()
     with ExitStack() as stack:
         for _ in range(1500):
             stack.enter_context(served.connect())
@@ -144,7 +148,7 @@ def test_nothing_is_left_of_a_service(serve) -> None:
         served.service.close(1)
 
     assert open_files() - before == set()
-    assert set(threading.enumerate()) <= threads
+    assert served.eventually(lambda: set(threading.enumerate()) <= threads)
 
 
 def test_a_request_that_runs_long_is_told_with_its_stack(serve, caplog) -> None:
