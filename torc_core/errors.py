@@ -106,6 +106,13 @@ class Unauthorized(TorcError):
     code = "unauthorized"
 
 
+class TimedOut(TorcError):
+    """the time that was given is over"""
+
+    exit_code = 124
+    code = "timeout"
+
+
 class Full(Unavailable):
     """the disk under the database is full"""
 
@@ -136,7 +143,7 @@ ERRORS: dict[str, type[TorcError]] = {
     for kind in (
         TorcError, UsageError, BadValue, InvalidConfig, InvalidSpec, PluginError, UnknownProvider,
         NotFound, Conflict, Invalid, Forbidden, Unavailable, Full, Fenced,
-        Unauthorized,
+        Unauthorized, TimedOut,
     )
 }  # fmt: skip
 """Every error by its name, for those who carry errors over a wire."""

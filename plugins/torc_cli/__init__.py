@@ -25,6 +25,8 @@ COMMANDS = (
     ("results", "app", "How attempts of jobs ended."),
     ("events", "app", "What happened to a workflow, and what happens now."),
     ("resource-requirements", "app", "What jobs need of each of their nodes."),
+    ("failure-handlers", "app", "Which exit codes are tried again, and how."),
+    ("tasks", "app", "Long operations that a server carries out by itself."),
     ("job-dependencies", "app", "Which jobs wait for which, and the files and user data between them."),
     ("plot-resources", "plot_resources", "Draw what jobs and nodes used over time."),
     ("config", "app", "Settings: what holds, where it comes from, how to change it."),

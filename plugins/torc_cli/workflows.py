@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -23,9 +22,9 @@ from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import (
     Action,
+    ActionRun,
     Initialize,
     JobStatus,
-    Json,
     Plan,
     PlannedWorkflow,
     Query,
@@ -296,18 +295,27 @@ def list_actions(workflow: str | None = None, /, *, session: Given) -> Listing:
     workflow
         Id of the workflow, or `last`.
     """
-    page = session.store().find(Action, Query(workflow=selected(session, workflow)))
+    store, wf = session.store(), selected(session, workflow)
+    page = store.find(Action, Query(workflow=wf))
+    run = store.get(Workflow, wf).run_id
+    ended = store.find(ActionRun, Query(workflow=wf, where={"run_id": run})).items if page.items else ()
+    outcome = {one.action_id: one.error or one.state.value for one in ended}
     return Listing(
         schema="torc.workflows.list-actions/1",
         noun="actions",
-        items=[action_item(action) for action in page.items],
+        items=[{**action_item(action), "outcome": outcome.get(action.id)} for action in page.items],
         columns=(
             Column(title="ID", key="id", right=True),
             Column(title="Trigger", key="trigger_type"),
-            Column(title="Jobs", key="job_ids", right=True, show=_number_of_jobs),
             Column(title="Action", key="action_type"),
             Column(title="Config", key="action_config"),
+            Column(title="Seen", key="trigger_count", right=True),
+            Column(title="Needed", key="required_triggers", right=True),
             Column(title="Persistent", key="persistent"),
+            Column(title="Executed", key="executed"),
+            Column(title="By", key="executed_by", right=True),
+            Column(title="At", key="executed_at"),
+            Column(title="Outcome", key="outcome"),
         ),
         total=page.total,
     )
@@ -354,8 +362,3 @@ def _with_state(totals: Totals) -> Item:
         "jobs_failed": failed,
         "is_complete": totals.complete,
     }
-
-
-def _number_of_jobs(item: Mapping[str, Json]) -> str:
-    jobs = item["job_ids"]
-    return str(len(jobs)) if isinstance(jobs, list) and jobs else ""

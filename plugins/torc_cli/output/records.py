@@ -15,6 +15,7 @@ from torc_core.model import (
     JobFile,
     JobUserData,
     Json,
+    Operation,
     Requirement,
     Result,
     UserData,
@@ -184,6 +185,26 @@ def action_item(action: Action) -> Item:
         "action_config": action.config,
         "job_ids": list(action.jobs),
         "persistent": action.persistent,
+        "is_recovery": action.is_recovery,
+        "required_triggers": action.required_triggers,
+        "trigger_count": action.trigger_count,
+        "executed": action.executed,
+        "executed_at": instant(action.executed_at),
+        "executed_by": action.executed_by,
+    }
+
+
+def task_item(task: Operation) -> Item:
+    """An operation as `TaskModel`."""
+    return {
+        "id": task.id,
+        "workflow_id": task.workflow_id,
+        "operation": task.name,
+        "status": task.status.value,
+        "created_at_ms": task.created_at,
+        "started_at_ms": task.started_at,
+        "finished_at_ms": task.finished_at,
+        "error": task.error,
     }
 
 

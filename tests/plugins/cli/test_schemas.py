@@ -13,6 +13,7 @@ import pytest
 from torc_cli import schemas
 from torc_core.model import (
     Event,
+    FailureHandler,
     File,
     Job,
     NewJob,
@@ -46,6 +47,8 @@ LISTS = [
     ["events", "get", "1-2"],
     ["resource-requirements", "list", "1"],
     ["resource-requirements", "get", "1-2"],
+    ["failure-handlers", "list", "1"],
+    ["failure-handlers", "get", "1", "2"],
     ["job-dependencies", "job-job", "1"],
     ["job-dependencies", "job-file", "1"],
     ["job-dependencies", "job-user-data", "1"],
@@ -89,6 +92,10 @@ RECORDS = [
     ["resource-requirements", "get", "1"],
     ["resource-requirements", "create", "1", "-n", "x"],
     ["resource-requirements", "update", "2", "-m", "1g"],
+    ["failure-handlers", "get", "1"],
+    ["failure-handlers", "create", "1", "-n", "x", "--rules", '[{"exit_codes": [1]}]'],
+    ["failure-handlers", "delete", "1", "--yes"],
+    ["tasks", "wait", "1"],
     ["config", "show"],
     ["config", "get", "client.format"],
     ["config", "set", "client.run.num_cpus", "2"],
@@ -120,6 +127,8 @@ NEED_A_WORKFLOW = [
     ["events", "get-latest-event"],
     ["resource-requirements", "list"],
     ["resource-requirements", "create", "-n", "x"],
+    ["failure-handlers", "list"],
+    ["failure-handlers", "create", "-n", "x", "--rules", '[{"exit_codes": [1]}]'],
     ["job-dependencies", "job-job"],
     ["job-dependencies", "job-file"],
     ["job-dependencies", "job-user-data"],
@@ -145,6 +154,9 @@ NEED_AN_ID = [
     ["resource-requirements", "get"],
     ["resource-requirements", "update", "-n", "x"],
     ["resource-requirements", "delete", "--yes"],
+    ["failure-handlers", "get"],
+    ["failure-handlers", "delete", "--yes"],
+    ["tasks", "wait"],
     ["config", "get"],
     ["config", "set"],
     ["config", "unset"],
@@ -160,9 +172,10 @@ DESTRUCTIVE = [
     ["results", "delete", "1"],
     ["events", "delete", "USER_EVENT"],
     ["resource-requirements", "delete", "2"],
+    ["failure-handlers", "delete", "1"],
     ["workflows", "initialize", "1", "--force"],
 ]
-KINDS = [Job, File, UserData, Result, Event, Requirement]
+KINDS = [Job, File, UserData, Result, Event, Requirement, FailureHandler]
 COUNTED = ["jobs", "files", "user-data", "results", "events", "resource-requirements"]
 
 
@@ -172,6 +185,8 @@ def stores(diamond, store_of_the_user):
     with store_of_the_user() as store:
         second = store.create(Plan(workflow=PlannedWorkflow(name="second")), "ana")
         store.add_jobs([NewJob(workflow_id=second.id, name="only", command="true")])
+        store.add([FailureHandler(workflow_id=WorkflowId(1), name="b", rules=[{"exit_codes": [9]}])])
+        store.begin(second.id, "initialize_jobs", {})
 
 
 @pytest.fixture
