@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -36,30 +36,40 @@ AT_ONCE = 25_000
 Step = tuple[str, Iterable[Any]]
 
 
-def create(write: Write, plan: Plan, user: str) -> WorkflowId:
+Rest = Callable[[Transaction, "Made"], None]
+"""What has to be written besides a plan, before anybody sees the workflow."""
+
+
+def create(write: Write, plan: Plan, user: str, rest: Rest | None = None) -> WorkflowId:
     """Create all of a plan, or nothing.
 
     A large plan is written in many transactions under a workflow that is marked as being deleted, so a crash leaves
     only what the next opening removes, and other writers get their turns between the chunks.
     """
     with write() as tx:
-        made = _Rows(plan, tx, user)
+        made = Made(plan, tx, user)
         if _size(plan) <= AT_ONCE:
             for statement, chunk in _chunks(made.steps()):
                 tx.many(statement, chunk)
-            made.reveal(tx)
+            _end(tx, made, rest)
             return made.wf
         steps = _chunks(made.steps())
         _some(tx, steps)
     try:
         _rest(write, steps)
         with write() as tx:
-            made.reveal(tx)
+            _end(tx, made, rest)
     except BaseException:
         with suppress(TorcError):
             deletion.purge(write, made.wf)
         raise
     return made.wf
+
+
+def _end(tx: Transaction, made: Made, rest: Rest | None) -> None:
+    if rest is not None:
+        rest(tx, made)
+    made.reveal(tx)
 
 
 def _size(plan: Plan) -> int:
@@ -98,7 +108,7 @@ def _rest(write: Write, chunks: Iterator[tuple[str, list[Any]]]) -> None:
             more = _some(tx, chunks)
 
 
-class _Rows:
+class Made:
     """The rows of a plan, table by table, each after those it refers to."""
 
     def __init__(self, plan: Plan, tx: Transaction, user: str) -> None:

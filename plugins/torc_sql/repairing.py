@@ -29,24 +29,26 @@ def repair(tx: Transaction, wf: WorkflowId, shapes: Shapes) -> None:
     for status, delta in statuses.items():
         tx.counted(wf, status, delta)
     tx.settle()
-    sets = tx.rows("WRONG_SETS", wf_=wf)
-    tx.many("WRITE_SET", [{"set_": id, "remaining_": open_, "bad_": bad} for id, open_, bad in sets])
-    waiting = tx.rows("WRONG_UNMET", wf_=wf)
-    tx.many("WRITE_UNMET", [{"job_": id, "unmet_": unmet} for id, unmet in waiting])
-    classes = tx.rows("WRONG_CLASSES", wf_=wf)
-    tx.many("WRITE_READY", [{"class_": id, "ready_": ready} for id, ready in classes])
+    sets, waiting, classes = recount(tx, wf)
     change = Change(tx, wf, shapes)
     for job, job_class in tx.rows("STUCK", wf_=wf):
         tx.run("FREE_WAITER", job_=job, status_=int(JobStatus.READY), since_=tx.now, unmet_=0)
         change.shifted(JobStatus.BLOCKED, JobStatus.READY)
         tx.ready(job_class, 1)
         tx.wake(wf)
-    change.tell(
-        telling.repair(
-            statuses=len(statuses), sets=len(sets), waiting_jobs=len(waiting), classes=len(classes)
-        )
-    )
+    change.tell(telling.repair(statuses=len(statuses), sets=sets, waiting_jobs=waiting, classes=classes))
     change.close()
+
+
+def recount(tx: Transaction, wf: WorkflowId) -> tuple[int, int, int]:
+    """Count sets, waiting jobs and classes anew from the statuses; how many of each were wrong."""
+    sets = tx.rows("WRONG_SETS", wf_=wf)
+    tx.many("WRITE_SET", [{"set_": id, "remaining_": open_, "bad_": bad} for id, open_, bad in sets])
+    waiting = tx.rows("WRONG_UNMET", wf_=wf)
+    tx.many("WRITE_UNMET", [{"job_": id, "unmet_": unmet} for id, unmet in waiting])
+    classes = tx.rows("WRONG_CLASSES", wf_=wf)
+    tx.many("WRITE_READY", [{"class_": id, "ready_": ready} for id, ready in classes])
+    return len(sets), len(waiting), len(classes)
 
 
 def _wrong_statuses(tx: Transaction, wf: WorkflowId) -> dict[int, int]:

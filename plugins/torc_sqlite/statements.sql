@@ -1795,3 +1795,33 @@ UPDATE job_class SET num_ready=:ready_ WHERE job_class.id = :class_
 SELECT job.id, job.class_id FROM job WHERE job.wf = :wf_ AND job.status = 1 AND job.unmet = 0 AND
 (job.cancel_on_blocking_job_failure = 0 OR NOT (EXISTS (SELECT * FROM dep_use, dep_set WHERE dep_use.job_id =
 job.id AND dep_set.id = dep_use.set_id AND dep_set.bad > 0)))
+
+-- FIRST_USER_DATA
+SELECT user_data.id, user_data.wf, user_data.name, user_data.initial_data, user_data.is_ephemeral FROM
+user_data WHERE user_data.wf = :wf_
+
+-- ALL_SOURCES
+SELECT dep_use.job_id, dep_use.set_id, dep_use.sources FROM dep_use WHERE dep_use.wf = :wf_ ORDER BY
+dep_use.job_id, dep_use.set_id
+
+-- ALL_INPUTS
+SELECT input_set.id, input_set.kind, input_member.item_id FROM input_set JOIN input_member ON
+input_member.set_id = input_set.id WHERE input_set.wf = :wf_ ORDER BY input_set.id, input_member.item_id
+
+-- ALL_READERS
+SELECT input_use.job_id, input_use.set_id FROM input_use WHERE input_use.wf = :wf_ ORDER BY input_use.job_id,
+input_use.set_id
+
+-- IMPORT_FILE
+UPDATE file SET st_mtime=:mtime_, size=:size_, content_hash=:hash_ WHERE file.id = :file_
+
+-- IMPORT_USER_DATA
+UPDATE user_data SET data=:data_ WHERE user_data.id = :datum_
+
+-- IMPORT_ACTION
+UPDATE workflow_action SET is_recovery=:recovery_, trigger_count=:count_ WHERE workflow_action.id = :action_
+
+-- IMPORT_JOB
+UPDATE job SET status=:status_, run_id=:run_, attempt_id=:attempt_, reason=:reason_, result_id=:result_,
+losses=:losses_, input_hash=:hash_, origin=:origin_, lineage=:lineage_, spawned_by=:caller_,
+schedule_compute_nodes=:schedule_ WHERE job.id = :job_

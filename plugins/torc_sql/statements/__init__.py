@@ -17,10 +17,11 @@ from torc_sql.statements import (
     repairing,
     retries,
     runs,
+    transfer,
     whole,
 )
 
 MODULES = (
-    whole, attempts, relations, runs, records, liveness, actions, retries, growth, permissions, keeping, repairing,
+    whole, attempts, relations, runs, records, liveness, actions, retries, growth, permissions, keeping, repairing, transfer,
 )  # fmt: skip
 """Where the statements are."""

@@ -121,7 +121,6 @@ class Flow:
 
     def __init__(self, workflow: Workflow) -> None:
         self.workflow = workflow
-        self.initialized_run = 0
         self.jobs: dict[JobId, Job] = {}
         self.shapes: dict[JobId, Shape] = {}
         self.lines: dict[Shape, Line] = {}

@@ -103,9 +103,9 @@ def initialize(change: Change, how: Initialize) -> None:
             if id in table and table[id].is_ephemeral and not datum.name.startswith(LINEAGE):
                 table[id] = replace(table[id], data=datum.data, has_data=datum.has_data)
     fingerprint(flow, how.fingerprints)
-    run = next_run(workflow.run_id, flow.initialized_run)
+    run = next_run(workflow.run_id, workflow.initialized_run)
     gpus = any(shape.gpus for shape in flow.shapes.values())
-    flow.workflow, flow.initialized_run = replace(workflow, run_id=run, uses_gpus=gpus), run
+    flow.workflow = replace(workflow, run_id=run, initialized_run=run, uses_gpus=gpus)
     blocked = {id for id in fresh if flow.jobs[id].status is JobStatus.BLOCKED}
     _set_anew(change, fresh, run)
     keep_hashes(change, fresh)

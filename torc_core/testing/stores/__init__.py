@@ -33,6 +33,7 @@ from torc_core.testing.stores.releasing import ReleaseContract
 from torc_core.testing.stores.runs import RunContract
 from torc_core.testing.stores.spawning import SpawnContract
 from torc_core.testing.stores.together import TogetherContract
+from torc_core.testing.stores.transfer import TransferContract
 from torc_core.testing.stores.turns import TurnContract
 from torc_core.testing.stores.whereabouts import WhereaboutsContract
 
@@ -50,6 +51,7 @@ class StoreContract(
     CatalogContract,
     LivenessContract,
     RecordContract,
+    TransferContract,
     PermissionContract,
     AllocationContract,
     WhereaboutsContract,
