@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pluggy import PluginManager
 
     from torc_core.detection import Detected
+    from torc_core.model import Assignment
     from torc_core.protocols import Clock, Store
 
 P = TypeVar("P", bound=Provider | SpecFormat)
@@ -173,24 +174,32 @@ class Host:
         return provider.open(url, self.settings("stores", provider), clock, *given)
 
     @contextmanager
-    def own(self, store: Store) -> Iterator[None]:
+    def own(self, store: Store, clock: Clock) -> Iterator[Callable[[Assignment], str | None]]:
         """Serve a store of this process to other processes of this host, as long as the block lasts.
 
         A store that another process serves is served here from the moment when this one takes it over; one that
-        others can open as well is left alone.
+        others can open as well is left alone. What the block is given says where a job can speak to the store.
         """
-        from torc_core.protocols import Shared
+        from torc_core.protocols import Admitting, Shared
         from torc_core.store.following import Following
 
         with ExitStack() as stack:
+            admitting: list[Admitting] = []
+
+            def job_url(given: Assignment) -> str | None:
+                inside: object = store.present if isinstance(store, Following) else store
+                doors = [*admitting, inside] if isinstance(inside, Admitting) else admitting
+                return next((url for door in doors if (url := door.job_url(given))), None)
 
             def serve(store: Store) -> None:
                 address: dict[str, str] = {}
                 for provider in self.servers.values():
                     if provider.owner:
-                        server = provider.open(store, self.settings("servers", provider))
+                        server = provider.open(store, self.settings("servers", provider), self.config, clock)
                         stack.callback(server.close)
                         address.update(server.start())
+                        if isinstance(server, Admitting):
+                            admitting.append(server)
                 cast("Shared", store).publish(address)
 
             if isinstance(store, Following):
@@ -198,7 +207,7 @@ class Host:
                 stack.callback(setattr, store, "taken", None)
             elif isinstance(store, Shared):
                 serve(store)
-            yield
+            yield job_url
 
     def _check_tables(self) -> None:
         """Check the tables of providers that are given; those of nobody are warnings (`cli.md` K2)."""

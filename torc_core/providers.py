@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torc_core.record import record
 
 if TYPE_CHECKING:
-    from torc_core.protocols import Executor, Launcher, Monitor, Server, Store
+    from torc_core.config import Config
+    from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
     from torc_core.spec.document import Document
 
 
@@ -51,9 +52,9 @@ class StoreProvider(Provider):
 
 @record(frozen=True, slots=True, kw_only=True)
 class ServerProvider(Provider):
-    """A way to serve a store. `open(store, settings)`; `owner`: a `torc run` on an embedded store starts it too."""
+    """A way to serve a store. `open(store, settings, config, clock)`; `owner`: whoever owns a database starts it."""
 
-    open: Callable[[Store, Any], Server]
+    open: Callable[[Store, Any, Config, Clock], Server]
     owner: bool = False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from torc_core.config import Config
     from torc_core.host import Host
+    from torc_core.model import Assignment
     from torc_core.protocols import Clock, Store
 
 Format = Literal["table", "json", "csv"]
@@ -71,6 +72,7 @@ class Session:
     interactive: bool = False
     umask: int = 0o077
     _store: Store | None = field(default=None, repr=False)
+    _job_url: Callable[[Assignment], str | None] | None = field(default=None, repr=False)
 
     def store(self) -> Store:
         """The store that was chosen (`cli.md` §2), opened at the first call; closed when the program ends.
@@ -90,8 +92,16 @@ class Session:
     def owning(self) -> Iterator[Store]:
         """The store, served to other processes of this host meanwhile: for `run`, `exec` and all that last."""
         store = self.store()
-        with self.host.own(store):
-            yield store
+        with self.host.own(store, self.clock) as job_url:
+            self._job_url = job_url
+            try:
+                yield store
+            finally:
+                self._job_url = None
+
+    def job_url(self, given: Assignment) -> str | None:
+        """Where a job of this run can speak to the store, while it is owned; None: nowhere."""
+        return self._job_url(given) if self._job_url is not None else None
 
     def user(self) -> str:
         """In whose name: `--username`, `TORC_USERNAME`, `client.username`, else who is logged in."""

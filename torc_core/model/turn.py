@@ -126,6 +126,8 @@ class Assignment:
         Whether the user stated its memory (more than 1 MiB), so that it may be enforced.
     api_access, generation
         Of its workflow: what the job's capability may do, and which generation it is of (`security.md` O2, O3).
+    capability
+        The token with which the job may speak to the server that gave it; stores leave it out.
     """
 
     job: Job
@@ -137,6 +139,7 @@ class Assignment:
     stated: bool = False
     api_access: str = "edit"
     generation: int = 0
+    capability: str | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from torc_core.protocols.clock import Clock
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
 from torc_core.protocols.monitor import Monitor, NodeSample, Sample
 from torc_core.protocols.process import Executor, Exit, Locating, Queueing, Task
-from torc_core.protocols.serve import Server
+from torc_core.protocols.serve import Admitting, Server
 from torc_core.protocols.store import (
     Actions,
     Allocations,
@@ -27,6 +27,7 @@ from torc_core.protocols.store import (
 
 __all__ = [
     "Actions",
+    "Admitting",
     "AllocationState",
     "Allocations",
     "Catalog",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from torc_core.model import Assignment
 
 
 class Server(Protocol):
@@ -15,4 +17,13 @@ class Server(Protocol):
 
     def close(self) -> None:
         """Stop serving."""
+        ...
+
+
+@runtime_checkable
+class Admitting(Protocol):
+    """A server, or a store behind one, that lets jobs speak to it."""
+
+    def job_url(self, given: Assignment) -> str | None:
+        """The address that a job may use, good for this attempt (`security.md` O2); None: it gets none."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torc_core.model import Assignment, Held, JobId, Recovery, Shape
@@ -65,6 +65,8 @@ class Workplace:
         `<server_id>.<workflow>`, with which every mark begins.
     counted, hidden, amd
         Of the devices: see `environment.devices`.
+    job_url
+        What an attempt gets as `TORC_API_URL`.
     """
 
     execution: Execution
@@ -75,6 +77,7 @@ class Workplace:
     counted: bool
     hidden: bool
     amd: bool
+    job_url: Callable[[Assignment], str | None] | None = None
 
     def attempt(self, given: Assignment) -> Attempt:
         """Take what the store has given."""
@@ -91,7 +94,8 @@ class Workplace:
         path = f"{attempt.files}.recovery.log"
         mark = f"{self.mark}.{order.job}.{given.job.run_id}.{order.attempt_id}.r"
         seen = environment.devices((), counted=self.counted, hidden=self.hidden, amd=self.amd)
-        env = environment.own(given, mark, seen, self.base) | {"TORC_RETURN_CODE": str(order.return_code)}
+        env = environment.own(given, mark, seen, self.base, self._api_url(given))
+        env |= {"TORC_RETURN_CODE": str(order.return_code)}
         return Task(
             job=number,
             attempt_id=order.attempt_id,
@@ -119,7 +123,7 @@ class Workplace:
             command=job.command,
             script=job.invocation_script,
             base=self.base,
-            env=environment.own(attempt.given, mark, seen, self.base),
+            env=environment.own(attempt.given, mark, seen, self.base, self._api_url(attempt.given)),
             cwd=self.cwd,
             stdout=attempt.stdout,
             stderr=attempt.stderr,
@@ -128,3 +132,6 @@ class Workplace:
             daemons=self.execution.allow_daemons,
             line=line,
         )
+
+    def _api_url(self, given: Assignment) -> str | None:
+        return None if self.job_url is None else self.job_url(given)

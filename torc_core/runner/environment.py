@@ -19,21 +19,23 @@ OUTER_STEP = (
 """What an outer `srun` told the runner; a job that starts MPI itself would take it for its own."""
 
 
-def base(
-    environ: Mapping[str, str], workflow: Workflow, *, output_dir: str, api_url: str | None, runner: str
-) -> dict[str, str]:
+def base(environ: Mapping[str, str], workflow: Workflow, *, output_dir: str, runner: str) -> dict[str, str]:
     """What all jobs of a runner have in common; `runner` is `pid.start` of this process."""
     drop = (*SECRET, *OUTER_JOB, *(OUTER_STEP if "SLURM_STEP_ID" in environ else ()))
     kept = {name: value for name, value in environ.items() if not any(fnmatchcase(name, one) for one in drop)}
     kept |= {"TORC_WORKFLOW_ID": str(workflow.id), "TORC_OUTPUT_DIR": output_dir, "TORC_RUNNER": runner}
-    if api_url and workflow.api_access != "none":
-        kept["TORC_API_URL"] = api_url
     if workflow.submission_directory:
         kept["TORC_WORKFLOW_SUBMISSION_DIR"] = workflow.submission_directory
     return kept
 
 
-def own(given: Assignment, mark: str, devices: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
+def own(
+    given: Assignment,
+    mark: str,
+    devices: Mapping[str, str],
+    base: Mapping[str, str],
+    api_url: str | None = None,
+) -> dict[str, str]:
     """What only this job has: its own `env`, then what torc says, which wins."""
     job = given.job
     told = {
@@ -44,6 +46,8 @@ def own(given: Assignment, mark: str, devices: Mapping[str, str], base: Mapping[
         "TORC_MARK": mark,
         **devices,
     }
+    if api_url is not None:
+        told["TORC_API_URL"] = api_url
     if not job.env:
         return told
     fixed = {name: base[name] for name in TOLD_TO_ALL if name in base}
@@ -53,7 +57,7 @@ def own(given: Assignment, mark: str, devices: Mapping[str, str], base: Mapping[
 
 
 TOLD_TO_ALL = (
-    "TORC_WORKFLOW_ID", "TORC_OUTPUT_DIR", "TORC_RUNNER", "TORC_API_URL", "TORC_WORKFLOW_SUBMISSION_DIR",
+    "TORC_WORKFLOW_ID", "TORC_OUTPUT_DIR", "TORC_RUNNER", "TORC_WORKFLOW_SUBMISSION_DIR",
 )  # fmt: skip
 UNSET = frozenset({"TORC_API_URL", "TORC_WORKFLOW_SUBMISSION_DIR"})
 """Names that only torc may set: where it does not, a job's own `env` cannot invent them."""

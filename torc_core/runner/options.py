@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 
-from torc_core.model import Json, SchedulerId
+from torc_core.model import Assignment, Json, SchedulerId
 from torc_core.record import record
 
 
@@ -22,8 +22,8 @@ class Options:
         More than 0: queue-depth mode (`runner.md` §4).
     persistent
         Do not leave for idleness while the workflow is unfinished.
-    api_url
-        What jobs get as `TORC_API_URL`; None: it is unset.
+    job_url
+        What an attempt gets as `TORC_API_URL`; None: it is unset.
     grace
         Seconds that jobs have to end after SIGTERM when the time left is unknown (`runner.md` §7.2).
     """
@@ -34,7 +34,7 @@ class Options:
     scheduler_id: SchedulerId | None = None
     strict_scheduler_match: bool = False
     persistent: bool = False
-    api_url: str | None = None
+    job_url: Callable[[Assignment], str | None] | None = None
     grace: float = 30.0
 
 

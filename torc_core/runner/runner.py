@@ -117,7 +117,6 @@ class Runner:
                 self._environ,
                 workflow,
                 output_dir=output_dir,
-                api_url=self._options.api_url,
                 runner=f"{place.pid}.{place.start}",
             )
             gpus = self._detected.capacity.gpus
@@ -130,6 +129,7 @@ class Runner:
                 counted=not self._options.max_parallel_jobs,
                 hidden=bool(self._execution.limit_resources and workflow.uses_gpus and gpus),
                 amd=self._detected.amd,
+                job_url=self._options.job_url if workflow.api_access != "none" else None,
             )
             return self._work(node, workplace, output_dir)
 

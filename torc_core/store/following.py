@@ -31,6 +31,11 @@ class Following:
         self.taken: Callable[[Store], None] | None = None
         """Called with the store when it has become one of this process."""
 
+    @property
+    def present(self) -> Store:
+        """The store that is spoken to at the time."""
+        return self._store
+
     def close(self) -> None:
         """Close what is open at the time."""
         self._store.close()

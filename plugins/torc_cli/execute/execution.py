@@ -248,6 +248,7 @@ class Following:
                     max_parallel_jobs=slots,
                     label=wish.label,
                     persistent=wish.persistent,
+                    job_url=session.job_url,
                 ),
                 watcher=self._reporter,
                 chores=self._store,

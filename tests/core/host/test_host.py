@@ -92,7 +92,7 @@ def test_an_unknown_scheme_names_those_that_are_installed(hosts: tuple[Host, Hos
 
 def test_what_another_process_owns_is_reached_through_it(hosts: tuple[Host, Host], shelf: Shelf) -> None:
     first = hosts[0].open_store("shelf://a", CLOCK)
-    with hosts[0].own(first):
+    with hosts[0].own(first, CLOCK):
         second = hosts[1].open_store("shelf://a", CLOCK)
         created = second.create(diamond(), "ada")
 
@@ -104,7 +104,7 @@ def test_what_another_process_owns_is_reached_through_it(hosts: tuple[Host, Host
 
 def test_a_store_is_served_no_longer_than_the_block_lasts(hosts: tuple[Host, Host], shelf: Shelf) -> None:
     first = hosts[0].open_store("shelf://a", CLOCK)
-    with hosts[0].own(first):
+    with hosts[0].own(first, CLOCK):
         assert shelf.owner is not None
         socket = Path(shelf.owner["socket"])
         assert socket.exists()
@@ -118,9 +118,9 @@ def test_when_the_owner_leaves_its_guest_takes_over_and_serves_others(
     first = hosts[0].open_store("shelf://a", CLOCK)
     with ExitStack() as stack:
         owning = stack.enter_context(ExitStack())
-        owning.enter_context(hosts[0].own(first))
+        owning.enter_context(hosts[0].own(first, CLOCK))
         guest = hosts[1].open_store("shelf://a", CLOCK)
-        stack.enter_context(hosts[1].own(guest))
+        stack.enter_context(hosts[1].own(guest, CLOCK))
         workflow = guest.create(diamond(), "ada")
         before = shelf.owner
 
@@ -138,7 +138,7 @@ def test_when_the_owner_leaves_its_guest_takes_over_and_serves_others(
 
 def test_many_threads_of_a_guest_take_over_once(hosts: tuple[Host, Host], shelf: Shelf) -> None:
     first = hosts[0].open_store("shelf://a", CLOCK)
-    with hosts[0].own(first):
+    with hosts[0].own(first, CLOCK):
         guest = hosts[1].open_store("shelf://a", CLOCK)
     first.close()
     found: list[int] = []

@@ -76,7 +76,7 @@ def test_what_an_outer_srun_said_is_not_inherited(site) -> None:
 def test_the_address_is_told_where_there_is_one(site) -> None:
     site.create("env")
 
-    site.runner(api_url="http://127.0.0.1:1/x").run()
+    site.runner(job_url=lambda given: "http://127.0.0.1:1/x").run()
 
     assert variables(site)["TORC_API_URL"] == "http://127.0.0.1:1/x"
 
@@ -84,7 +84,7 @@ def test_the_address_is_told_where_there_is_one(site) -> None:
 def test_a_workflow_can_keep_the_address_from_its_jobs(site) -> None:
     site.create(PlannedJob(name="j", command="env", env={"TORC_API_URL": "mine"}), api_access="none")
 
-    site.runner(api_url="http://127.0.0.1:1/x").run()
+    site.runner(job_url=lambda given: "http://127.0.0.1:1/x").run()
 
     assert "TORC_API_URL" not in variables(site)
 
