@@ -10,9 +10,10 @@ from torc_core import hookimpl
 if TYPE_CHECKING:
     from pluggy import PluginManager
 
+    from torc_core.config import Config
     from torc_core.config.credentials import Credentials
-    from torc_core.protocols import Clock, Store
-    from torc_core.providers import StoreProvider
+    from torc_core.protocols import Clock, Server, Store
+    from torc_core.providers import ServerProvider, StoreProvider
     from torc_http.client.settings import HttpStoreSettings
 
 
@@ -25,12 +26,37 @@ def torc_addhooks(manager: PluginManager) -> None:
 
 
 @hookimpl
+def torc_servers() -> Iterable[ServerProvider]:
+    """Offer to serve a store on loopback and on a Unix socket; every owner of a database does."""
+    from torc_core.providers import NoSettings, ServerProvider
+
+    yield ServerProvider(
+        name="http",
+        summary="REST, on loopback and on a Unix socket.",
+        settings=NoSettings,
+        open=open_server,
+        owner=True,
+    )
+
+
+def open_server(store: Store, settings: object, config: Config, clock: Clock) -> Server:
+    """A server that is not started yet."""
+    from torc_http.owning import OwnerServer
+
+    return OwnerServer(store, config, clock)
+
+
+@hookimpl
 def torc_stores() -> Iterable[StoreProvider]:
     """Offer `http://host:8080/torc-service/v1`, the same over TLS, and `unix:///run/user/1000/torc/4242.sock`."""
     from torc_core.providers import StoreProvider
     from torc_http.client.settings import HttpStoreSettings
 
-    for name, summary in (("http", "A server."), ("https", "A server, over TLS.")):
+    for name, summary in (
+        ("http", "A server."),
+        ("https", "A server, over TLS."),
+        ("unix", "A store that another process of this host owns."),
+    ):
         yield StoreProvider(
             name=name, summary=summary, settings=HttpStoreSettings, open=open_store, credentials=True
         )

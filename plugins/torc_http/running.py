@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from torc_core.model import Operation, OperationStatus, Query
+from torc_core.model import Assignment, Operation, OperationStatus, Query
 from torc_core.protocols import Clock, Embedded, Listening, Store
+from torc_http.auth import capability, keyfile
+from torc_http.auth.settings import AuthSettings
 from torc_http.housekeeping import Carrier, Sweeper
+from torc_http.routes import BASE
 from torc_http.serving.lazy import LazyService
 from torc_http.serving.listening import Listening as Doors
 from torc_http.serving.settings import Application, ServingSettings
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
+    from torc_http.auth.assembly import Security
     from torc_http.call import Service
 
 SWEEP_SECONDS = 10.0
@@ -29,10 +32,14 @@ class Running:
 
     Parameters
     ----------
-    complete
-        Makes the service of what it is given: store, clock, and the parts that additions need.
-    front
-        Puts something before the application: `torc_http.auth.front`.
+    auth
+        Who is let in; None: everybody, as the owner.
+    environ
+        Where key files lie follows from it.
+    urls
+        Every address of the API, the one for programs of this host first.
+    sizes
+        How long bodies may be, by kind of route; None: as usual.
     sweep_seconds
         How often time passes in the store.
     """
@@ -43,32 +50,52 @@ class Running:
         clock: Clock,
         doors: Doors,
         *,
-        complete: Callable[[Service], Service] = lambda service: service,
-        front: Callable[[WSGIApplication], WSGIApplication] = lambda app: app,
+        auth: AuthSettings | None = None,
+        environ: Mapping[str, str] | None = None,
+        urls: Sequence[str] = (),
         settings: ServingSettings | None = None,
+        sizes: Mapping[str, int] | None = None,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._complete = complete
-        self._front = front
-        self._parts: dict[str, Any] = {}
+        self._auth = auth
+        self._environ = environ or {}
+        self._sizes = sizes
+        self._began = clock.monotonic()
+        self._parts: dict[str, Any] = {"running": self}
         self._sweeper = Sweeper(store, clock, sweep_seconds)
         self._carrier = Carrier(store)
+        self._key: keyfile.KeyFile | None = None
+        self._lazy = LazyService(self._load, doors.sockets, settings)
         self.doors = doors
-        self.lazy = LazyService(self._load, doors.sockets, settings)
+        self.urls = tuple(urls) or tuple(f"http://127.0.0.1:{doors.port}{BASE}" for _ in [0] if doors.port)
+        self.security: Security | None = None
+        """Once the application is loaded."""
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return self._clock.monotonic() - self._began
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the key of this server lies."""
+        if self._key is None:
+            return None
+        return keyfile.servers(self._environ) / f"{self._key.server_id}.json"
 
     def start(self) -> None:
         """Serve in the background, and go on with what an earlier life has left undone."""
-        getattr(self._store, "renew_leases", lambda: None)()  # TEMP
-        self.lazy.start()
+        if self._auth is not None:
+            socket = None if self.doors.path is None else str(self.doors.path)
+            folder = keyfile.servers(self._environ)
+            self._key = keyfile.ensured(folder, self._store.server_id, self.urls, socket, self._clock.now())
+        self._store.renew_leases()
+        self._lazy.start()
         self._sweeper.start()
         unfinished = (OperationStatus.QUEUED.value, OperationStatus.RUNNING.value)
-        for operation in (
-            self._store.find(Operation, Query(where={"status": unfinished})).items
-            if hasattr(self._store, "begin")
-            else ()
-        ):
+        for operation in self._store.find(Operation, Query(where={"status": unfinished})).items:
             self._carrier.take(operation.id)
 
     def close(self, grace: float = 10.0) -> bool:
@@ -76,24 +103,63 @@ class Running:
         if "turns" in self._parts:
             self._parts["turns"].close()
             self._parts["streams"].close()
-        done = self.lazy.close(grace)
+        done = self._lazy.close(grace)
         self._carrier.close()
         self._sweeper.close()
         return done
 
+    def job_url(self, given: Assignment) -> str | None:
+        """The address that a job of this process may use."""
+        token = self.capability(given)
+        if token is None or not self.urls:
+            return None
+        return f"{self.urls[0].removesuffix(BASE)}/t/{token}{BASE}"
+
+    def capability(self, given: Assignment) -> str | None:
+        """What lets an attempt speak to this server (`security.md` O2)."""
+        if self._key is None or given.api_access == "none":
+            return None
+        job = given.job
+        claim = capability.JobCapability(
+            workflow=job.workflow_id, job=job.id, run=job.run_id, attempt=job.attempt_id,
+            generation=given.generation,
+        )  # fmt: skip
+        return capability.written(self._key.key, claim)
+
+    def load(self) -> None:
+        """Load the application now: for a server that is there to be asked."""
+        self._service()
+
     def _load(self) -> Application:
         from torc_http.app import create_app
+
+        app = create_app(self._service())
+        call = self.security.front(app) if self.security is not None else app
+        return Application(call=call, limit_of=app.limit_of)
+
+    def _service(self) -> Service:
         from torc_http.call import Service
         from torc_http.hub.streams import Streams
         from torc_http.hub.turns import HeldTurns
 
-        if not self._parts:
+        if "turns" not in self._parts:
             streams = Streams(self._store)
             cast("Listening", self._store).listen(streams.heard)
-            self._parts.update(
-                turns=HeldTurns(cast("Embedded", self._store)), streams=streams, operations=self._carrier,
-                lazy=self.lazy,
-            )  # fmt: skip
-        service = self._complete(Service(store=self._store, clock=self._clock, parts=self._parts))
-        app = create_app(replace(service, parts=self._parts))
-        return Application(call=self._front(app), limit_of=app.limit_of)
+            self._parts |= {
+                "turns": HeldTurns(cast("Embedded", self._store)),
+                "streams": streams,
+                "operations": self._carrier,
+                "service": self._lazy,
+            }
+        service = Service(store=self._store, clock=self._clock, parts=self._parts, sizes=self._sizes)
+        if self._auth is None:
+            return service
+        from torc_http.auth.assembly import secured
+        from torc_http.auth.guarding import guard
+
+        if self.security is None:
+            socket = None if self.doors.path is None else str(self.doors.path)
+            self.security = secured(
+                self._store, self._auth, self._clock, self._environ, urls=self.urls, socket=socket
+            )
+        return replace(service, gate=self.security.gate, guard=guard)

@@ -109,7 +109,8 @@ def assignment(change: Change, row: Row, node_index: int = 0) -> Assignment:
     return Assignment(
         job=job, shape=shape, outputs=[Output(file=id, name=name, path=path) for id, name, path in outputs],
         started=job.status is JobStatus.RUNNING, ahead=job.prefetched, node_index=node_index,
-        stated=shape.memory > MIB,
+        stated=shape.memory > MIB, api_access=change.state.api_access,
+        generation=change.state.capability_generation,
     )  # fmt: skip
 
 

@@ -27,6 +27,8 @@ class WorkflowState(NamedTuple):
     next_retry: int | None
     has_due: int
     has_operation: int
+    api_access: str
+    capability_generation: int
 
 
 class JobState(NamedTuple):

@@ -324,8 +324,9 @@ workflow.is_archived, workflow.derived, workflow.compute_node_wait_for_healthy_d
 workflow.has_job_triggers, workflow.use_pending_failed, workflow.retry_on_node_loss, (SELECT
 min(job.not_before) AS min_1 FROM job WHERE job.not_before IS NOT NULL) AS anon_1, EXISTS (SELECT * FROM
 action_run WHERE action_run.wf = workflow.id AND action_run.state = 'triggered') AS anon_2, EXISTS (SELECT *
-FROM task WHERE task.wf = workflow.id AND task.status IN ('queued', 'running')) AS anon_3 FROM workflow WHERE
-workflow.id = :wf_ AND workflow.deleting = 0
+FROM task WHERE task.wf = workflow.id AND task.status IN ('queued', 'running')) AS anon_3,
+workflow.api_access, workflow.capability_generation FROM workflow WHERE workflow.id = :wf_ AND
+workflow.deleting = 0
 
 -- FRESH
 SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.status IN

@@ -193,6 +193,15 @@ def rotated(folder: Path, server_id: str, now: int, *, at_once: bool = False) ->
 def found(folder: Path, url: str) -> Sequence[KeyFile]:
     """The keys of servers that are said to be at an address, the newest first; damaged and foreign files are left out."""
     wanted = normalised(url)
+    return [key for key in _all(folder) if wanted and wanted in key.urls]
+
+
+def of_socket(folder: Path, path: str) -> Sequence[KeyFile]:
+    """The keys of servers that are said to listen on a Unix socket, the newest first."""
+    return [key for key in _all(folder) if key.socket == path]
+
+
+def _all(folder: Path) -> Sequence[KeyFile]:
     try:
         paths = sorted(folder.glob("*.json"))
     except OSError:
@@ -200,11 +209,9 @@ def found(folder: Path, url: str) -> Sequence[KeyFile]:
     keys = []
     for path in paths:
         try:
-            key = read(path)
+            keys.append(read(path))
         except (Forbidden, Invalid, NotFound):
             continue
-        if wanted and wanted in key.urls:
-            keys.append(key)
     return sorted(keys, key=lambda one: one.created_at, reverse=True)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from torc_core import __version__
 from torc_core.errors import ERRORS, Forbidden, NotFound, TorcError, Unauthorized, Unavailable
-from torc_core.model import Turn
+from torc_core.model import Assignment, Turn
 from torc_core.store import codec
 from torc_core.store.calls import CALLS, ONCE
 from torc_http.client.line import Answer, Line
+from torc_http.routes import BASE
 
 BY_STATUS: Mapping[int, type[TorcError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
 """Errors of servers, or proxies before them, that do not say more."""
@@ -31,11 +33,11 @@ class Signer(Protocol):
         ...
 
     def accept(self, answer: Answer, headers: Mapping[str, str]) -> bool:
-        """Whether an answer to a request with these headers is to be taken; False: ask again, with new headers.
+        """Whether an answer to a request with these headers is to be taken; False: ask again, signed anew.
 
         Raises
         ------
-        Unauthorized
+        Unproven
             If the server cannot prove that it holds the key.
         """
         ...
@@ -73,6 +75,7 @@ class HttpStore:
         self._signer = signer
         self._patience = patience
         self._server_id: str | None = None
+        self._job_base: str | None = None
 
     @property
     def server_id(self) -> str:
@@ -85,6 +88,23 @@ class HttpStore:
     def url(self) -> str:
         """The address as people know it."""
         return self._line.place.name
+
+    def job_url(self, given: Assignment) -> str | None:
+        """The address that a job may use: that of this store, with the job's capability."""
+        if given.capability is None:
+            return None
+        base = self._job_base
+        if base is None:
+            base = self._job_base = self._bare_url()
+        return f"{base}/t/{given.capability}{BASE}"
+
+    def _bare_url(self) -> str:
+        """Scheme, host and port under which jobs of this host reach the server."""
+        place = self._line.place
+        if place.socket is None:
+            return place.name.removesuffix(place.prefix).removesuffix("/")
+        urls = json.loads(self.ask("GET", "/x/server", b"").body)["urls"]
+        return str(urls[0]).removesuffix(BASE)
 
     def close(self) -> None:
         """Hang up."""
@@ -140,7 +160,9 @@ class HttpStore:
             plain["Content-Type"] = "application/json"
         for _ in range(2):
             signed = self._signer.sign(method, self._line.place.prefix + path, body)
-            answer = self._line.ask(method, path, body, {**plain, **signed}, patience or self._patience)
+            answer = self._line.ask(
+                method, path, body, {**plain, **signed}, patience or self._patience
+            )
             if self._signer.accept(answer, signed):
                 break
         if answer.status not in (200, 202):

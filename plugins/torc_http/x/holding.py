@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from torc_core.model import Node, Orders, Turn
 from torc_core.protocols.store import Embedded
 from torc_http.call import Answer, Call
 from torc_http.hub.turns import HeldTurns, only_waits
+
+if TYPE_CHECKING:
+    from torc_http.running import Running
 
 PAUSE_MS = (2_000, 5_000)
 """How long those wait before they ask again for whom there is no room."""
@@ -17,7 +21,9 @@ PAUSE_MS = (2_000, 5_000)
 
 def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     """Answer a turn, at once or later."""
-    held: HeldTurns | None = (call.service.parts or {}).get("turns")
+    parts = call.service.parts or {}
+    held: HeldTurns | None = parts.get("turns")
+    encode = _with_capabilities(encode, parts.get("running"))
     if held is not None:
         held.end(turn.node)
     if not isinstance(call.service.store, Embedded) or held is None or not only_waits(turn):
@@ -32,3 +38,17 @@ def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     if hold is not None and held.hold(turn, workflow, encode, hold.later):
         return Answer(raw=b"")
     return Answer(raw=encode(replace(orders, pause_ms=random.randint(*PAUSE_MS))))  # noqa: S311 - spreads a herd
+
+
+def _with_capabilities(
+    encode: Callable[[Orders], bytes], running: Running | None
+) -> Callable[[Orders], bytes]:
+    """Give each job that goes out what lets it speak to this server."""
+    if running is None:
+        return encode
+
+    def encoded(orders: Orders) -> bytes:
+        jobs = [replace(one, capability=running.capability(one)) for one in orders.jobs]
+        return encode(replace(orders, jobs=jobs) if jobs else orders)
+
+    return encoded

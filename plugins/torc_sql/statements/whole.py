@@ -88,6 +88,7 @@ WORKFLOW_STATE = select(
     exists().where(t.action_run.c.wf == t.workflow.c.id, t.action_run.c.state == literal_column("'triggered'")),
     exists().where(t.operation.c.wf == t.workflow.c.id,
                    t.operation.c.status.in_([literal_column("'queued'"), literal_column("'running'")])),
+    t.workflow.c.api_access, t.workflow.c.capability_generation,
 ).where(t.workflow.c.id == _b("wf_"), t.workflow.c.deleting == literal_column("0"))  # fmt: skip
 
 # Runs. `FRESH` are the statuses that an initialisation sets anew as long as nothing has ended.

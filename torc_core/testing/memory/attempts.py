@@ -166,7 +166,8 @@ def assignment(flow: Flow, job: Job, *, started: bool, node_index: int = 0) -> A
     shape = flow.shapes[job.id]
     return Assignment(
         job=job, shape=shape, outputs=outputs, started=started, ahead=job.prefetched, node_index=node_index,
-        stated=shape.memory > MIB,
+        stated=shape.memory > MIB, api_access=flow.workflow.api_access,
+        generation=flow.workflow.capability_generation,
     )  # fmt: skip
 
 
