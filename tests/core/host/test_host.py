@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-import torc_socket
+import torc_http
 from torc_core import hookimpl
 from torc_core.config import Config
 from torc_core.errors import InvalidConfig, Owned, Unavailable, UnknownProvider
@@ -65,6 +65,7 @@ class Taken:
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="torc") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setenv("HOME", folder)
         yield
 
 
@@ -76,7 +77,7 @@ def shelf() -> Shelf:
 @pytest.fixture
 def hosts(shelf: Shelf, sockets: None) -> tuple[Host, Host]:
     """Two processes' views of one machine."""
-    return Host.of({"shelf": shelf, "socket": torc_socket}), Host.of({"shelf": shelf, "socket": torc_socket})
+    return Host.of({"shelf": shelf, "http": torc_http}), Host.of({"shelf": shelf, "http": torc_http})
 
 
 def test_a_store_is_opened_by_its_scheme(hosts: tuple[Host, Host]) -> None:
@@ -86,8 +87,8 @@ def test_a_store_is_opened_by_its_scheme(hosts: tuple[Host, Host]) -> None:
 
 
 def test_an_unknown_scheme_names_those_that_are_installed(hosts: tuple[Host, Host]) -> None:
-    with pytest.raises(UnknownProvider, match=r"no store named 'http' \(installed: shelf, unix\)"):
-        hosts[0].open_store("http://server/x", CLOCK)
+    with pytest.raises(UnknownProvider, match=r"no store named 'ftp' \(installed: http, https, shelf, unix\)"):
+        hosts[0].open_store("ftp://server/x", CLOCK)
 
 
 def test_what_another_process_owns_is_reached_through_it(hosts: tuple[Host, Host], shelf: Shelf) -> None:
@@ -227,11 +228,11 @@ def test_a_table_with_a_mistake_stops_at_once_and_one_of_nobody_warns(tmp_path: 
         InvalidConfig,
         match=r"c.toml:2: unknown key 'servers.socket.max_connexions'; did you mean 'max_connections'\?",
     ):
-        Host.of({"socket": torc_socket}, Config.load(environ={}, user_file=file))
+        Host.of({"http": torc_http}, Config.load(environ={}, user_file=file))
 
     file.write_text("[stores.sqlite]\nnetwork_mode = 'x'\n")
     config = Config.load(environ={}, user_file=file)
-    Host.of({"socket": torc_socket}, config)
+    Host.of({"http": torc_http}, config)
 
     assert str(config.warnings[0]) == f"{file}:2: no plugin offers [stores.sqlite]"
 
@@ -239,7 +240,7 @@ def test_a_table_with_a_mistake_stops_at_once_and_one_of_nobody_warns(tmp_path: 
 def test_settings_of_a_provider_reach_it(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text("[servers.socket]\nmax_connections = 3\n")
-    host = Host.of({"socket": torc_socket}, Config.load(environ={}, user_file=file))
+    host = Host.of({"http": torc_http}, Config.load(environ={}, user_file=file))
 
     assert host.settings("servers", host.servers["socket"]).max_connections == 3
 
