@@ -148,6 +148,24 @@ class Host:
             return cast("Store", Following(store, lambda: self._reach(url, clock)[0]))
         return store
 
+    def open_own(self, url: str, clock: Clock, **settings: object) -> Store:
+        """The store of this URL, in this process; `settings` replace those of its provider.
+
+        Raises
+        ------
+        Owned
+            If another process of this host has it.
+        UnknownProvider, Unavailable
+            As `open_store`.
+        """
+        from dataclasses import replace
+
+        from torc_core.store.observed import observed
+
+        provider = self.stores[url.partition(":")[0]]
+        store = provider.open(url, replace(self.settings("stores", provider), **settings), clock)
+        return observed(store, self.manager.hook.torc_events)
+
     def _reach(self, url: str, clock: Clock) -> tuple[Store, bool]:
         """The store, and whether another process has it."""
         from torc_core.store.observed import observed

@@ -30,6 +30,17 @@ def main(words: Sequence[str] | None = None) -> int:
     return boundary.exit_code
 
 
+def server() -> int:
+    """Run `torc-server`: the same program, which begins with `torc server`, or `torc server run`."""
+    words = sys.argv[1:]
+    plain = next((word for word in words if not word.startswith("-")), None)
+    asks = {*words} & {"--help", "-h", "--version", "-V"}
+    named = plain is not None and words and not words[0].startswith("-")
+    return main(
+        words if asks & {"--version", "-V"} else ["server", *([] if named or asks else ["run"]), *words]
+    )
+
+
 def _tell_version(*, verbose: bool) -> None:
     print(f"torc {__version__}")
     if verbose:

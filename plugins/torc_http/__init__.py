@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torc_core import hookimpl
 
 if TYPE_CHECKING:
+    from cyclopts import App
     from pluggy import PluginManager
 
     from torc_core.config import Config
@@ -23,6 +24,15 @@ def torc_addhooks(manager: PluginManager) -> None:
     from torc_http import hookspecs
 
     manager.add_hookspecs(hookspecs)
+
+
+@hookimpl
+def torc_commands(app: App) -> None:
+    """Add `torc server`, which is also the program `torc-server`."""
+    app.command(
+        "torc_http.program:app", name="server", help="Serve a database to runners, scripts and dashboards."
+    )
+    app.command("torc_http.program.run:run", name="serve", show=False)
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from torc_http.serving.settings import Application, ServingSettings
 if TYPE_CHECKING:
     from torc_http.auth.assembly import Security
     from torc_http.call import Service
+    from torc_http.serving.certificate import Certificate
+    from torc_http.serving.server import HttpService
+    from torc_http.serving.tls import TlsFront
 
 SWEEP_SECONDS = 10.0
 
@@ -42,6 +46,10 @@ class Running:
         How long bodies may be, by kind of route; None: as usual.
     sweep_seconds
         How often time passes in the store.
+    eager
+        Load the application at the start: for a server that is there to be asked.
+    certificate
+        Serve TCP over TLS only.
     """
 
     def __init__(
@@ -56,6 +64,8 @@ class Running:
         settings: ServingSettings | None = None,
         sizes: Mapping[str, int] | None = None,
         sweep_seconds: float = SWEEP_SECONDS,
+        eager: bool = False,
+        certificate: Certificate | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -67,7 +77,11 @@ class Running:
         self._sweeper = Sweeper(store, clock, sweep_seconds)
         self._carrier = Carrier(store)
         self._key: keyfile.KeyFile | None = None
-        self._lazy = LazyService(self._load, doors.sockets, settings)
+        self._settings = settings
+        self._eager = eager
+        self._certificate = certificate
+        self._service: LazyService | HttpService | None = None
+        self._front: TlsFront | None = None
         self.doors = doors
         self.urls = tuple(urls) or tuple(f"http://127.0.0.1:{doors.port}{BASE}" for _ in [0] if doors.port)
         self.security: Security | None = None
@@ -88,11 +102,14 @@ class Running:
     def start(self) -> None:
         """Serve in the background, and go on with what an earlier life has left undone."""
         if self._auth is not None:
-            socket = None if self.doors.path is None else str(self.doors.path)
+            path = None if self.doors.path is None else str(self.doors.path)
             folder = keyfile.servers(self._environ)
-            self._key = keyfile.ensured(folder, self._store.server_id, self.urls, socket, self._clock.now())
+            self._key = keyfile.ensured(folder, self._store.server_id, self.urls, path, self._clock.now())
+        if not hasattr(self._store, "renew_leases"):  # TEMP
+            self._open()
+            return
         self._store.renew_leases()
-        self._lazy.start()
+        self._open()
         self._sweeper.start()
         unfinished = (OperationStatus.QUEUED.value, OperationStatus.RUNNING.value)
         for operation in self._store.find(Operation, Query(where={"status": unfinished})).items:
@@ -103,7 +120,9 @@ class Running:
         if "turns" in self._parts:
             self._parts["turns"].close()
             self._parts["streams"].close()
-        done = self._lazy.close(grace)
+        if self._front is not None:
+            self._front.close()
+        done = self._service is None or self._service.close(grace)
         self._carrier.close()
         self._sweeper.close()
         return done
@@ -126,18 +145,37 @@ class Running:
         )  # fmt: skip
         return capability.written(self._key.key, claim)
 
-    def load(self) -> None:
-        """Load the application now: for a server that is there to be asked."""
-        self._service()
+    @property
+    def peer_identity(self) -> str:
+        """How callers of this host are recognised (`security.md` K8)."""
+        return getattr(self._service, "peer_identity", "not yet known")
+
+    def _open(self) -> None:
+        """Serve in the background."""
+        if not self._eager:
+            self._service = lazy = LazyService(self._load, self.doors.sockets, self._settings)
+            lazy.start()
+            return
+        from torc_http.serving.server import HttpService
+
+        tcp = [one for one in self.doors.sockets if one.family != socket.AF_UNIX]
+        plain = self.doors.sockets if self._certificate is None else [one for one in self.doors.sockets if one not in tcp]
+        self._service = service = HttpService(self._load(), plain, self._settings)
+        service.start()
+        if self._certificate is not None:
+            from torc_http.serving.tls import TlsFront
+
+            self._front = TlsFront(service.adopt, tcp, self._certificate)
+            self._front.start()
 
     def _load(self) -> Application:
         from torc_http.app import create_app
 
-        app = create_app(self._service())
+        app = create_app(self._completed())
         call = self.security.front(app) if self.security is not None else app
         return Application(call=call, limit_of=app.limit_of)
 
-    def _service(self) -> Service:
+    def _completed(self) -> Service:
         from torc_http.call import Service
         from torc_http.hub.streams import Streams
         from torc_http.hub.turns import HeldTurns
@@ -149,7 +187,6 @@ class Running:
                 "turns": HeldTurns(cast("Embedded", self._store)),
                 "streams": streams,
                 "operations": self._carrier,
-                "service": self._lazy,
             }
         service = Service(store=self._store, clock=self._clock, parts=self._parts, sizes=self._sizes)
         if self._auth is None:
@@ -158,8 +195,8 @@ class Running:
         from torc_http.auth.guarding import guard
 
         if self.security is None:
-            socket = None if self.doors.path is None else str(self.doors.path)
+            path = None if self.doors.path is None else str(self.doors.path)
             self.security = secured(
-                self._store, self._auth, self._clock, self._environ, urls=self.urls, socket=socket
+                self._store, self._auth, self._clock, self._environ, urls=self.urls, socket=path
             )
         return replace(service, gate=self.security.gate, guard=guard)

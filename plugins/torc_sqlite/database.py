@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READERS = 10
-"""At most so many connections that only read (`promises.md` Q4)."""
-
 _PAGES_OF_COMMIT, _ROWS_OF_PAGE = 16, 8
 
 
@@ -67,7 +64,7 @@ class SqliteDatabase:
         self._writer: sqlite3.Connection | None = None
         self._blank: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
-        self._slots = threading.Semaphore(READERS)
+        self._slots = threading.Semaphore(settings.readers)
         self._closed = threading.Event()
         self._server_id: str | None = None
         self._changes = self._logged = 0

@@ -12,6 +12,7 @@ from torc_core.record import record
 class SqliteSettings:
     """The table `[stores.sqlite]`."""
 
+    readers: int = field(default=10, metadata={"help": "Connections that only read, at most."})
     network_mode: Literal["auto", "local", "rollback", "exclusive"] = field(
         default="auto",
         metadata={

@@ -160,9 +160,7 @@ class HttpStore:
             plain["Content-Type"] = "application/json"
         for _ in range(2):
             signed = self._signer.sign(method, self._line.place.prefix + path, body)
-            answer = self._line.ask(
-                method, path, body, {**plain, **signed}, patience or self._patience
-            )
+            answer = self._line.ask(method, path, body, {**plain, **signed}, patience or self._patience)
             if self._signer.accept(answer, signed):
                 break
         if answer.status not in (200, 202):

@@ -9,6 +9,6 @@ from torc_http.routes import Route
 
 def routes() -> Sequence[Route]:
     """Every addition."""
-    from torc_http.x import events, security, servers, verbs
+    from torc_http.x import events, security, servers, sessions, verbs
 
-    return (*verbs.ROUTES, *events.ROUTES, *security.ROUTES, *servers.ROUTES)
+    return (*verbs.ROUTES, *events.ROUTES, *security.ROUTES, *sessions.ROUTES, *servers.ROUTES)

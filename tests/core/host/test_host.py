@@ -87,7 +87,9 @@ def test_a_store_is_opened_by_its_scheme(hosts: tuple[Host, Host]) -> None:
 
 
 def test_an_unknown_scheme_names_those_that_are_installed(hosts: tuple[Host, Host]) -> None:
-    with pytest.raises(UnknownProvider, match=r"no store named 'ftp' \(installed: http, https, shelf, unix\)"):
+    with pytest.raises(
+        UnknownProvider, match=r"no store named 'ftp' \(installed: http, https, shelf, unix\)"
+    ):
         hosts[0].open_store("ftp://server/x", CLOCK)
 
 

@@ -1,0 +1,46 @@
+"""`torc-server backup`: copy a database, also while it is served."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from torc_core.given import Given
+from torc_http.program.backups import copy, make_room, target_of
+from torc_http.program.run import database_path
+
+
+def backup(
+    destination: str,
+    /,
+    *,
+    database: str | None = None,
+    keep: int = 0,
+    verify: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    session: Given,
+) -> str:
+    """Copy a database to another place; a server that uses it goes on, and is not asked.
+
+    torc-server backup /projects/$USER/torc_backup.db
+
+    Parameters
+    ----------
+    destination
+        A file, or a folder in which the copy is named after the present time.
+    database
+        The database; normally that of the configuration.
+    keep
+        So many older copies are kept beside it as DEST.1, DEST.2, …
+    verify
+        Check the copy before it takes the place of the old one.
+    """
+    path = database_path(session.config) if database is None else Path(database).expanduser().absolute()
+    target = target_of(Path(destination).expanduser().absolute(), datetime.now(UTC))
+    part = target.with_name(f"{target.name}.new")
+    copy(path, part, verify=verify)
+    make_room(target, keep)
+    part.replace(target)
+    return f"copied '{path}' to '{target}'"

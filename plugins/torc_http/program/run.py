@@ -1,0 +1,383 @@
+"""`torc-server run`: serve a database until told to stop."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from torc_core import __version__
+from torc_core.config import Config
+from torc_core.config.choice import default_database, sqlite_url
+from torc_core.errors import Owned, TorcError, Unavailable, UsageError
+from torc_core.given import Given
+from torc_core.protocols import Store
+from torc_core.session import Session
+from torc_http.auth.settings import AuthSettings, settled
+from torc_http.program import logs, places
+from torc_http.program.backups import Backups
+from torc_http.program.daemon import Daemon, write_pid
+from torc_http.program.watching import Stopping
+from torc_http.running import Running
+from torc_http.serving.certificate import Certificate, given_certificate, own_certificate
+from torc_http.serving.identity import is_real_root
+from torc_http.serving.listening import Listening
+from torc_http.serving.server import raise_open_files
+from torc_http.serving.settings import ServingSettings
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Texts = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+
+SAFE_SQLITE = (3, 51, 3)
+"""From this release on the library is free of a defect of its write-ahead log (`promises.md` Q4, Q5)."""
+
+MIB = 1024**2
+
+
+def run(
+    *,
+    host: Annotated[str | None, Parameter(name=["--host", "-H"], alias=["--url", "-u"])] = None,
+    port: Annotated[str | None, Parameter(name=["--port", "-p"])] = None,
+    threads: Annotated[int | None, Parameter(name=["--threads", "-t"])] = None,
+    database: Annotated[str | None, Parameter(name=["--database", "-d"])] = None,
+    completion_check_interval_secs: Annotated[
+        float | None, Parameter(name=["--completion-check-interval-secs", "-c"])
+    ] = None,
+    auth: str | None = None,
+    auth_file: str | None = None,
+    require_auth: Flag = False,
+    insecure_no_auth: Flag = False,
+    local_users: str | None = None,
+    allow_host: Texts = (),
+    allow_shared_permissions: Flag = False,
+    credential_cache_ttl_secs: int | None = None,
+    enforce_access_control: Flag = False,
+    admin_user: Texts = (),
+    https: Flag = False,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    log_level: str | None = None,
+    log_dir: str | None = None,
+    json_logs: Flag = False,
+    daemon: Flag = False,
+    pid_file: str | None = None,
+    backup_dir: str | None = None,
+    backup_every: str | None = None,
+    backup_keep: int | None = None,
+    idle_exit: str | None = None,
+    shutdown_on_stdin_eof: Flag = False,
+    max_request_body_mb: int | None = None,
+    session: Given,
+) -> None:
+    """Serve a database to runners, scripts and dashboards until SIGTERM or SIGINT.
+
+    torc-server run --database /scratch/$USER/torc.db --host auto --port auto
+
+    The first line of output is TORC_SERVER_PORT=<n>, the second TORC_API_URL=<address for others>.
+
+    Parameters
+    ----------
+    host
+        Address or name of this host to bind besides loopback; `auto`: the name other nodes reach it by; 0.0.0.0: all.
+    port
+        0: a free one; `auto`: 8000 + uid % 1000 or the next free one.
+    threads
+        Connections to the database are max(threads, 2) + 2, and 4 x threads requests, 16 at least, are answered at once.
+    database
+        SQLite file; made with its folders if it is not there.
+    completion_check_interval_secs
+        Pause between two rounds of housekeeping; jobs are released at once, whatever it is.
+    auth
+        Who has to prove himself: auto, credentials, none.
+    auth_file
+        Names and password hashes, as torc-htpasswd writes them.
+    require_auth
+        The same as --auth credentials.
+    insecure_no_auth
+        The same as --auth none: whoever reaches the port can run commands as you.
+    local_users
+        Further users of this host who are let in without a credential, with commas.
+    allow_host
+        A further name under which browsers may come.
+    allow_shared_permissions
+        Open files and folders although others may write to them.
+    credential_cache_ttl_secs
+        How long a checked password is remembered; 0: not at all.
+    enforce_access_control
+        Users see only what is theirs or their groups'; always so when more than one can log in.
+    admin_user
+        Who may do everything.
+    https
+        Serve over TLS; without files a certificate is made beside the database.
+    tls_cert, tls_key
+        Certificate and key files.
+    log_level
+        error, warn, info, debug or trace.
+    log_dir
+        Folder of the log files; they do not grow beyond 10 MiB, five older ones are kept.
+    json_logs
+        Log lines are JSON.
+    daemon
+        Go on without the terminal.
+    pid_file
+        Where the number of the process is written; <database>.pid with --daemon.
+    backup_dir, backup_every, backup_keep
+        Copy the database there every so often, and keep so many copies; SIGUSR1 copies at once.
+    idle_exit
+        End after so long without unfinished workflows.
+    shutdown_on_stdin_eof
+        End when standard input does.
+    max_request_body_mb
+        Largest body of a bulk request.
+    """
+    given = {
+        "server.host": host, "server.port": None if port in (None, "auto") else port, "server.threads": threads,
+        "server.database": database, "server.completion_check_interval_secs": completion_check_interval_secs,
+        "server.auth": auth, "server.auth_file": auth_file, "server.require_auth": require_auth or None,
+        "server.local_users": None if local_users is None else tuple(filter(None, local_users.split(","))),
+        "server.allow_hosts": allow_host or None, "server.credential_cache_ttl_secs": credential_cache_ttl_secs,
+        "server.enforce_access_control": enforce_access_control or None, "server.https": https or None,
+        "server.tls_cert": tls_cert, "server.tls_key": tls_key, "server.log_level": log_level,
+        "server.logging.log_dir": log_dir, "server.logging.json_logs": json_logs or None,
+        "server.backup_dir": backup_dir, "server.backup_every": backup_every, "server.backup_keep": backup_keep,
+        "server.max_request_body_mb": max_request_body_mb,
+    }  # fmt: skip
+    flags = {key: (value, f"--{key.rpartition('.')[2].replace('_', '-')}") for key, value in given.items()}
+    config = session.config.over({key: entry for key, entry in flags.items() if entry[0] is not None})
+    if admin_user:
+        union = tuple(dict.fromkeys((*config.server.admin_users, *admin_user)))
+        config = config.over({"server.admin_users": (union, "--admin-user")})
+    Program(
+        session, config, port=port, insecure_no_auth=insecure_no_auth, daemon=Daemon() if daemon else None,
+        shared=allow_shared_permissions, pid_file=pid_file, idle_exit=idle_exit, stdin_eof=shutdown_on_stdin_eof,
+    ).run()  # fmt: skip
+
+
+class Program:
+    """One life of a server."""
+
+    def __init__(
+        self,
+        session: Session,
+        config: Config,
+        *,
+        port: str | None = None,
+        insecure_no_auth: bool = False,
+        daemon: Daemon | None = None,
+        shared: bool = False,
+        pid_file: str | None = None,
+        idle_exit: str | None = None,
+        stdin_eof: bool = False,
+    ) -> None:
+        self._session = session
+        self._config = config
+        self._keys = config.server
+        self._port = port or str(self._keys.port)
+        self._insecure = insecure_no_auth
+        self._daemon = daemon
+        self._shared = shared
+        self._pid_file = pid_file
+        self._idle_exit = idle_exit
+        self._stdin_eof = stdin_eof
+        self._path = database_path(config)
+
+    def run(self) -> None:
+        """Serve until told to stop.
+
+        Raises
+        ------
+        UsageError
+            If two options contradict each other.
+        Unavailable
+            If the database or the port belongs to somebody else.
+        """
+        auth, backups, stopping = self._auth(), self._backups(), self._stopping()
+        folder = self._log_folder()
+        if self._daemon is not None:
+            self._daemon.leave()
+        try:
+            logs.set_up(
+                self._keys.log_level,
+                folder,
+                as_json=self._keys.logging.json_logs,
+                to_stderr=self._daemon is None,
+            )
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+            raise_open_files()
+            store = self._store()
+        except TorcError as error:
+            self._fail(error)
+            raise
+        try:
+            self._serve(store, auth, backups, stopping)
+        except TorcError as error:
+            self._fail(error)
+            raise
+        finally:
+            store.close()
+
+    def _serve(self, store: Store, auth: AuthSettings, backups: Backups, stopping: Stopping) -> None:
+        # NOTE: the lock of the database is taken with the first write: from here on nobody else serves it.
+        store.set_admins(auth.admin_users)
+        doors = self._doors(store)
+        scheme = "https" if self._keys.https else "http"
+        urls = places.urls(self._host, doors, scheme=scheme)
+        shown = places.advertised(self._host, doors, scheme=scheme)
+        certificate = self._certificate(urls) if self._keys.https else None
+        running = Running(
+            store,
+            self._session.clock,
+            doors,
+            auth=auth,
+            environ=self._config.environ,
+            urls=urls,
+            settings=ServingSettings(
+                threads=max(16, 4 * self._keys.threads), held=self._keys.held_claims,
+                streams=self._keys.streams, streams_per_user=self._keys.streams_per_user,
+                body=self._keys.max_request_body_mb * MIB,
+            ),
+            sizes={"bulk": self._keys.max_request_body_mb * MIB},
+            sweep_seconds=self._keys.sweep_seconds,
+            eager=True,
+            certificate=certificate,
+        )  # fmt: skip
+        pid_file = Path(self._pid_file) if self._pid_file else None
+        if pid_file is None and self._daemon is not None:
+            pid_file = self._path.with_name(f"{self._path.name}.pid")
+        if pid_file is not None:
+            write_pid(pid_file)
+        try:
+            running.start()
+            self._publish(store, running, shown)
+            self._tell(running, auth, doors, shown)
+            backups.start(store, self._path)
+            stopping.wait(store, backups)
+            stopping.say("stopping: requests in flight have 10 s")
+        finally:
+            backups.close()
+            running.close()
+            if running.security is not None:
+                running.security.stopped()
+            if pid_file is not None:
+                pid_file.unlink(missing_ok=True)
+
+    @property
+    def _host(self) -> str:
+        host = self._keys.host
+        return places.internal_name(self._config.client.hpc.hostname) if host == "auto" else host
+
+    def _auth(self) -> AuthSettings:
+        return settled(
+            self._keys,
+            owner=self._config.client.username,
+            host=socket.gethostname(),
+            real_root=is_real_root,
+            insecure_no_auth=self._insecure,
+            auth_is_default=self._config.given("server.auth") is None,
+            allow_shared_permissions=self._shared,
+        )
+
+    def _backups(self) -> Backups:
+        return Backups(self._keys.backup_dir, self._keys.backup_every, self._keys.backup_keep)
+
+    def _stopping(self) -> Stopping:
+        return Stopping(self._idle_exit, stdin_eof=self._stdin_eof)
+
+    def _log_folder(self) -> Path | None:
+        named = self._keys.logging.log_dir
+        if named is None and self._daemon is not None:
+            return self._path.parent
+        return None if named is None else Path(named).expanduser().absolute()
+
+    def _store(self) -> Store:
+        """The store of the database, which nobody else may have."""
+        try:
+            return self._session.host.open_own(
+                sqlite_url(self._path), self._session.clock, readers=max(self._keys.threads, 2) + 2
+            )
+        except Owned as owned:
+            raise Unavailable(f"{owned}; stop it first, or serve another database") from owned
+
+    def _doors(self, store: Store) -> Listening:
+        return places.opened(self._host, self._port, again=self._had_port(store))
+
+    def _had_port(self, store: Store) -> bool:
+        """Whether this database was served on this port before."""
+        from torc_http.auth import keyfile
+
+        try:
+            key = keyfile.read(keyfile.servers(self._config.environ) / f"{store.server_id}.json")
+        except TorcError:
+            return False
+        return any(url.endswith(f":{self._port}") for url in key.urls)
+
+    def _certificate(self, urls: object) -> Certificate:
+        cert, key = self._keys.tls_cert, self._keys.tls_key
+        if (cert is None) != (key is None):
+            raise UsageError(
+                "--tls-cert and --tls-key belong together; give both, or none for a certificate of its own"
+            )
+        if cert is not None and key is not None:
+            return given_certificate(Path(cert).expanduser(), Path(key).expanduser())
+        names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), self._host}
+        return own_certificate(self._path, names)
+
+    def _publish(self, store: Store, running: Running, shown: str) -> None:
+        publish: Callable[[dict[str, str]], None] | None = getattr(store, "publish", None)
+        if publish is None:
+            return
+        address = {"url": shown, "port": str(running.doors.port), "internal_host": self._host}
+        if running.doors.path is not None:
+            address["socket"] = str(running.doors.path)
+        if running.key_file is not None:
+            address["key_file"] = str(running.key_file)
+        publish(address)
+
+    def _tell(self, running: Running, auth: AuthSettings, doors: Listening, shown: str) -> None:
+        """Say where it is: two lines for programs, the rest for people."""
+        lines = f"TORC_SERVER_PORT={doors.port}\nTORC_API_URL={shown}"
+        if self._daemon is not None:
+            self._daemon.say(lines)
+        else:
+            print(lines, flush=True)
+        note = self._session.note if self._daemon is None else lambda text: None
+        note(
+            f"torc-server {__version__} serves '{self._path}' (pid {os.getpid()}, auth {auth.mode}, peer identity:"
+            f" {running.peer_identity}, SQLite {sqlite3.sqlite_version})"
+        )
+        if sqlite3.sqlite_version_info < SAFE_SQLITE:
+            note(
+                f"note: SQLite {sqlite3.sqlite_version} is older than 3.51.3, which mended a rare defect of its"
+                " write-ahead log; torc writes through one connection, which avoids it"
+            )
+        if running.security is not None and (
+            banner := running.security.started(doors.addresses, __version__)
+        ):
+            print(banner, file=sys.stderr, flush=True)
+        if self._daemon is None and _ends_with_the_session(self._config.environ):
+            note("warning: this server ends when you log out; use 'tmux new -s torc' or --daemon")
+
+    def _fail(self, error: TorcError) -> None:
+        if self._daemon is not None:
+            self._daemon.say(f"error: {error}", error.exit_code)
+
+
+def database_path(config: Config) -> Path:
+    """The file to serve: what was given, else the user's own database."""
+    named = config.server.database
+    if named is None:
+        return default_database(config.environ)
+    return Path(named.removeprefix("sqlite:").removeprefix("//")).expanduser().absolute()
+
+
+def _ends_with_the_session(environ: Any) -> bool:
+    """Whether this is an SSH session that takes its processes along (V2)."""
+    held = ("TMUX", "STY", "INVOCATION_ID")
+    return "SSH_CONNECTION" in environ and not any(name in environ for name in held)

@@ -1,0 +1,42 @@
+"""`torc-server stop`: end the server of a database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from torc_core.errors import Conflict, NotFound, Unavailable
+from torc_core.given import Given
+from torc_http.program.owner import owner_of
+from torc_http.program.run import database_path
+
+PATIENCE = 20.0
+"""Seconds that a server may take to stop: ten for requests in flight, and its last checkpoint."""
+
+
+def stop(*, database: str | None = None, session: Given) -> str:
+    """Stop the server of a database, and wait until it has ended.
+
+    Parameters
+    ----------
+    database
+        The database; normally that of the configuration.
+    """
+    path = database_path(session.config) if database is None else Path(database).expanduser().absolute()
+    owner = owner_of(path)
+    if owner is None:
+        raise NotFound(f"nobody serves '{path}'")
+    if owner.host != socket.gethostname():
+        raise Conflict(f"'{path}' is served on host {owner.host} by process {owner.pid}; stop it there")
+    os.kill(owner.pid, signal.SIGTERM)
+    until = time.monotonic() + PATIENCE
+    while owner.lives:
+        if time.monotonic() > until:
+            raise Unavailable(
+                f"process {owner.pid} was asked to stop and has not ended within {PATIENCE:.0f} s"
+            )
+        time.sleep(0.05)
+    return f"stopped process {owner.pid}, which served '{path}'"

@@ -1,0 +1,97 @@
+"""What makes a server stop: a signal, the end of its input, nothing left to do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from torc_core.model import JobStatus, Query, Totals, Workflow
+from torc_core.protocols import Store
+from torc_http.program.backups import Backups, seconds_of
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""Seconds between two looks whether something is left to do."""
+
+
+class Stopping:
+    """Waits for a reason to stop.
+
+    Parameters
+    ----------
+    idle
+        How long without unfinished workflows; None: never for that.
+    stdin_eof
+        Stop when standard input ends.
+
+    Raises
+    ------
+    UsageError
+        If `idle` is no duration.
+    """
+
+    def __init__(self, idle: str | None, *, stdin_eof: bool) -> None:
+        self._idle = None if idle is None else seconds_of(idle, "--idle-exit")
+        self._stdin_eof = stdin_eof
+        self._over = threading.Event()
+        self._copy = threading.Event()
+        self._wake_in, self._wake_out = os.pipe()
+        os.set_blocking(self._wake_out, False)
+
+    def wait(self, store: Store, backups: Backups) -> None:
+        """Return when there is a reason; SIGUSR1 has a backup made meanwhile."""
+        before = {
+            number: signal.signal(number, self._heard)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        }
+        # NOTE: a signal must end the `select`, so it is written into a pipe as well.
+        quiet_since = time.monotonic()
+        try:
+            while not self._over.is_set():
+                if self._copy.is_set():
+                    self._copy.clear()
+                    backups.now()
+                self._sleep()
+                if self._idle is not None:
+                    if _busy(store):
+                        quiet_since = time.monotonic()
+                    elif time.monotonic() - quiet_since >= self._idle:
+                        self.say("idle: no workflow is unfinished")
+                        return
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def say(self, text: str) -> None:
+        """Write it to the log."""
+        log.info("%s", text)
+
+    def _sleep(self) -> None:
+        watched = [self._wake_in, *([sys.stdin.fileno()] if self._stdin_eof else [])]
+        ready, _, _ = select.select(watched, [], [], LOOK if self._idle is not None else 60.0)
+        if self._wake_in in ready:
+            os.read(self._wake_in, 64)
+        elif ready and not os.read(ready[0], 65_536):
+            self._over.set()
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        (self._copy if number == signal.SIGUSR1 else self._over).set()
+        os.write(self._wake_out, b"x")
+
+
+def _busy(store: Store) -> bool:
+    """Whether a workflow is under way."""
+    found = store.find(Workflow, Query(where={"is_archived": False, "is_canceled": False})).items
+    return any(_unfinished(one) for one in store.totals([workflow.id for workflow in found]))
+
+
+def _unfinished(totals: Totals) -> bool:
+    waiting = totals.total - totals.counts.get(JobStatus.UNINITIALIZED, 0)
+    return bool(waiting) and not totals.complete
