@@ -105,9 +105,6 @@ class Running:
             path = None if self.doors.path is None else str(self.doors.path)
             folder = keyfile.servers(self._environ)
             self._key = keyfile.ensured(folder, self._store.server_id, self.urls, path, self._clock.now())
-        if not hasattr(self._store, "renew_leases"):  # TEMP
-            self._open()
-            return
         self._store.renew_leases()
         self._open()
         self._sweeper.start()
@@ -159,7 +156,11 @@ class Running:
         from torc_http.serving.server import HttpService
 
         tcp = [one for one in self.doors.sockets if one.family != socket.AF_UNIX]
-        plain = self.doors.sockets if self._certificate is None else [one for one in self.doors.sockets if one not in tcp]
+        plain = (
+            self.doors.sockets
+            if self._certificate is None
+            else [one for one in self.doors.sockets if one not in tcp]
+        )
         self._service = service = HttpService(self._load(), plain, self._settings)
         service.start()
         if self._certificate is not None:

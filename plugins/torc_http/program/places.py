@@ -138,9 +138,7 @@ def urls(host: str, doors: Listening, *, scheme: str = "http") -> Sequence[str]:
             names.append(internal_name())
     elif host not in ("127.0.0.1", "::1", "localhost"):
         names.append(f"[{host}]" if ":" in host else host)
-    names += [
-        f"[{one}]" if ":" in one else one for one in doors.addresses if one not in (*EVERYWHERE, "::1")
-    ]
+    names += [f"[{one}]" if ":" in one else one for one in doors.addresses if one not in (*EVERYWHERE, "::1")]
     return [f"{scheme}://{name}:{doors.port}{BASE}" for name in dict.fromkeys(names)]
 
 

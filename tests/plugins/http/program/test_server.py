@@ -1,0 +1,245 @@
+"""`torc-server` as its users meet it: real processes, real sockets, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+import time
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def ping(url: str) -> Any:
+    with urllib.request.urlopen(f"{url}/ping", timeout=5) as answer:
+        return json.loads(answer.read())
+
+
+def modes(root: Path) -> set[str]:
+    """Every file or folder below that others may read or write."""
+    found = set()
+    for path in root.rglob("*"):
+        if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & 0o077:
+            found.add(str(path.relative_to(root)))
+    return found
+
+
+def test_a_server_says_where_it_is_and_ends_orderly(account) -> None:
+    server = account.serve()
+
+    assert ping(server.url) == {"status": "ok"}
+    assert server.url == f"http://127.0.0.1:{server.port}/torc-service/v1"
+    assert (account.root / "data/torc.db.server.json").exists()
+
+    assert server.stop() == 0
+    assert not (account.root / "data/torc.db.server.json").exists()
+
+
+def test_what_a_server_makes_is_for_its_user_alone(account) -> None:
+    os.umask(os.umask(0) | 0)
+    server = account.serve("--log-dir", "logs", preexec_fn=lambda: os.umask(0) and None)
+    ping(server.url)
+
+    assert modes(account.root) == set()
+
+
+def test_a_second_server_is_refused_at_once(account) -> None:
+    first = account.serve()
+    began = time.monotonic()
+
+    told = account.torc("server", "run", "--database", str(account.database), "--port", "0", code=4)
+
+    assert time.monotonic() - began < 2
+    assert f"process {first.process.pid}" in told
+    assert "stop it first" in told
+
+
+def test_commands_on_the_database_go_through_its_server(account) -> None:
+    account.serve()
+    spec = account.spec("one", [{"name": "a", "command": "true"}])
+
+    account.torc("--db", str(account.database), "create", spec)
+
+    assert account.answer("--db", str(account.database), "workflows", "list")["count"] == 1
+
+
+def test_commands_with_an_address_are_the_same(account) -> None:
+    server = account.serve()
+    spec = account.spec("one", [{"name": "a", "command": "echo hello"}, {"name": "b", "command": "false"}])
+
+    account.torc("run", spec, code=1, TORC_API_URL=server.url)
+
+    listed = account.answer("results", "list", "last", TORC_API_URL=server.url)
+    assert {row["job_name"]: row["return_code"] for row in listed["items"]} == {"a": 0, "b": 1}
+    assert account.answer("--url", server.url, "status", "last")["is_complete"]
+
+
+def test_jobs_speak_to_the_server_that_gave_them(account) -> None:
+    server = account.serve()
+    command = "python3 -c \"import os,urllib.request as u; print(u.urlopen(os.environ['TORC_API_URL']+'/workflows').read().decode())\""
+    spec = account.spec("one", [{"name": "a", "command": command}])
+
+    account.torc("run", spec, TORC_API_URL=server.url)
+
+    (out,) = (account.root / "torc_output/job_stdio").glob("*.o")
+    assert json.loads(out.read_text())["items"][0]["name"] == "one"
+
+
+def test_jobs_of_a_run_without_a_server_speak_to_the_run(account) -> None:
+    command = "python3 -c \"import os,urllib.request as u; print(u.urlopen(os.environ['TORC_API_URL']+'/workflows').read().decode())\""
+    spec = account.spec("one", [{"name": "a", "command": command}])
+
+    account.torc("run", spec)
+
+    (out,) = (account.root / "torc_output/job_stdio").glob("*.o")
+    assert json.loads(out.read_text())["items"][0]["name"] == "one"
+
+
+def test_a_restart_keeps_address_and_key(account) -> None:
+    first = account.serve()
+    key = next((account.root / ".config/torc/servers").glob("*.json")).read_text()
+    first.stop()
+
+    second = account.serve("--port", str(first.port))
+
+    assert second.url == first.url
+    assert next((account.root / ".config/torc/servers").glob("*.json")).read_text() == key
+
+
+def test_after_a_kill_the_next_server_needs_no_help(account) -> None:
+    first = account.serve()
+    first.stop(signal.SIGKILL)
+
+    second = account.serve("--port", str(first.port))
+
+    assert ping(second.url) == {"status": "ok"}
+
+
+def test_a_backup_is_made_while_the_server_serves(account) -> None:
+    server = account.serve()
+    spec = account.spec("one", [{"name": "a", "command": "true"}])
+    account.torc("run", spec, TORC_API_URL=server.url)
+
+    account.torc("server", "backup", "copy.db", "--database", str(account.database), "--verify")
+
+    with closing(sqlite3.connect(account.root / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM result").fetchone() == (1,)
+    assert ping(server.url) == {"status": "ok"}
+
+
+def test_older_backups_are_numbered(account) -> None:
+    account.serve().stop()
+    for _ in range(4):
+        account.torc("server", "backup", "copy.db", "--database", str(account.database), "--keep", "2")
+
+    assert sorted(path.name for path in account.root.glob("copy.db*")) == ["copy.db", "copy.db.1", "copy.db.2"]
+
+
+def test_a_signal_has_a_backup_made(account) -> None:
+    server = account.serve("--backup-dir", "backups")
+
+    server.process.send_signal(signal.SIGUSR1)
+
+    account.until(lambda: list((account.root / "backups").glob("torc-*Z.db")))
+
+
+def test_a_daemon_outlives_its_terminal_and_is_stopped_by_name(account) -> None:
+    said = account.torc("server", "run", "--database", str(account.database), "--port", "0", "--daemon")
+    url = said.splitlines()[1].partition("=")[2]
+    pid = int((account.root / "data/torc.db.pid").read_text())
+
+    assert ping(url) == {"status": "ok"}
+    assert account.answer("server", "status", "--database", str(account.database))["pid"] == pid
+    assert (account.root / "data/torc-server.log").exists()
+
+    account.torc("server", "stop", "--database", str(account.database))
+    assert not os.path.exists(f"/proc/{pid}")
+    assert not (account.root / "data/torc.db.pid").exists()
+
+
+def test_a_daemon_that_cannot_start_says_why(account) -> None:
+    account.serve()
+
+    told = account.torc("server", "run", "--database", str(account.database), "--port", "0", "--daemon", code=4)
+
+    assert "in use by process" in told
+
+
+def test_log_lines_can_be_json(account) -> None:
+    server = account.serve("--json-logs", "--log-dir", "logs", "--log-level", "debug")
+    ping(server.url)
+    server.stop()
+
+    lines = (account.root / "logs/torc-server.log").read_text().splitlines()
+    assert lines
+    assert all({"time", "level", "logger", "message"} <= json.loads(line).keys() for line in lines)
+
+
+def test_a_server_can_end_with_its_input(account) -> None:
+    import subprocess
+
+    server = account.serve("--shutdown-on-stdin-eof", stdin=subprocess.PIPE)
+    server.process.stdin.close()
+
+    assert server.process.wait(20) == 0
+
+
+def test_a_server_can_end_when_nothing_is_left_to_do(account) -> None:
+    server = account.serve("--idle-exit", "1s")
+
+    assert server.process.wait(30) == 0
+
+
+def test_the_configuration_of_the_deployment_page_is_taken(account) -> None:
+    folder = account.root / ".config/torc"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "config.toml").write_text(
+        f"""
+[server]
+# Use internal hostname for compute node access
+host = "{os.uname().nodename}"
+port = 0
+database = "{account.database}"
+threads = 4
+completion_check_interval_secs = 30.0
+log_level = "info"
+
+[server.logging]
+log_dir = "{account.root}/logs"
+"""
+    )
+    process = account.popen("server", "run")
+    assert process.stdout is not None
+    port = process.stdout.readline().partition("=")[2].strip()
+    url = process.stdout.readline().partition("=")[2].strip()
+
+    assert url == f"http://{os.uname().nodename}:{port}/torc-service/v1"
+    assert ping(url) == {"status": "ok"}
+    assert (account.root / "logs/torc-server.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["--port", "many"], 2, "port 'many' is not a number"),
+        (["--host", "no.such.host.here"], 2, "host 'no.such.host.here' is not known here"),
+        (["--auth", "maybe"], 2, "--auth is auto, credentials or none, not 'maybe'"),
+        (["--auth", "none", "--require-auth"], 2, "contradict each other"),
+        (["--idle-exit", "soon"], 2, "--idle-exit 'soon' is no duration"),
+        (["--backup-every", "x", "--backup-dir", "b"], 2, "--backup-every 'x' is no duration"),
+        (["--log-dir", "/proc/no"], 4, "log folder '/proc/no' cannot be written to"),
+        (["--https", "--tls-cert", "a"], 2, "--tls-cert and --tls-key belong together"),
+        (["--log-level", "loud"], 2, "loud"),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_one_sentence(account, words: list[str], code: int, sentence: str) -> None:
+    told = account.torc("server", "run", "--database", str(account.database), *words, code=code)
+
+    assert sentence in told
+    assert "Traceback" not in told
