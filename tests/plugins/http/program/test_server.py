@@ -138,7 +138,11 @@ def test_older_backups_are_numbered(account) -> None:
     for _ in range(4):
         account.torc("server", "backup", "copy.db", "--database", str(account.database), "--keep", "2")
 
-    assert sorted(path.name for path in account.root.glob("copy.db*")) == ["copy.db", "copy.db.1", "copy.db.2"]
+    assert sorted(path.name for path in account.root.glob("copy.db*")) == [
+        "copy.db",
+        "copy.db.1",
+        "copy.db.2",
+    ]
 
 
 def test_a_signal_has_a_backup_made(account) -> None:
@@ -166,7 +170,9 @@ def test_a_daemon_outlives_its_terminal_and_is_stopped_by_name(account) -> None:
 def test_a_daemon_that_cannot_start_says_why(account) -> None:
     account.serve()
 
-    told = account.torc("server", "run", "--database", str(account.database), "--port", "0", "--daemon", code=4)
+    told = account.torc(
+        "server", "run", "--database", str(account.database), "--port", "0", "--daemon", code=4
+    )
 
     assert "in use by process" in told
 
