@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torc_core.protocols import Clock, Server, Store
     from torc_core.providers import ServerProvider, StoreProvider
     from torc_http.client.settings import HttpStoreSettings
+    from torc_http.settings import OwnerSettings
 
 
 @hookimpl
@@ -38,22 +39,23 @@ def torc_commands(app: App) -> None:
 @hookimpl
 def torc_servers() -> Iterable[ServerProvider]:
     """Offer to serve a store on loopback and on a Unix socket; every owner of a database does."""
-    from torc_core.providers import NoSettings, ServerProvider
+    from torc_core.providers import ServerProvider
+    from torc_http.settings import OwnerSettings
 
     yield ServerProvider(
         name="http",
         summary="REST, on loopback and on a Unix socket.",
-        settings=NoSettings,
+        settings=OwnerSettings,
         open=open_server,
         owner=True,
     )
 
 
-def open_server(store: Store, settings: object, config: Config, clock: Clock) -> Server:
+def open_server(store: Store, settings: OwnerSettings, config: Config, clock: Clock) -> Server:
     """A server that is not started yet."""
     from torc_http.owning import OwnerServer
 
-    return OwnerServer(store, config, clock)
+    return OwnerServer(store, settings, config, clock)
 
 
 @hookimpl

@@ -13,6 +13,8 @@ from torc_http.auth.settings import settled
 from torc_http.running import Running
 from torc_http.serving.identity import is_real_root
 from torc_http.serving.listening import listen
+from torc_http.serving.settings import ServingSettings
+from torc_http.settings import OwnerSettings
 
 GRACE = 2.0
 """Seconds that requests in flight have to end: the process they ask is about to leave."""
@@ -21,8 +23,9 @@ GRACE = 2.0
 class OwnerServer:
     """Serves on loopback, for jobs, and on a Unix socket, for other commands of this user on this host."""
 
-    def __init__(self, store: Store, config: Config, clock: Clock) -> None:
+    def __init__(self, store: Store, settings: OwnerSettings, config: Config, clock: Clock) -> None:
         self._store = store
+        self._settings = settings
         self._config = config
         self._clock = clock
         self._running: Running | None = None
@@ -41,9 +44,14 @@ class OwnerServer:
             host=socket.gethostname(),
             real_root=is_real_root,
         )
-        doors = listen(port=0)
+        doors = listen(port=0, directory=self._settings.directory)
         running = self._running = Running(
-            self._store, self._clock, doors, auth=auth, environ=self._config.environ
+            self._store,
+            self._clock,
+            doors,
+            auth=auth,
+            environ=self._config.environ,
+            settings=ServingSettings(connections=self._settings.max_connections),
         )
         running.start()
         address = {"url": running.urls[0], "port": str(doors.port), "internal_host": os.uname().nodename}

@@ -129,6 +129,18 @@ class Line:
             return answer
         raise AssertionError("unreachable: the second attempt returns or raises")
 
+    def reach(self) -> None:
+        """Connect; the connection is kept for the first request.
+
+        Raises
+        ------
+        Unreached
+            If there is no server.
+        """
+        connection, _ = self._connection()
+        with self._lock:
+            self._idle.append(connection)
+
     def close(self) -> None:
         """Hang up."""
         self._closed = True

@@ -20,9 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def opened(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Credentials) -> Store:
-    """A store for the server of an address; nothing is asked of it yet."""
+    """A store for the server of an address, which is there; nothing is asked of it yet."""
     split = urlsplit(url)
     line = Line(place_of(split, _prefix(split), _tls(split, credentials)))
+    line.reach()
     shown = signer(split, credentials, line, clock)
     return cast("Store", HttpStore(line, shown, settings.answer_timeout))
 

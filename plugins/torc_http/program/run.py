@@ -198,6 +198,8 @@ class Program:
         Unavailable
             If the database or the port belongs to somebody else.
         """
+        if self._keys.log_level not in logs.LEVELS:
+            raise UsageError(f"log level '{self._keys.log_level}' is none of {', '.join(logs.LEVELS)}")
         auth, backups, stopping = self._auth(), self._backups(), self._stopping()
         folder = self._log_folder()
         if self._daemon is not None:
@@ -216,7 +218,8 @@ class Program:
             self._fail(error)
             raise
         try:
-            self._serve(store, auth, backups, stopping)
+            with stopping.listening():
+                self._serve(store, auth, backups, stopping)
         except TorcError as error:
             self._fail(error)
             raise

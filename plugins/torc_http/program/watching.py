@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from torc_core.model import JobStatus, Query, Totals, Workflow
@@ -45,29 +47,33 @@ class Stopping:
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
 
-    def wait(self, store: Store, backups: Backups) -> None:
-        """Return when there is a reason; SIGUSR1 has a backup made meanwhile."""
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Signals are heard in the block: before anybody is told that there is a process to send them to."""
         before = {
             number: signal.signal(number, self._heard)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         }
-        # NOTE: a signal must end the `select`, so it is written into a pipe as well.
-        quiet_since = time.monotonic()
         try:
-            while not self._over.is_set():
-                if self._copy.is_set():
-                    self._copy.clear()
-                    backups.now()
-                self._sleep()
-                if self._idle is not None:
-                    if _busy(store):
-                        quiet_since = time.monotonic()
-                    elif time.monotonic() - quiet_since >= self._idle:
-                        self.say("idle: no workflow is unfinished")
-                        return
+            yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def wait(self, store: Store, backups: Backups) -> None:
+        """Return when there is a reason; SIGUSR1 has a backup made meanwhile."""
+        quiet_since = time.monotonic()
+        while not self._over.is_set():
+            if self._copy.is_set():
+                self._copy.clear()
+                backups.now()
+            self._sleep()
+            if self._idle is not None:
+                if _busy(store):
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since >= self._idle:
+                    self.say("idle: no workflow is unfinished")
+                    return
 
     def say(self, text: str) -> None:
         """Write it to the log."""
@@ -83,6 +89,7 @@ class Stopping:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         (self._copy if number == signal.SIGUSR1 else self._over).set()
+        # NOTE: a flag alone would not end the `select`.
         os.write(self._wake_out, b"x")
 
 

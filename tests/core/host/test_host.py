@@ -101,7 +101,7 @@ def test_what_another_process_owns_is_reached_through_it(hosts: tuple[Host, Host
 
         assert first.get(Workflow, created.id) == created
         assert shelf.owner is not None
-        assert set(shelf.owner) == {"socket"}
+        assert {"socket", "url", "port"} <= set(shelf.owner)
         second.close()
 
 
@@ -225,10 +225,10 @@ def test_without_observers_the_store_is_not_listened_to() -> None:
 
 def test_a_table_with_a_mistake_stops_at_once_and_one_of_nobody_warns(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("[servers.socket]\nmax_connexions = 3\n")
+    file.write_text("[servers.http]\nmax_connexions = 3\n")
     with pytest.raises(
         InvalidConfig,
-        match=r"c.toml:2: unknown key 'servers.socket.max_connexions'; did you mean 'max_connections'\?",
+        match=r"c.toml:2: unknown key 'servers.http.max_connexions'; did you mean 'max_connections'\?",
     ):
         Host.of({"http": torc_http}, Config.load(environ={}, user_file=file))
 
@@ -241,10 +241,10 @@ def test_a_table_with_a_mistake_stops_at_once_and_one_of_nobody_warns(tmp_path: 
 
 def test_settings_of_a_provider_reach_it(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("[servers.socket]\nmax_connections = 3\n")
+    file.write_text("[servers.http]\nmax_connections = 3\n")
     host = Host.of({"http": torc_http}, Config.load(environ={}, user_file=file))
 
-    assert host.settings("servers", host.servers["socket"]).max_connections == 3
+    assert host.settings("servers", host.servers["http"]).max_connections == 3
 
 
 def test_the_first_plugin_that_can_tell_says_what_the_node_has() -> None:

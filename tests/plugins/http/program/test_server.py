@@ -21,6 +21,12 @@ def ping(url: str) -> Any:
         return json.loads(answer.read())
 
 
+def key_of(account: Any) -> tuple[str, str]:
+    (path,) = (account.root / ".config/torc/servers").glob("*.json")
+    told = json.loads(path.read_text())
+    return told["key_id"], told["key"]
+
+
 def modes(root: Path) -> set[str]:
     """Every file or folder below that others may read or write."""
     found = set()
@@ -82,34 +88,34 @@ def test_commands_with_an_address_are_the_same(account) -> None:
 
 def test_jobs_speak_to_the_server_that_gave_them(account) -> None:
     server = account.serve()
-    command = "python3 -c \"import os,urllib.request as u; print(u.urlopen(os.environ['TORC_API_URL']+'/workflows').read().decode())\""
+    command = "python3 -c \"import os,urllib.request as u; print(u.urlopen(os.environ['TORC_API_URL']+'/workflows/1').read().decode())\""
     spec = account.spec("one", [{"name": "a", "command": command}])
 
     account.torc("run", spec, TORC_API_URL=server.url)
 
     (out,) = (account.root / "torc_output/job_stdio").glob("*.o")
-    assert json.loads(out.read_text())["items"][0]["name"] == "one"
+    assert json.loads(out.read_text())["name"] == "one"
 
 
 def test_jobs_of_a_run_without_a_server_speak_to_the_run(account) -> None:
-    command = "python3 -c \"import os,urllib.request as u; print(u.urlopen(os.environ['TORC_API_URL']+'/workflows').read().decode())\""
+    command = "python3 -c \"import os,urllib.request as u; print(u.urlopen(os.environ['TORC_API_URL']+'/workflows/1').read().decode())\""
     spec = account.spec("one", [{"name": "a", "command": command}])
 
     account.torc("run", spec)
 
     (out,) = (account.root / "torc_output/job_stdio").glob("*.o")
-    assert json.loads(out.read_text())["items"][0]["name"] == "one"
+    assert json.loads(out.read_text())["name"] == "one"
 
 
 def test_a_restart_keeps_address_and_key(account) -> None:
     first = account.serve()
-    key = next((account.root / ".config/torc/servers").glob("*.json")).read_text()
+    key = key_of(account)
     first.stop()
 
     second = account.serve("--port", str(first.port))
 
     assert second.url == first.url
-    assert next((account.root / ".config/torc/servers").glob("*.json")).read_text() == key
+    assert key_of(account) == key
 
 
 def test_after_a_kill_the_next_server_needs_no_help(account) -> None:
@@ -192,6 +198,7 @@ def test_a_server_can_end_with_its_input(account) -> None:
 
     server = account.serve("--shutdown-on-stdin-eof", stdin=subprocess.PIPE)
     server.process.stdin.close()
+    server.process.stdin = None
 
     assert server.process.wait(20) == 0
 
