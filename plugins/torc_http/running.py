@@ -118,8 +118,10 @@ class Running:
             self._parts["turns"].close()
             self._parts["streams"].close()
         if self._front is not None:
-            self._front.close()
+            self._front.stop_listening()
         done = self._service is None or self._service.close(grace)
+        if self._front is not None:
+            self._front.close()
         self._carrier.close()
         self._sweeper.close()
         return done

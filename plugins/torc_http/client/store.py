@@ -8,14 +8,31 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from torc_core import __version__
-from torc_core.errors import ERRORS, Forbidden, NotFound, TorcError, Unauthorized, Unavailable
+from torc_core.errors import (
+    ERRORS,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TorcError,
+    Unauthorized,
+    Unavailable,
+)
 from torc_core.model import Assignment, Turn
 from torc_core.store import codec
 from torc_core.store.calls import CALLS, ONCE
 from torc_http.client.line import Answer, Line
 from torc_http.routes import BASE
 
-BY_STATUS: Mapping[int, type[TorcError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
+BY_STATUS: Mapping[int, type[TorcError]] = {
+    400: Invalid,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    413: Invalid,
+    422: Invalid,
+}
 """Errors of servers, or proxies before them, that do not say more."""
 
 AWAY = frozenset({429, 502, 503, 504, 507})
@@ -173,7 +190,9 @@ def refusal(answer: Answer, what: str) -> TorcError:
     try:
         error = codec.loads(answer.body)["error"]
         message, kind = str(error["message"]), ERRORS.get(str(error.get("kind")))
-        hint, details = error.get("hint"), error.get("details")
+        hint = error.get("hint")
+        details = {name: value for name, value in error.items() if name not in ("message", "kind", "hint")}
+        message = message.removesuffix(f"; {hint}")
     except (ValueError, KeyError, TypeError, AttributeError):
         message, kind, hint, details = (
             f"the server answered {what} with status {answer.status}",
