@@ -46,3 +46,4 @@ def torc_commands(app: App) -> None:
     app.command(completions_of(app), name="completions")
     # Older spellings (`cli.md` §8).
     app.command("torc_cli.older:initialize", name=["initialize", "init"], show=False)
+    app.command("torc_cli.older:reinitialize", name=["reinitialize", "reinit"], show=False)

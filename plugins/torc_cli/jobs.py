@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from torc_cli import job_changes
+from torc_cli import job_changes, job_resets
 from torc_cli.given_text import statuses
 from torc_cli.joblogs import JobLog, LogFile
 from torc_cli.jobviews import (
@@ -39,6 +39,8 @@ app.command(job_changes.delete)
 app.command(job_changes.delete_all)
 app.command(job_changes.cancel)
 app.command(job_changes.terminate)
+app.command(job_resets.reset_status)
+app.command(job_resets.retry)
 
 TAIL_ON_TTY = 100
 """Lines of each stream that a terminal gets when nothing is said (`observability.md` §4.5)."""

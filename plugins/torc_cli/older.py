@@ -17,7 +17,8 @@ SPELLINGS = {
     "workflows_status": ("torc_cli.status:status", "torc workflows status", "torc status"),
     "workflows_cancel": ("torc_cli.cancel:cancel", "torc workflows cancel", "torc cancel"),
     "workflows_delete": ("torc_cli.delete:delete", "torc workflows delete", "torc delete"),
-    "initialize": ("torc_cli.workflows:initialize", "torc initialize", "torc workflows initialize"),
+    "initialize": ("torc_cli.passes:initialize", "torc initialize", "torc workflows initialize"),
+    "reinitialize": ("torc_cli.passes:reinitialize", "torc reinitialize", "torc workflows reinitialize"),
 }
 """By name in this module: the command itself, the older spelling, the present one."""
 

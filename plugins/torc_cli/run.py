@@ -26,6 +26,7 @@ def run(
     persistent: Flag = False,
     new: Flag = False,
     no_resume: Flag = False,
+    retry_failed: Flag = False,
     keep_order: Annotated[Flag, Parameter(name=["--keep-order", "-k"])] = False,
     tag: Flag = False,
     creating: Creating | None = None,
@@ -60,6 +61,8 @@ def run(
         Make a new workflow of the specification, though an earlier one is unfinished.
     no_resume
         Leave alone what an earlier run left running or interrupted.
+    retry_failed
+        First reset jobs that failed, were terminated or canceled, and all that waits for them.
     keep_order
         Print the output of jobs, in their order.
     tag
@@ -85,6 +88,8 @@ def run(
             raise UsageError(
                 f"'{what}' is a list of commands; options about specifications do not apply to it"
             )
+        if retry_failed:
+            raise UsageError("for a list of commands use: torc exec -C FILE --joblog LOG --resume-failed")
         return run_list(
             session,
             Choice(
@@ -110,6 +115,7 @@ def run(
         persistent=persistent,
         new=new,
         resume=not no_resume,
+        retry_failed=retry_failed,
     )
     return dry(session, start) if dry_run else go(session, start)
 

@@ -7,34 +7,36 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from torc_cli import passes
 from torc_cli.given_text import json_object
-from torc_cli.initializing import check, refuse_state, report
-from torc_cli.noun import Noun, sure
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Listing, Outcome, Record, Report, refuse_csv
+from torc_cli.noun import Noun
+from torc_cli.options import Flag
+from torc_cli.output.answer import Listing, Record, refuse_csv
 from torc_cli.output.cells import Column, age, shortened
 from torc_cli.output.records import Item, action_item, workflow_item
 from torc_cli.paging import WHOLE, Paging
-from torc_cli.selector import found
 from torc_cli.selector import workflow as selected
-from torc_cli.standing import by_status, state
+from torc_cli.standing import state
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import (
     Action,
     ActionRun,
-    Initialize,
     JobStatus,
     Plan,
     PlannedWorkflow,
     Query,
-    Result,
     Totals,
     Value,
     Workflow,
 )
 
 app = App(name="workflows", help="The workflows of a store.")
+app.command(passes.initialize, name=["initialize", "init"])
+app.command(passes.reinitialize, name=["reinitialize", "reinit"])
+app.command(passes.reset_status)
+app.command(passes.archive)
+app.command(passes.unarchive)
 for verb in ("create", "run", "status", "cancel", "delete"):
     app.command(f"torc_cli.older:workflows_{verb}", name=verb, show=False)
 
@@ -229,61 +231,6 @@ def update(
     if not fields:
         raise UsageError("nothing to change; pass e.g. --description TEXT")
     return NOUN.told(session.store().change(Workflow, selected(session, workflow), fields))
-
-
-@app.command(name=["initialize", "init"])
-def initialize(
-    workflow: str | None = None,
-    /,
-    *,
-    force: Flag = False,
-    yes: Yes = False,
-    dry_run: Flag = False,
-    session: Given,
-) -> Outcome | Report:
-    """Start a new run of a workflow: its jobs become ready, or blocked until others have ended.
-
-    Refused while input files or user data are missing, or jobs are running.
-
-    Parameters
-    ----------
-    workflow
-        Id of the workflow, or `last`.
-    force
-        Go on although inputs are missing or jobs are held.
-    yes
-        Do not ask, although there are results already.
-    dry_run
-        Only look whether all inputs are there; exit code 1 if not, or if outputs would be overwritten.
-    """
-    refuse_csv(session)
-    chosen = found(session, workflow)
-    store = session.store()
-    checked = check(store, chosen.id)
-    if dry_run:
-        return report(chosen, checked)
-    refuse_state(store.totals([chosen.id])[0], force=force)
-    if not force:
-        checked.refuse_missing()
-    results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
-    if results:
-        sure(session, f"Initialize workflow {chosen.id} although it has {results} results?", yes=yes)
-    if checked.existing_outputs:
-        session.warn(f"{checked.outputs_sentence}; jobs that run will overwrite them")
-    store = session.store()
-    progress = store.initialize(chosen.id, Initialize(force=force, fingerprints=checked.fingerprints))
-    counts = store.totals([chosen.id])[0]
-    ready = f"{counts.counts.get(JobStatus.READY, 0)} jobs ready"
-    return Outcome(
-        message=f"Initialized workflow {chosen.id} '{chosen.name}': run {progress.run_id}, {ready}",
-        workflow_id=chosen.id,
-        extra={
-            "run_id": progress.run_id,
-            "moved": dict(progress.moved),
-            "jobs_by_status": dict(by_status(counts)),
-        },
-        hint=f"run it: torc run {chosen.id}",
-    )
 
 
 @app.command

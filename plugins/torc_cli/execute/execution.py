@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from torc_cli.execute.joblog import Joblog
 from torc_cli.execute.preparing import initialize, refuse_archived
 from torc_cli.execute.printing import Keeper, Printer, Style
 from torc_cli.execute.processes import living_here
-from torc_cli.execute.resuming import resume
+from torc_cli.execute.resuming import resume, retry_failed
 from torc_cli.execute.summary import (
     FailureLines,
     QuietAnswer,
@@ -26,7 +25,6 @@ from torc_cli.execute.summary import (
     leaving_line,
     next_command,
     run_answer,
-    shortest,
 )
 from torc_cli.execute.watching import Consumer, Overlooked, Reporter
 from torc_cli.output.answer import Report as Answer
@@ -84,6 +82,7 @@ class Wish:
     progress: str | None = None
     exit_zero: bool = False
     resume: bool = True
+    retry_failed: bool = False
     seq: Callable[[Job], int] = lambda job: job.id
     tag: Callable[[Job], str] = lambda job: job.name
     place: Callable[[Job], str] = lambda job: str(job.id)
@@ -101,6 +100,10 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     refuse_archived(totals)
     if wish.resume and not totals.workflow.is_canceled and (resumed := resume(store, workflow)):
         session.note(resumed)
+        (totals,) = store.totals([workflow])
+    if wish.retry_failed:
+        if said := retry_failed(store, totals):
+            session.note(said)
         (totals,) = store.totals([workflow])
     initialize(session, store, totals)
     (totals,) = store.totals([workflow])
@@ -124,15 +127,9 @@ def nothing_to_run(store: Store, totals: Totals, wish: Wish) -> Answer | QuietAn
         output_dir=os.path.abspath(wish.output_dir),
         failed=failed_jobs(store, number, (), error_file(totals.workflow, wish.output_dir)),
         code=zeroed(exit_code(None, totals), wish),
-        hint=f"nothing to run; to run all of it again in a new workflow: {again(totals.workflow)}",
+        hint=f"nothing to run; to run it again: torc workflows reinit {number} (changed inputs) or "
+        f"torc workflows reset-status {number} -r (all)",
         to_stderr=wish.style is not None,
-    )
-
-
-def again(workflow: Workflow) -> str:
-    """The command that makes the same workflow once more."""
-    return (
-        f"torc run {shlex.quote(shortest(workflow.source_path))}" if workflow.source_path else "torc run SPEC"
     )
 
 

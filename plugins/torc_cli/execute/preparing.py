@@ -38,7 +38,7 @@ def initialize(session: Session, store: Store, totals: Totals) -> None:
     workflow = totals.workflow
     if totals.initialized or workflow.is_canceled:
         return
-    seen = check(store, workflow.id)
+    seen = check(store, workflow)
     missing = [f"file '{plain(file.path)}'" for file in seen.missing_files]
     missing += [f"user data '{plain(record.name)}'" for record in seen.missing_data]
     if missing:

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 from torc_cli.execute.processes import alive_nodes, dead_nodes
-from torc_core.model import Progress, Query, Result, Workflow, WorkflowId
+from torc_core.engine.resets import ENDED_BADLY
+from torc_core.model import Progress, Query, Reset, Result, Totals, Workflow, WorkflowId
 from torc_core.model.status import JobStatus
 from torc_core.protocols import Store
 
@@ -22,7 +23,7 @@ def digest(document: bytes, parameters: Sequence[str] | None = None) -> str:
     return total.hexdigest()
 
 
-def unfinished(store: Store, user: str, path: str, content: str) -> Workflow | None:
+def unfinished(store: Store, user: str, path: str, content: str, *, ended: bool = False) -> Workflow | None:
     """The user's newest workflow in this store, if this very document made it and nobody works on what is left of it.
 
     Parameters
@@ -31,6 +32,8 @@ def unfinished(store: Store, user: str, path: str, content: str) -> Workflow | N
         Real path of the document.
     content
         Its digest.
+    ended
+        Also if nothing is left of it, since its failures are to be run again.
     """
     newest = store.find(Workflow, Query(where={"user": user}, reverse=True, limit=1)).items
     if not newest:
@@ -42,7 +45,8 @@ def unfinished(store: Store, user: str, path: str, content: str) -> Workflow | N
     ) or workflow.is_archived:
         return None
     (totals,) = store.totals([workflow.id])
-    if totals.workflow.is_canceled or (totals.complete and not interrupted(store, workflow.id)):
+    over = totals.workflow.is_canceled or (totals.complete and not interrupted(store, workflow.id))
+    if over and not ended:
         return None
     return None if alive_nodes(store, workflow.id) else workflow
 
@@ -53,6 +57,17 @@ def interrupted(store: Store, workflow: WorkflowId) -> bool:
         store.find(Result, Query(workflow=workflow, where={"current": True, "reason": AGAIN}, limit=0)).total
         > 0
     )
+
+
+def retry_failed(store: Store, totals: Totals) -> str | None:
+    """Set back what failed, was terminated or canceled, and what waits for it; a sentence that says how much."""
+    workflow = totals.workflow
+    if workflow.is_canceled:
+        store.reset_workflow(workflow.id)
+    if not any(totals.counts.get(status) for status in ENDED_BADLY):
+        return None
+    count = store.reset(workflow.id, Reset(failed_only=True)).moved.get(JobStatus.UNINITIALIZED.label, 0)
+    return f"{count} job{' is' if count == 1 else 's are'} reset, since {'it' if count == 1 else 'they'} had failed or waited for one that had"
 
 
 def resume(store: Store, workflow: WorkflowId) -> str | None:

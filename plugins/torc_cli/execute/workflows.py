@@ -39,6 +39,7 @@ class Start:
     persistent: bool = False
     new: bool = False
     resume: bool = True
+    retry_failed: bool = False
 
 
 def go(session: Session, start: Start) -> AnyAnswer:
@@ -62,7 +63,7 @@ def go(session: Session, start: Start) -> AnyAnswer:
         if plan is None:
             workflow = earlier = selected(session, start.target.text)
         else:
-            earlier = None if start.new else continued(session, store, plan)
+            earlier = None if start.new else continued(session, store, plan, ended=start.retry_failed)
             workflow = earlier or created(session, store.create(plan, session.user()))
         wish = Wish(
             asked=running.asked(session),
@@ -77,15 +78,16 @@ def go(session: Session, start: Start) -> AnyAnswer:
             progress=running.progress,
             exit_zero=running.exit_zero,
             resume=start.resume,
+            retry_failed=start.retry_failed,
             seq=sequence(store, workflow),
         )
         return execute(session, store, workflow.id, wish)
 
 
-def continued(session: Session, store: Store, plan: Plan) -> Workflow | None:
-    """The unfinished workflow that this very document made last, if there is one; it is told."""
+def continued(session: Session, store: Store, plan: Plan, *, ended: bool = False) -> Workflow | None:
+    """The unfinished workflow that this very document made last, or, if `ended`, the last at all; it is told."""
     path, content = plan.workflow.source_path, plan.workflow.source_digest
-    earlier = unfinished(store, session.user(), path, content) if path and content else None
+    earlier = unfinished(store, session.user(), path, content, ended=ended) if path and content else None
     if earlier is not None:
         session.note(f"continuing workflow {earlier.id}; --new starts another")
     return earlier

@@ -120,7 +120,7 @@ def test_a_complete_workflow_is_not_run_again(torc: Torc, diamond_spec: Path) ->
     ran = torc("run", "last")
 
     assert ran.code == 0
-    assert "nothing to run; to run all of it again in a new workflow: torc run diamond.yaml" in ran.err
+    assert "nothing to run; to run it again: torc workflows reinit" in ran.err
 
 
 def test_a_complete_specification_makes_a_new_workflow(torc: Torc, diamond_spec: Path) -> None:

@@ -66,6 +66,13 @@ RECORDS = [
     ["workflows", "is-complete", "1"],
     ["workflows", "initialize", "1", "--dry-run"],
     ["workflows", "initialize", "2"],
+    ["workflows", "initialize", "2", "--wait-timeout", "5"],
+    ["workflows", "reinitialize", "1", "--dry-run"],
+    ["workflows", "reinitialize", "2"],
+    ["workflows", "reset-status", "2", "--yes"],
+    ["workflows", "reset-status", "2", "--dry-run", "-r"],
+    ["workflows", "archive", "2"],
+    ["workflows", "unarchive", "2"],
     ["workflows", "new", "-n", "x"],
     ["jobs", "get", "1"],
     ["jobs", "get", "4"],
@@ -73,6 +80,9 @@ RECORDS = [
     ["jobs", "update", "1", "--priority", "3"],
     ["jobs", "logs", "2", "--path"],
     ["jobs", "cancel", "3"],
+    ["jobs", "reset-status", "1", "--dry-run"],
+    ["jobs", "reset-status", "2", "--yes"],
+    ["jobs", "retry", "2"],
     ["jobs", "delete", "1", "--yes"],
     ["jobs", "delete-all", "2", "--yes"],
     ["files", "get", "1"],
@@ -107,6 +117,10 @@ NEED_A_WORKFLOW = [
     ["workflows", "update", "-d", "x"],
     ["workflows", "is-complete"],
     ["workflows", "initialize"],
+    ["workflows", "reinitialize"],
+    ["workflows", "reset-status"],
+    ["workflows", "archive", "true"],
+    ["workflows", "unarchive"],
     ["workflows", "list-actions"],
     ["jobs", "list"],
     ["jobs", "create", "-n", "x", "-c", "true"],
@@ -373,5 +387,6 @@ def test_every_schema_is_used():
     }  # fmt: skip
     printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *RECORDS)}
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}
+    printed.add("torc.workflows.reinitialize-check/1")
 
     assert set(schemas.names()) - used <= printed
