@@ -180,7 +180,7 @@ def known(kind: type[Any]) -> Fields:
         If stores keep no such records.
     """
     if kind not in FIELDS:
-        raise Invalid(f"no records of kind {kind.__name__!r} are kept")
+        raise Invalid(f"no records of kind {getattr(kind, '__name__', kind)!r} are kept")
     return FIELDS[kind]
 
 

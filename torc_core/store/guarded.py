@@ -12,6 +12,7 @@ from torc_core.model import (
     AuditEntry,
     Job,
     Membership,
+    NewJob,
     Page,
     Plan,
     Query,
@@ -21,7 +22,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.protocols import Store
-from torc_core.store.fields import FIELDS
+from torc_core.store.fields import FIELDS, known
 from torc_core.store.principal import LEVELS, Principal, Right
 from torc_core.store.rights import (
     ADMIN,
@@ -65,11 +66,15 @@ class Guarded:
             raise AttributeError(f"{name!r} may not be called for others")
 
         def call(*args: Any, **named: Any) -> Any:
-            kind, ids = verb.about(*args, **named)
+            try:
+                kind, ids = verb.about(*args, **named)
+                inside = list(verb.inside(*args, **named))
+            except (AttributeError, TypeError) as error:
+                raise Invalid(f"the arguments do not fit {name}: {error}") from error
             workflows = self._admit(verb.right, kind, ids)
             if name == "spawn":
                 self._only_own_job(args[0])
-            for other, more in verb.inside(*args, **named):
+            for other, more in inside:
                 self._same(workflows, other, more)
             return getattr(self._store, name)(*args, **named)
 
@@ -96,6 +101,7 @@ class Guarded:
 
     def get(self, kind: type[R], id: int) -> R:
         """One record that may be read."""
+        known(kind)
         if kind in OF_NO_WORKFLOW:
             one = self._store.get(kind, id)
             if not self._may_see(one):
@@ -106,6 +112,9 @@ class Guarded:
 
     def find(self, kind: type[R], query: Query) -> Page[R]:
         """Those records that may be read."""
+        known(kind)
+        if not isinstance(query, Query):
+            raise Invalid("records are asked for by a Query")
         if kind in OF_NO_WORKFLOW:
             return self._find_without_workflow(kind, query)
         if query.workflow is not None:
@@ -126,6 +135,7 @@ class Guarded:
         """Add records."""
         wanted: dict[tuple[Right, WorkflowId], None] = {}
         for one in records:
+            known(type(one))
             right = _kind(type(one)).add
             if isinstance(one, Membership):
                 self._admit_to_group(one.group_id)
@@ -140,6 +150,7 @@ class Guarded:
 
     def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
         """Change fields of a record."""
+        known(kind)
         if kind is Membership:
             self._admit_to_group(self._store.get(Membership, id).group_id)
         elif kind in OF_NO_WORKFLOW or _kind(kind).change is None:
@@ -153,6 +164,7 @@ class Guarded:
 
     def remove(self, kind: type[R], ids: Sequence[int]) -> int:
         """Remove records."""
+        known(kind)
         if kind is Membership:
             for id in ids:
                 self._admit_to_group(self._store.get(Membership, id).group_id)
@@ -167,6 +179,8 @@ class Guarded:
     def create(self, plan: Plan, user: str) -> Workflow:
         """Create a workflow; it belongs to the principal, whoever is named."""
         self._need(USER)
+        if not isinstance(plan, Plan):
+            raise Invalid("a workflow is created of a Plan")
         return self._store.create(plan, self._principal.name)
 
     def import_workflow(
@@ -174,10 +188,14 @@ class Guarded:
     ) -> Workflow:
         """Import a workflow; it belongs to the principal, whoever is named."""
         self._need(USER)
+        if not isinstance(document, Mapping):
+            raise Invalid("a workflow is imported from a document, a mapping")
         return self._store.import_workflow(document, self._principal.name, keep_status=keep_status)
 
     def add_jobs(self, jobs: Sequence[Any]) -> Sequence[Job]:
         """Add jobs to a workflow."""
+        if not all(isinstance(one, NewJob) for one in jobs):
+            raise Invalid("jobs are added as NewJob")
         self._admit(EDIT, Workflow, sorted({one.workflow_id for one in jobs}))
         return self._store.add_jobs(jobs)
 
@@ -237,6 +255,8 @@ class Guarded:
         Forbidden
             If it may be read, but this may not be done.
         """
+        known(kind)
+        _check_ids(ids)
         workflows = set()
         for id, workflow in zip(ids, self._store.owner_of(kind, ids), strict=True):
             if workflow in workflows:
@@ -251,6 +271,7 @@ class Guarded:
 
     def _same(self, workflows: set[WorkflowId], kind: type[Any], ids: Sequence[int]) -> None:
         """Refuse records of another workflow; those that are not there at all are left to the store (Z1)."""
+        _check_ids(ids)
         try:
             owners = list(self._store.owner_of(kind, ids)) if ids else []
         except NotFound:
@@ -309,6 +330,13 @@ class Guarded:
             return self._store.find(kind, query)
         field = "id" if kind is AccessGroup else "group_id"
         return self._store.find(kind, _narrowed(query, field, sorted(self._groups())))
+
+
+def _check_ids(ids: Sequence[Any]) -> None:
+    """Refuse what comes from outside and is no id before a store sees it."""
+    wrong = next((one for one in ids if type(one) is not int), None)
+    if wrong is not None:
+        raise Invalid(f"{wrong!r} is no id")
 
 
 def _kind(kind: type[Any]) -> Kind:

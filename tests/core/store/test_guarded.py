@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from torc_core.errors import Forbidden, Invalid, NotFound
+from torc_core.errors import Forbidden, Invalid, NotFound, TorcError
 from torc_core.model import (
     AccessGroup,
     AuditEntry,
@@ -444,3 +444,42 @@ def test_others_are_asked_about_by_owners_only(store: Store, ours: WorkflowId, g
     assert guarded(store, user("ann")).access("bob", ours).level == "full"
     with pytest.raises(Forbidden):
         guarded(store, user("bob")).access("ann", ours)
+
+
+JUNK: list[Any] = [
+    None,
+    "",
+    "x",
+    1.5,
+    -1,
+    10**30,
+    [],
+    ["x"],
+    [None],
+    {},
+    {"a": 1},
+    Query(),
+    Job,
+    [1, "x"],
+    [[1]],
+    True,
+]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(({name for name in dir(Store) if not name.startswith("_")}) - {"close", "server_id"})
+)
+def test_nonsense_is_refused_with_a_sentence(
+    store: Store, ours: WorkflowId, theirs: WorkflowId, name: str
+) -> None:
+    """What comes over the wire may be anything; none of it may be a bug, or get past the table."""
+    before = store.find(Job, Query(workflow=theirs)).items
+
+    for one in JUNK:
+        for other in JUNK:
+            for args in ((), (one,), (one, other), (one, other, other), (Job, one), (Job, one, other)):
+                with pytest.raises((TorcError, TypeError)):
+                    getattr(guarded(store, user("zoe")), name)(*args)
+                    raise Invalid("an empty answer is fine")
+
+    assert store.find(Job, Query(workflow=theirs)).items == before
