@@ -2,18 +2,89 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 HERE = Path(__file__).parent
 VERSIONS = ("0.22.2", "0.35.0")
 FOLDERS = {"0.22.2": "c22", "0.35.0": "c35"}
+
+
+CONTRACTS = Path(__file__).parent / "contracts"
+PLAIN = {
+    "integer": lambda value: type(value) is int,
+    "number": lambda value: type(value) in (int, float),
+    "string": lambda value: type(value) is str,
+    "boolean": lambda value: type(value) is bool,
+    "object": lambda value: type(value) is dict,
+    "any": lambda value: True,
+}
+NULL_AS_IN_THE_TEXT = {("ActiveTaskResponse", "task")}
+"""What the machine-readable contract calls not nullable, but its description shows as null."""
+
+
+class Contract:
+    """The published contract of one version."""
+
+    def __init__(self, version: str) -> None:
+        read = json.loads((CONTRACTS / f"{version}.json").read_text())
+        self._models: Mapping[str, Any] = read["models"]
+        self.operations: Mapping[str, Mapping[str, Any]] = {
+            one["operation_id"]: one for one in read["operations"].values()
+        }
+
+    def faults(self, type_: str, value: Any, path: str) -> list[str]:
+        """Everything that a strict client would not take, with its place."""
+        return _faults(self._models, type_, value, path)
+
+
+def _faults(models: Mapping[str, Any], type_: str, value: Any, path: str) -> list[str]:
+    if type_ in PLAIN:
+        return [] if PLAIN[type_](value) else [f"{path} is {value!r}, not {type_}"]
+    if type_.startswith("array<"):
+        if type(value) is not list:
+            return [f"{path} is no list"]
+        inner = type_[6:-1]
+        return [
+            fault for k, item in enumerate(value) for fault in _faults(models, inner, item, f"{path}[{k}]")
+        ]
+    if type_.startswith("map<"):
+        inner = type_[4:-1].split(",", 1)[1].strip()
+        if type(value) is not dict:
+            return [f"{path} is no map"]
+        return [
+            fault for key, item in value.items() for fault in _faults(models, inner, item, f"{path}.{key}")
+        ]
+    model = models[type_]
+    if "enum" in model:
+        return [] if value in model["enum"] else [f"{path} is {value!r}, none of {type_}"]
+    if type(value) is not dict:
+        return [f"{path} is no object"]
+    found: list[str] = []
+    for name, field in model["fields"].items():
+        at = f"{path}.{name}"
+        if name not in value:
+            found += [f"{at} is missing"] if field["required"] else []
+        elif value[name] is None:
+            if not field["nullable"] and (type_, name) not in NULL_AS_IN_THE_TEXT:
+                found.append(f"{at} is null")
+        else:
+            found += _faults(models, field["type"], value[name], at)
+    return found
+
+
+@pytest.fixture(scope="session")
+def contract(version: str) -> Contract:
+    """The contract of the version at hand."""
+    return Contract(version)
 
 
 @pytest.fixture(scope="session")

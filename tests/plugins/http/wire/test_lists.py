@@ -117,7 +117,7 @@ def lists(facts: Mapping[str, Any]) -> Mapping[str, Mapping[str, Sequence[Any]]]
     }  # fmt: skip
 
 
-def found(api: Any, path: str, **params: Any) -> list[int]:
+def found(api: Any, path: str, /, **params: Any) -> list[int]:
     query = {"all_runs": "true"} if path == "/results" else {}
     if not path.startswith("/workflows"):
         query["workflow_id"] = api.facts["workflow"]
