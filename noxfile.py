@@ -98,6 +98,9 @@ def promises(session: nox.Session) -> None:
     session.run(
         "pytest", "-k", "random or restores or agrees or flipped", *suites, *session.posargs, env=counts
     )
+    counts = {"TORC_TEST_BULK_JOBS": "250005", "TORC_TEST_REQUESTS": "50000"}
+    suites = ["tests/clients", "tests/plugins/http/wire/test_schemathesis.py"]
+    session.run("pytest", "--timeout", "1800", *suites, *session.posargs, env=counts)
 
 
 @nox.session(python=PYTHON)

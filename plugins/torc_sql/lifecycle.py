@@ -71,7 +71,7 @@ def initialize(change: Change, how: Initialize) -> None:
     change.settle()
     first = state.initialized_run == state.run_id == 0 and state.derived == 1
     derive(change)
-    if not how.force:
+    if not how.force and not how.unchecked:
         _check_inputs(change, how.fingerprints)
         if not how.only_uninitialized:
             check_workflow_idle(change, runners=True, force=False)

@@ -27,6 +27,7 @@ def told(python: Path, url: str, tmp_path: Path) -> Mapping[str, Mapping[str, An
     return {line["what"]: line for line in lines}
 
 
+@pytest.mark.parametrize("store", ["sqlite"])
 def test_helpers_create_walk_map_and_orchestrate(told: Mapping[str, Mapping[str, Any]], version: str) -> None:
     assert told["created"]["count"] == COUNT
     assert told["created"]["ordered"]

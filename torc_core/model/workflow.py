@@ -160,6 +160,9 @@ class Initialize:
         Ephemeral user data goes back to its first value.
     force
         Go on although jobs are live or inputs are missing.
+    unchecked
+        Neither inputs nor runners are looked at: the operation of published clients, which refuses only a partial
+        form above live jobs (§6.2).
     fingerprints
         What the required files look like.
     """
@@ -167,4 +170,5 @@ class Initialize:
     only_uninitialized: bool = False
     clear_ephemeral: bool = True
     force: bool = False
+    unchecked: bool = False
     fingerprints: Sequence[Fingerprint] = ()

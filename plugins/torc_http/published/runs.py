@@ -55,11 +55,14 @@ def initialize(call: Call) -> object:
     how = Initialize(
         only_uninitialized=call.query.get("only_uninitialized", False),
         clear_ephemeral=call.query.get("clear_ephemeral_user_data", True),
+        unchecked=True,
     )
     workflow = WorkflowId(call.id)
     there(call, workflow)
     if call.query.get("async"):
-        options = {"only_uninitialized": how.only_uninitialized, "clear_ephemeral": how.clear_ephemeral}
+        options = {
+            "only_uninitialized": how.only_uninitialized, "clear_ephemeral": how.clear_ephemeral, "unchecked": True,
+        }  # fmt: skip
         try:
             operation, new = call.store.begin(workflow, NAME, options)
         except Conflict as error:

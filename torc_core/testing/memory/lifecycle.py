@@ -85,14 +85,15 @@ def initialize(change: Change, how: Initialize) -> None:
     check_open(workflow.id, workflow.is_archived, "initialised")
     change.settle()
     links = derived(flow)
-    if not how.force:
+    checks = not (how.force or how.unchecked)
+    if checks:
         _check_inputs(flow, how.fingerprints)
     old, flow.links = flow.links, links
     fresh = {job.id for job in flow.jobs.values() if starts_over(job.status, how.only_uninitialized)}
     try:
         if how.only_uninitialized:
             fresh |= _downstream(flow, fresh, how.force)
-        elif not how.force:
+        elif checks:
             check_workflow_idle(flow, runners=True, force=False)
     except Invalid:
         flow.links = old

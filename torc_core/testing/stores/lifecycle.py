@@ -148,6 +148,18 @@ class LifecycleContract(SceneContract):
 
         assert scene.statuses(workflow) == {"job0": "running", "job1": "ready"}
 
+    def test_unchecked_a_run_begins_beside_what_is_live_and_without_inputs(self, scene: Scene) -> None:
+        workflow = scene.started(fan(2))
+        scene.claim(scene.node(workflow, cpus=1))
+        hungry = scene.created(_with_data(PlannedUserData(name="x"))).id
+
+        scene.store.initialize(workflow, Initialize(unchecked=True))
+        scene.store.initialize(hungry, Initialize(unchecked=True))
+
+        assert scene.statuses(workflow) == {"job0": "running", "job1": "ready"}
+        assert scene.store.get(Workflow, workflow).run_id == 2
+        assert scene.store.get(Workflow, hungry).run_id == 1
+
     def test_missing_files_stop_an_initialisation_and_are_named(self, scene: Scene) -> None:
         plan = diamond()
         workflow = scene.created(

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
+from torc_http.app import create_app
+from torc_http.call import Service
 
 OLD = {"User-Agent": "OpenAPI-Generator/0.12.0/python"}
 
@@ -89,10 +92,17 @@ def test_bulk_bodies_may_be_packed(api) -> None:
     assert [job["name"] for job in found["jobs"]] == ["a"]
 
 
-def test_a_packed_body_counts_by_its_unpacked_size(api) -> None:
-    raw = gzip.compress(b" " * (256 * 1024**2 + 1))
+def test_a_packed_body_counts_by_its_unpacked_size(clock: SetClock) -> None:
+    import falcon.testing
 
-    refused(api.send("POST", "/bulk_jobs", raw=raw, headers={"Content-Encoding": "gzip"}), 413)
+    app = create_app(Service(store=MemoryStore(clock), clock=clock, sizes={"bulk": 1000}))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+
+    result = falcon.testing.TestClient(app).simulate_post(
+        "/torc-service/v1/bulk_jobs", body=gzip.compress(b" " * 1001), headers=headers
+    )
+
+    assert "1000 bytes" in refused(result, 413)["message"]
 
 
 def test_the_same_routes_answer_below_a_capability(api) -> None:
