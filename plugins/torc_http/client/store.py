@@ -202,4 +202,6 @@ def refusal(answer: Answer, what: str) -> TorcError:
         )
     if answer.status in AWAY and (kind is None or not issubclass(kind, Unavailable)):
         kind = Unavailable
-    return (kind or BY_STATUS.get(answer.status, TorcError))(message, hint=hint, details=details)
+    if kind is None or kind is TorcError:
+        kind = BY_STATUS.get(answer.status, TorcError)
+    return kind(message, hint=hint, details=details)
