@@ -103,11 +103,12 @@ class Desk:
         raw: bytes,
     ) -> None:
         environ, service = req.env, self.service
+        verb = route.group == "store"
         if route.size == "bulk":
             with self._bulk.one():
-                body = checked_body(route, parsed(raw))
+                body = checked_body(route, parsed(raw, verb=verb))
         else:
-            body = checked_body(route, parsed(raw)) if route.body is not None else None
+            body = checked_body(route, parsed(raw, verb=verb)) if route.body is not None else None
         call = Call(
             service=service,
             route=route,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -98,8 +99,13 @@ def _unpacked(raw: bytes, limit: int) -> bytes:
     return found
 
 
-def parsed(raw: bytes) -> Any:
+def parsed(raw: bytes, *, verb: bool = False) -> Any:
     """JSON; the last of equal keys wins.
+
+    Parameters
+    ----------
+    verb
+        Halves of characters are let through: the store says which of its fields holds one.
 
     Raises
     ------
@@ -107,8 +113,8 @@ def parsed(raw: bytes) -> Any:
         400, with the place.
     """
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        value = json.loads(raw) if verb and b"\\ud" in raw else orjson.loads(raw)
+    except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
     # PERF: each level opens a bracket, so most bodies need no walk.
     if raw.count(b"[") + raw.count(b"{") > DEEPEST and _depth(value) > DEEPEST:

@@ -1,0 +1,391 @@
+"""Measure what torc promises of its server, beside a bare process-spawn loop in the same run, as one table.
+
+    python tests/bench/serving.py            # every figure
+    python tests/bench/serving.py --quick    # a tenth of the work
+    python tests/bench/serving.py --only flat herd
+
+One server process and its callers share the machine, as they do on a laptop; the last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from figures import Bench, Figure, bare, write
+
+from torc_core.config.credentials import Credentials
+from torc_core.model import (
+    Ending,
+    Initialize,
+    JobStatus,
+    NewNode,
+    Offer,
+    Plan,
+    PlannedJob,
+    PlannedWorkflow,
+    Query,
+    Resources,
+    Result,
+    Turn,
+)
+from torc_core.protocols import Store
+from torc_core.system import SystemClock
+from torc_http import open_store
+from torc_http.client.settings import HttpStoreSettings
+
+CLOCK = SystemClock()
+PROCESSES = 4
+
+
+class Server:
+    """A server process with a home of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.env = {
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+            "USER": "bench",
+            "XDG_RUNTIME_DIR": str(folder),
+        }
+        words = [
+            "server",
+            "run",
+            "--database",
+            str(folder / "torc.db"),
+            "--port",
+            "0",
+            "--threads",
+            "4",
+            "--quiet",
+        ]
+        with (folder / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).with_name("torc"), *words], cwd=folder, env=self.env, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        lines = [self.process.stdout.readline(), self.process.stdout.readline()]
+        self.url = lines[1].partition("=")[2].strip()
+        self.port = int(lines[0].partition("=")[2])
+
+    def store(self) -> Store:
+        """A store behind the server."""
+        return store_of(self.url, self.folder)
+
+    def torc(self, *words: str) -> float:
+        """Run a command against the server as a whole process; seconds."""
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [Path(sys.executable).with_name("torc"), *words], cwd=self.folder, capture_output=True, text=True,
+            env={**self.env, "TORC_API_URL": self.url}, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"torc {' '.join(words)}: exit {done.returncode}\n{done.stderr[-2000:]}")
+        return time.perf_counter() - begin
+
+    @property
+    def resident(self) -> float:
+        """Resident memory in MiB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
+
+    def close(self) -> None:
+        """Stop it."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server for as long as the block lasts."""
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def store_of(url: str, folder: Path) -> Store:
+    """A store behind a server whose key lies in this home."""
+    credentials = Credentials(username="bench", key_folder=folder / ".config/torc/servers")
+    return open_store(url, HttpStoreSettings(), CLOCK, credentials)
+
+
+def flat(bench: Bench) -> Iterator[Figure]:
+    """Independent no-op jobs with one server process and one runner process."""
+    jobs = bench.size(5_000)
+    spec = {"name": "flat", "jobs": [{"name": "j{i}", "command": "true", "parameters": {"i": f"1:{jobs}"}}]}
+    ratios, rates = [], []
+    for turn in range(3):
+        with serving(bench.folder / f"flat{turn}") as server:
+            path = write(server.folder, spec)
+            before = bare(jobs, server.folder / "bare")
+            wall = server.torc("run", path, "--num-cpus", "2", "--memory-gb", "4", "--quiet")
+            after = bare(jobs, server.folder / "bare")
+        each = wall / jobs
+        ratios.append((before + after) / 2 / each)
+        rates.append(1 / each)
+    detail = f"{statistics.median(rates):.0f} jobs/s"
+    yield Figure(work=f"{jobs} no-op jobs over HTTP, of the bare loop", value=statistics.median(ratios),
+                 unit="of bare", goal=0.6, more_is_better=True, detail=detail)  # fmt: skip
+
+
+def chain(bench: Bench) -> Iterator[Figure]:
+    """One job after the other over HTTP."""
+    jobs = bench.size(1_000)
+    spec = {
+        "name": "chain",
+        "jobs": [
+            {"name": f"j{n}", "command": "true", **({"depends_on": [f"j{n - 1}"]} if n else {})}
+            for n in range(jobs)
+        ],
+    }
+    with serving(bench.folder / "chain") as server:
+        path = write(server.folder, spec)
+        each = bare(jobs, server.folder / "bare", width=1)
+        wall = server.torc("run", path, "--num-cpus", "2", "--memory-gb", "4", "--quiet")
+    hop = (wall / jobs - each) * 1000
+    yield Figure(work=f"chain of {jobs} over HTTP, beyond the spawn", value=hop, unit="ms/hop", goal=8.0)
+
+
+def endings(given: Any) -> list[Ending]:
+    """The ends of claimed jobs, as a runner that runs nothing would report them."""
+    return [
+        Ending(
+            job=one.job.id, run_id=one.job.run_id, attempt_id=one.job.attempt_id, lease=one.job.lease,
+            status=JobStatus.COMPLETED, return_code=0,
+        )
+        for one in given
+    ]  # fmt: skip
+
+
+def joined(store: Store, workflow: int, cpus: int, name: str) -> Any:
+    """A runner of so many CPUs."""
+    return store.join(
+        NewNode(
+            workflow_id=workflow,
+            epoch=CLOCK.uuid(),
+            hostname=name,
+            pid=os.getpid(),
+            boot_id="b",
+            process_start=1,
+            capacity=Resources(cpus=cpus, memory=2**40, gpus=0),
+        )  # type: ignore[arg-type]  # a workflow's number
+    )
+
+
+def flat_plan(jobs: int) -> Plan:
+    """So many jobs that wait for nothing."""
+    return Plan(
+        workflow=PlannedWorkflow(name="flat"),
+        jobs=[PlannedJob(name=f"j{n}", command="true") for n in range(jobs)],
+    )
+
+
+def claims(bench: Bench) -> Iterator[Figure]:
+    """Claims and completions in batches of 64 by one runner that runs nothing."""
+    jobs = bench.size(20_000)
+    with serving(bench.folder / "claims") as server:
+        store = server.store()
+        workflow = store.create(flat_plan(jobs), "bench").id
+        store.initialize(workflow, Initialize())
+        node = joined(store, workflow, 64, "n")
+        begin, done, ends = time.perf_counter(), 0, list[Ending]()
+        while done < jobs:
+            offer = Offer(claim_id=CLOCK.uuid(), free=[node.capacity], limit=64)
+            orders = store.turn(Turn(node=node.id, epoch=node.epoch, endings=ends, offer=offer))
+            done += len(ends)
+            ends = endings(orders.jobs)
+        rate = jobs / (time.perf_counter() - begin)
+        store.close()
+    yield Figure(
+        work="claims and completions over HTTP, by 64",
+        value=rate,
+        unit="jobs/s",
+        goal=2_000,
+        more_is_better=True,
+    )
+
+
+def work(url: str, folder: str, workflow: int, runners: int, first: int, at: float, told: Any) -> None:
+    """So many runners of one process, each a thread with a connection of its own."""
+    counts: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def run(number: int) -> None:
+        time.sleep(max(0.0, at - time.time()) + (number % 100) / 100 * 0.9)
+        store = store_of(url, Path(folder))
+        try:
+            node = joined(store, workflow, 4, f"n{first + number}")
+            served, ends, ended = False, list[Ending](), 0
+            while True:
+                offer = Offer(
+                    claim_id=CLOCK.uuid(), free=[node.capacity], limit=4, wait_ms=0 if ends else 5_000
+                )
+                orders = store.turn(Turn(node=node.id, epoch=node.epoch, endings=ends, offer=offer))
+                ended += len(ends)
+                if not served:
+                    served = True
+                    with lock:
+                        counts["last_served"] = max(counts["last_served"], int((time.time() - at) * 1000))
+                if orders.complete:
+                    break
+                if orders.pause_ms:
+                    time.sleep(orders.pause_ms / 1000)
+                ends = endings(orders.jobs)
+            store.leave(node.id, None)
+            with lock:
+                counts["ended"] += ended
+                counts["joined"] += 1
+        except Exception as error:  # the table shows it
+            with lock:
+                counts[f"error {type(error).__name__}: {error}"[:150]] += 1
+        finally:
+            store.close()
+
+    threading.stack_size(256 * 1024)
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(runners)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told.put(dict(counts))
+
+
+class Crowd:
+    """Connections that ask for nothing, and readers of events that never read."""
+
+    def __init__(self, server: Server, idle: int, stalled: int) -> None:
+        host, port = urlsplit(server.url).hostname, server.port
+        self.sockets = []
+        for number in range(idle + stalled):
+            one = socket.create_connection((host, port), timeout=10)
+            if number < stalled:
+                with suppress(OSError):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                one.sendall(
+                    f"GET /torc-service/v1/x/events/stream?level=debug HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+                )
+            self.sockets.append(one)
+
+    def close(self) -> None:
+        """Hang up."""
+        for one in self.sockets:
+            one.close()
+
+
+def herd(bench: Bench) -> Iterator[Figure]:
+    """A thousand runners that come within one second and work through twenty thousand jobs, with and without a crowd."""
+    runners, jobs = bench.size(1_000), bench.size(20_000)
+    for name, idle, stalled in (
+        ("", 0, 0),
+        (", 1,500 idle and 50 stalled", bench.size(1_500), bench.size(50)),
+    ):
+        with serving(bench.folder / f"herd{idle}") as server:
+            store = server.store()
+            workflow = store.create(flat_plan(jobs), "bench").id
+            store.initialize(workflow, Initialize())
+            crowd = Crowd(server, idle, stalled)
+            told: Any = multiprocessing.Queue()
+            at = time.time() + 2.0
+            each = runners // PROCESSES
+            processes = [
+                multiprocessing.Process(
+                    target=work,
+                    args=(server.url, str(server.folder), workflow, each, number * each, at, told),
+                )
+                for number in range(PROCESSES)
+            ]
+            for process in processes:
+                process.start()
+            calls, peak = [], 0.0
+            while any(process.is_alive() for process in processes) and told.qsize() < PROCESSES:
+                if time.time() > at:
+                    calls.append(server.torc("-f", "json", "status", str(workflow)))
+                peak = max(peak, server.resident)
+                time.sleep(0.5)
+            sums: Counter[str] = Counter()
+            last = 0
+            for _ in processes:
+                counts = told.get()
+                last = max(last, counts.pop("last_served", 0))
+                sums.update(counts)
+            wall = time.time() - at
+            for process in processes:
+                process.join()
+            found = store.find(Result, Query(workflow=workflow, limit=1_000_000)).items
+            doubled = len(found) - len({(one.job_id, one.run_id) for one in found})
+            lost = jobs - len({one.job_id for one in found})
+            crowd.close()
+            store.close()
+        wrong = {key: count for key, count in sums.items() if key.startswith("error")}
+        detail = f"{sums['joined']} joined, {sums['ended']} ended, all done in {wall:.1f} s {wrong or ''}"
+        yield Figure(
+            work=f"{runners} runners at once{name}: last served",
+            value=last / 1000,
+            unit="s",
+            goal=60,
+            detail=detail,
+        )
+        yield Figure(
+            work=f"{runners} runners at once{name}: doubled or lost",
+            value=doubled + lost,
+            unit="jobs",
+            goal=0,
+        )
+        yield Figure(work=f"{runners} runners at once{name}: memory", value=peak, unit="MiB", goal=500)
+        yield Figure(
+            work=f"{runners} runners at once{name}: slowest command",
+            value=max(calls, default=0.0),
+            unit="s",
+            goal=1.0,
+        )
+
+
+FIGURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+    "flat": flat, "chain": chain, "claims": claims, "herd": herd,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--only", nargs="*", choices=FIGURES, default=list(FIGURES))
+    asked = parser.parse_args()
+    found = []
+    with tempfile.TemporaryDirectory(prefix="torc-bench-") as folder:
+        bench = Bench(folder=Path(folder), scale=0.1 if asked.quick else 1.0)
+        for name in asked.only:
+            for figure in FIGURES[name](bench):
+                print(figure, flush=True)
+                found.append(figure)
+    print(json.dumps([asdict(one) | {"held": one.held} for one in found]))
+
+
+if __name__ == "__main__":
+    main()
