@@ -37,21 +37,11 @@ def wait() -> None:
 
 def serve(uid: int, home: str, port: str, mode: str = "auto", extra: str = "{}") -> None:
     """Serve a database in a home, as its user."""
-    from torc_core.system import SystemClock
-
-    started(Path(home) / "warm", 0, "auto", {}, ask=True)[0].close()
+    started(Path(home) / "warm", 0, "auto", {}, ask=True).close()
     become(uid)
     os.environ["HOME"] = home
-    running, security = started(Path(home), int(port), mode, json.loads(extra))
-    text = security.started([f"127.0.0.1:{running.doors.port}"], "1")
-    key = security.key.key_id
-    tell(
-        port=running.doors.port,
-        key_file=str(security.key_file),
-        banner=text,
-        key_id=key,
-        now=SystemClock().now(),
-    )
+    running = started(Path(home), int(port), mode, json.loads(extra))
+    tell(port=running.doors.port, key_file=str(running.key_file), mode=running.security.settings.mode)
     wait()
     running.close(1)
 
@@ -59,9 +49,9 @@ def serve(uid: int, home: str, port: str, mode: str = "auto", extra: str = "{}")
 def started(home: Path, port: int, mode: str, extra: dict[str, Any], *, ask: bool = False) -> Any:
     from torc_core.config.credentials import Credentials
     from torc_core.config.server import ServerKeys
+    from torc_core.model import Query, Workflow
     from torc_core.system import SystemClock
     from torc_http import open_store
-    from torc_http.auth.assembly import secured
     from torc_http.auth.settings import settled
     from torc_http.client.settings import HttpStoreSettings
     from torc_http.running import Running
@@ -72,22 +62,21 @@ def started(home: Path, port: int, mode: str, extra: dict[str, Any], *, ask: boo
 
     clock = SystemClock()
     home.mkdir(mode=0o700, exist_ok=True)
-    environ = {"HOME": str(home)}
     store = open_sqlite(f"sqlite://{home}/torc.db", SqliteSettings(), clock)
     doors = listen(port=port, unix=False)
-    url = f"http://127.0.0.1:{doors.port}"
+    url = f"http://127.0.0.1:{doors.port}/torc-service/v1"
     keys = ServerKeys(auth=mode, **extra)
     real_root = (lambda: False) if ask else is_real_root
-    settings = settled(keys, owner="alice", host="kl3", real_root=real_root, auth_is_default=mode == "auto")
-    security = secured(store, settings, clock, environ, urls=[url])
-    running = Running(store, clock, doors, complete=security.complete, front=security.front)
+    auth = settled(keys, owner="alice", host="kl3", real_root=real_root, auth_is_default=mode == "auto")
+    running = Running(store, clock, doors, auth=auth, environ={"HOME": str(home)}, urls=[url], eager=True)
     running.start()
     if ask:
         credentials = Credentials(username="alice", key_folder=home / ".config/torc/servers")
-        remote = open_store(f"{url}/torc-service/v1", HttpStoreSettings(), clock, credentials)
+        remote = open_store(url, HttpStoreSettings(), clock, credentials)
         assert remote.server_id == store.server_id
+        remote.find(Workflow, Query())
         remote.close()
-    return running, security
+    return running
 
 
 def ask(uid: int, port: str, method: str, path: str, headers: str = "{}", body: str = "") -> None:
@@ -97,7 +86,11 @@ def ask(uid: int, port: str, method: str, path: str, headers: str = "{}", body: 
     connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
     connection.request(method, path, body or None, json.loads(headers))
     answer = connection.getresponse()
-    tell(status=answer.status, headers=dict(answer.getheaders()), body=answer.read().decode())
+    tell(
+        status=answer.status,
+        headers={name.lower(): value for name, value in answer.getheaders()},
+        body=answer.read().decode(),
+    )
 
 
 def call(uid: int, home: str, port: str) -> None:
@@ -108,7 +101,7 @@ def call(uid: int, home: str, port: str) -> None:
     from torc_http import open_store
     from torc_http.client.settings import HttpStoreSettings
 
-    started(Path(home) / "warm-client", 0, "auto", {}, ask=True)[0].close()
+    started(Path(home) / "warm-client", 0, "auto", {}, ask=True).close()
     become(uid)
     credentials = Credentials(
         username="alice", password="swordfish", key_folder=Path(home) / ".config/torc/servers"
