@@ -13,6 +13,9 @@ from torc_core.engine.runs import blockers, cycle, producers
 from torc_core.errors import Invalid
 from torc_core.model import LIVE, InputKind, JobId, PlannedInput, PlannedJob, Source
 
+_NONE = -1
+"""The number of a shared list that is empty."""
+
 
 class Jobs:
     """The jobs of one document on their way in.
@@ -31,6 +34,7 @@ class Jobs:
         self._ids = ids
         self._keep = keep_status
         self._groups: dict[tuple[int, ...], int] = {}
+        self._members: list[tuple[int, ...]] = []
         self._inputs: dict[tuple[InputKind, tuple[int, ...]], int] = {}
         self._sizes: dict[tuple[int, ...], int] = {}
         self.inputs: list[PlannedInput] = []
@@ -40,13 +44,17 @@ class Jobs:
     @property
     def groups(self) -> list[tuple[int, ...]]:
         """The distinct blocker lists."""
-        return list(self._groups)
+        return self._members
 
     def read(self) -> tuple[list[PlannedJob], dict[int, dict[str, Any]]]:
         """The jobs, and by position the fields that the plan does not set."""
         found = self._lists["jobs"]
-        shared = self._shared_groups()
-        reading = self._shared_inputs()
+        # PERF: a shared list may be as long as the workflow, so it is looked up once and not for each job.
+        shared = {at: self._group(one) if one else _NONE for at, one in enumerate(self._shared_groups())}
+        reading = {
+            at: self._inputs.setdefault(one, len(self._inputs)) if one[1] else _NONE
+            for at, one in enumerate(self._shared_inputs())
+        }
         attempts = {one.one("job_id", self._ids["jobs"]): one for one in self._lists["attempts"]}
         spawned = {at: one.one("spawned_by", self._ids["jobs"]) for at, one in attempts.items()}
         default = next(
@@ -78,8 +86,8 @@ class Jobs:
         planned, states = [], {}
         for at, one in enumerate(found):
             uses: dict[int, Source] = {}
-            for members in self._waits(one, shared):
-                uses[self._group(members)] = Source.EXPLICIT
+            for group in self._waits(one, shared):
+                uses[group] = Source.EXPLICIT
             caller = spawned.get(at)
             if caller is not None:
                 group = self._group((caller,))
@@ -104,8 +112,7 @@ class Jobs:
         groups = tuple(sorted(uses.items()))
         key = tuple(group for group, _ in groups)
         if key not in self._sizes:
-            members = self.groups
-            self._sizes[key] = blockers([[JobId(job) for job in members[group]] for group in key])
+            self._sizes[key] = blockers([[JobId(job) for job in self._members[group]] for group in key])
         cancels = one.get("cancel_on_blocking_job_failure", bool)
         planned = PlannedJob(
             name=one.need("name", str), command=one.need("command", str),
@@ -161,21 +168,27 @@ class Jobs:
             made.append((InputKind(kind), tuple(one.many("ids", ids))))
         return made
 
-    def _waits(self, one: Entry, shared: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        places = {at: at for at in range(len(shared))}
-        groups = [shared[at] for at in one.many("depends_on_groups", places)]
-        groups.append(tuple(one.many("depends_on_job_ids", self._ids["jobs"])))
-        return [group for group in groups if group]
+    def _waits(self, one: Entry, shared: Mapping[int, int]) -> set[int]:
+        groups = set(one.many("depends_on_groups", shared)) - {_NONE}
+        named = tuple(one.many("depends_on_job_ids", self._ids["jobs"]))
+        return groups | {self._group(named)} if named else groups
 
-    def _read_sets(self, one: Entry, shared: Sequence[tuple[InputKind, tuple[int, ...]]]) -> list[int]:
-        places = {at: at for at in range(len(shared))}
-        lists = [shared[at] for at in one.many("input_groups", places)]
-        lists.append((InputKind.FILE, tuple(one.many("input_file_ids", self._ids["files"]))))
-        lists.append((InputKind.USER_DATA, tuple(one.many("input_user_data_ids", self._ids["user_data"]))))
-        return sorted({self._inputs.setdefault(made, len(self._inputs)) for made in lists if made[1]})
+    def _read_sets(self, one: Entry, shared: Mapping[int, int]) -> list[int]:
+        sets = set(one.many("input_groups", shared)) - {_NONE}
+        for kind, key, name in (
+            (InputKind.FILE, "input_file_ids", "files"),
+            (InputKind.USER_DATA, "input_user_data_ids", "user_data"),
+        ):
+            items = tuple(one.many(key, self._ids[name]))
+            if items:
+                sets.add(self._inputs.setdefault((kind, items), len(self._inputs)))
+        return sorted(sets)
 
     def _group(self, members: tuple[int, ...]) -> int:
-        return self._groups.setdefault(members, len(self._groups))
+        if members not in self._groups:
+            self._groups[members] = len(self._members)
+            self._members.append(members)
+        return self._groups[members]
 
     def _check_circle(self, planned: Sequence[PlannedJob]) -> None:
         members = {at: [JobId(job) for job in group] for group, at in self._groups.items()}
