@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torc_core.errors import Unavailable
 from torc_sql.transaction import Transaction
 from torc_sqlite import connections
 from torc_sqlite.connections import Mode
 from torc_sqlite.dialect import sqlite
+from torc_sqlite.errors import broken
 from torc_sqlite.filesystem import network_type
 from torc_sqlite.lease import BEAT, Lease, Row
 from torc_sqlite.owner import PATIENCE, Owner
@@ -27,7 +28,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PROBE = 2.0
+"""Seconds between two tries to write to a disk that was full or failing (`promises.md` Q11)."""
+
+_PROBE = "INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', hex(zeroblob(2048)))"
+"""A page of its own."""
+
 _PAGES_OF_COMMIT, _ROWS_OF_PAGE = 16, 8
+
+
+class Trouble(NamedTuple):
+    """What the disk last complained of, and when."""
+
+    error: sqlite3.Error
+    since: float
 
 
 class SqliteDatabase:
@@ -68,6 +82,7 @@ class SqliteDatabase:
         self._closed = threading.Event()
         self._server_id: str | None = None
         self._changes = self._logged = 0
+        self._trouble: Trouble | None = None
         self.dialect = sqlite(path)
         self._texts = self.dialect.texts()
         if self._path.exists():
@@ -94,9 +109,11 @@ class SqliteDatabase:
             self._lock.acquire()
         try:
             connection = self._ours()
+            if self._trouble is not None:
+                connection = self._probed(connection)
             tx = Transaction(connection.cursor(), self._texts, self._clock.now())
             try:
-                with self._plainly(), _transaction(connection, "BEGIN IMMEDIATE"):
+                with self._plainly(), self._watched(), _transaction(connection, "BEGIN IMMEDIATE"):
                     self._lease.check(tx)
                     yield tx
                     tx.settle()
@@ -132,6 +149,49 @@ class SqliteDatabase:
                     connection.close()
                 else:
                     self._idle.append(connection)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Note when the disk is at fault: from then on nothing is written until a probe went well."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if broken(error):
+                self._trouble = Trouble(error, self._clock.monotonic())
+                log.warning("database is read-only for now database=%s why=%s", self._path, error)
+            raise
+
+    def _probed(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Try whether a page can be written again, at most every `PROBE` seconds; the connection to go on with.
+
+        Raises
+        ------
+        Unavailable
+            If not yet: the same error as before.
+        """
+        trouble = self._trouble
+        assert trouble is not None
+        now = self._clock.monotonic()
+        if now - trouble.since < PROBE:
+            raise self.dialect.translate(trouble.error) or trouble.error
+        with self._plainly():
+            try:
+                if trouble.error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+                    # What a connection has cached of a disk that reported errors is not to be trusted.
+                    connection = self._reopened(connection)
+                with _transaction(connection, "BEGIN IMMEDIATE"):
+                    connection.execute(_PROBE)
+            except sqlite3.Error as error:
+                self._trouble = Trouble(error, now)
+                raise
+        self._trouble = None
+        log.warning("database is written again database=%s", self._path)
+        return connection
+
+    def _reopened(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        connection.close()
+        self._writer = connections.writer(self._path, self._mode)
+        return self._writer
 
     def publish(self, address: Mapping[str, str]) -> None:
         """Write the owner file, and the database first if it is not there yet."""
@@ -261,8 +321,13 @@ class SqliteDatabase:
         self._changes = changes
         if self._logged > connections.LOG_PAGES and self._mode is not Mode.ROLLBACK:
             self._logged = 0
-            with self._plainly():
+            try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except sqlite3.Error as error:
+                # NOTE: the commit before it stands; what could not be copied is still in the log.
+                if not broken(error):
+                    raise
+                log.warning("log was not copied database=%s why=%s", self._path, error)
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:

@@ -146,6 +146,8 @@ def check_env(env: Mapping[str, str] | None) -> None:
 def number(record: Any, field: str, least: int, most: int = 2**63 - 1) -> None:
     """Refuse a number that is out of range; None is none."""
     value = getattr(record, field)
+    if value is not None and value >= 2**63:
+        raise wrong(field, value, f"{field} {value} is beyond 64 bits; write a number up to 2^63 - 1")
     if value is not None and not least <= value <= most:
         raise wrong(field, value, f"{field} {value} is out of range; it is at least {least}")
 

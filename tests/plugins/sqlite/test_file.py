@@ -189,7 +189,8 @@ def test_a_place_that_cannot_be_written_is_named(opened: Open, path: Path) -> No
         opened().create(diamond(), "ann")
 
 
-def test_a_full_disk_leaves_the_store_as_it_was(opened: Open) -> None:
+def test_a_full_disk_leaves_the_store_as_it_was(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torc_sqlite.database.PROBE", 0.0)
     store = opened()
     store.create(diamond(), "ann")
     connection = store._database._writer  # type: ignore[attr-defined]  # the store of this test is SQLite's
