@@ -64,6 +64,7 @@ class Change:
         self._was_complete = self.complete
         self._was_live = self.live
         self.fired = False
+        self._vanished: set[JobId] = set()
         self.delayed = False
         self.recoveries: list[Recovery] = []
         self._moves: Moves = {}
@@ -167,6 +168,7 @@ class Change:
     def vanish(self, job: Job) -> None:
         """Let those who wait for a job go on as if it were disabled: it is about to be removed."""
         self._moves[job.id] = (job.status, JobStatus.DISABLED)
+        self._vanished.add(job.id)
         self.settle()
         self.added(job.status, -1)
         if job.status is JobStatus.READY and job.not_before is None:
@@ -187,7 +189,8 @@ class Change:
             graph = Graph(self.tx)
             follow = self._write(settle(moves, graph, restores=restores), graph)
         if self.state.has_job_triggers:
-            triggers.watch(self, moves | follow)
+            told = moves | follow
+            triggers.watch(self, {job: told[job] for job in told if job not in self._vanished})
 
     def again(self, job: JobState, attempt: int | None = None) -> None:
         """Make a job ready again that a node held or ran: nobody has it any more."""

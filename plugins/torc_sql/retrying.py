@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from torc_core.engine import telling
-from torc_core.engine.completion import RECOVERING, Judgement
+from torc_core.engine.completion import RECOVERING, Judgement, same_attempt
 from torc_core.engine.retry import (
     NO_SCRIPT,
     RECOVERY_FAILED,
@@ -18,7 +18,7 @@ from torc_core.engine.retry import (
     told,
 )
 from torc_core.engine.runs import RECOVERY_LOST
-from torc_core.model import Ending, Held, JobId, JobStatus, Recovery, Verdict
+from torc_core.model import LIVE, Ending, Held, JobId, JobStatus, Recovery, Verdict
 from torc_sql.change import Change
 from torc_sql.rows import STATUSES
 from torc_sql.state import JobState
@@ -76,12 +76,12 @@ def repeat(change: Change, job: JobState, ending: Ending) -> None:
 def recovered(change: Change, held: Held, ok: bool) -> tuple[Verdict, JobState | None]:
     """A script has ended: the job is tried again, or has failed; the job, if it has left its node."""
     job = change.job(held.job)
-    if job is None or job.lease != held.lease or job.attempt_id != held.attempt_id:
+    if job is None or not same_attempt(job, held):
         known = None if job is None else _standing(change, job.id, job.run_id, held.attempt_id)
         return (Verdict.STALE if known is None else Verdict.SAME), None
-    if job.status is not JobStatus.RUNNING:
-        # It was canceled meanwhile, and now its node says that the script is gone.
-        change.tx.run("CONFIRM", job_=job.id, result_=job.result_id)
+    if job.status not in LIVE or job.attempt_id != held.attempt_id:
+        # It was canceled or set back meanwhile, and now its node says that the script is gone.
+        change.confirm(job, job.result_id)
         return Verdict.CANCELED, job
     stored = _standing(change, job.id, job.run_id, job.attempt_id)
     if job.reason != RECOVERING or stored is None:

@@ -80,7 +80,7 @@ def stand(change: Change, action: Action) -> None:
     """Arm an action: its count is that of the present statuses, and it may fire at once."""
     if action.trigger_type in JOB_TRIGGERS:
         change.tx.run("STAND", action_=action.id, trigger_=action.trigger_type, run_=change.run_id)
-        _recount(change, action)
+        _recount(change, replace(action, trigger_count=0))
         return
     begun = action.trigger_type in AT_BEGIN
     change.tx.run("COUNT_ACTION", action_=action.id, count_=int(begun), required_=action.required_triggers)

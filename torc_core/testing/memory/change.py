@@ -49,6 +49,7 @@ class Change:
         self.moved: dict[str, int] = {}
         self.touched = False
         self.recoveries: list[Recovery] = []
+        self._vanished: set[JobId] = set()
         self._was_complete = flow.complete
         self._moves: dict[JobId, tuple[JobStatus, JobStatus]] = {}
 
@@ -79,6 +80,7 @@ class Change:
     def vanish(self, job: Job) -> None:
         """Let those who wait for a job go on as if it were disabled: it is about to be removed."""
         self._moves[job.id] = (job.status, JobStatus.DISABLED)
+        self._vanished.add(job.id)
         self.settle()
 
     def settle(self, *, restores: bool = True) -> None:
@@ -111,7 +113,8 @@ class Change:
             self.set(flow.jobs[id], status=JobStatus.READY, ready_since=self.now)
         if before:
             follow = (*settled.canceled, *settled.restored, *settled.released)
-            triggers.watch(self, moves | {id: (before[id], flow.jobs[id].status) for id in follow})
+            told = moves | {id: (before[id], flow.jobs[id].status) for id in follow}
+            triggers.watch(self, {id: told[id] for id in told if id not in self._vanished})
 
     def again(self, job: Job, **fields: Any) -> Job:
         """Make a job ready again that a node held or ran: nobody has it any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.completion import RECOVERING, Judgement, Standing
+from torc_core.engine.completion import RECOVERING, Judgement, Standing, same_attempt
 from torc_core.engine.retry import (
     NO_SCRIPT,
     RECOVERY_FAILED,
@@ -19,6 +19,7 @@ from torc_core.engine.retry import (
 )
 from torc_core.engine.runs import RECOVERY_LOST
 from torc_core.model import (
+    LIVE,
     Ending,
     FailureHandler,
     Held,
@@ -81,11 +82,11 @@ def recovered(change: Change, held: Held, ok: bool) -> Verdict:
     """A script has ended: the job is tried again, or has failed."""
     flow = change.flow
     job = flow.jobs.get(held.job)
-    if job is None or job.lease != held.lease or job.attempt_id != held.attempt_id:
+    if job is None or not same_attempt(job, held):
         known = job is not None and flow.result(job.id, job.run_id, held.attempt_id) is not None
         return Verdict.SAME if known else Verdict.STALE
-    if job.status is not JobStatus.RUNNING:
-        # It was canceled meanwhile, and now its node says that the script is gone.
+    if job.status not in LIVE or job.attempt_id != held.attempt_id:
+        # It was canceled or set back meanwhile, and now its node says that the script is gone.
         change.set(job, **FREED)
         return Verdict.CANCELED
     stored = flow.result(job.id, job.run_id, job.attempt_id)

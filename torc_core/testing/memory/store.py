@@ -298,19 +298,19 @@ class MemoryStore(
                 check_removable(record, self._look(None if flow is None else flow.workflow.id))
                 if flow is not None:
                     catalog.check_unused(flow, record)
-            gone: dict[WorkflowId, list[int]] = {}
+            gone: dict[WorkflowId, list[Any]] = {}
             for flow, record in found:
                 if kind is Event:
                     del self._events[record.id]
                 elif flow is None:
                     self._drop(record)
                 else:
-                    gone.setdefault(flow.workflow.id, []).append(record.id)
-                    with self._change(flow.workflow.id) as change:
-                        catalog.remove(change, record)
-            for workflow, numbers in gone.items():
+                    gone.setdefault(flow.workflow.id, []).append(record)
+            for workflow, records in gone.items():
                 with self._change(workflow) as change:
-                    for told in removed(noun, numbers):
+                    for record in records:
+                        catalog.remove(change, record)
+                    for told in removed(noun, [record.id for record in records]):
                         change.tell(told)
         return len(found)
 

@@ -22,6 +22,7 @@ from torc_core.testing.stores.creation import CreationContract
 from torc_core.testing.stores.durability import DurabilityContract
 from torc_core.testing.stores.failures import FailureContract
 from torc_core.testing.stores.finishing import FinishingContract
+from torc_core.testing.stores.flowing import FlowAgreementContract
 from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
 from torc_core.testing.stores.liveness import LivenessContract
@@ -61,6 +62,7 @@ class StoreContract(
     OperationContract,
     ConcurrencyContract,
     AgreementContract,
+    FlowAgreementContract,
 ):
     """Everything that a store has to do; `shared = False` for one that only one thread may use."""
 
