@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from torc_core.given import Given
 from torc_http.program.backups import copy, make_room, target_of
-from torc_http.program.run import database_path
+from torc_http.program.opening import path_of
 
 
 def backup(
@@ -37,7 +37,7 @@ def backup(
     verify
         Check the copy before it takes the place of the old one.
     """
-    path = database_path(session.config) if database is None else Path(database).expanduser().absolute()
+    path = path_of(session, database)
     target = target_of(Path(destination).expanduser().absolute(), datetime.now(UTC))
     part = target.with_name(f"{target.name}.new")
     copy(path, part, verify=verify)

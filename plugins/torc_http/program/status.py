@@ -8,8 +8,8 @@ from pathlib import Path
 from torc_core.given import Given
 from torc_core.record import record
 from torc_core.session import Session
+from torc_http.program.opening import path_of
 from torc_http.program.owner import Owner, owner_of
-from torc_http.program.run import database_path
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -52,5 +52,5 @@ def status(*, database: str | None = None, session: Given) -> Standing:
     database
         The database; normally that of the configuration.
     """
-    path = database_path(session.config) if database is None else Path(database).expanduser().absolute()
+    path = path_of(session, database)
     return Standing(database=path, owner=owner_of(path))

@@ -6,12 +6,11 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 from torc_core.errors import Conflict, NotFound, Unavailable
 from torc_core.given import Given
+from torc_http.program.opening import path_of
 from torc_http.program.owner import owner_of
-from torc_http.program.run import database_path
 
 PATIENCE = 20.0
 """Seconds that a server may take to stop: ten for requests in flight, and its last checkpoint."""
@@ -25,7 +24,7 @@ def stop(*, database: str | None = None, session: Given) -> str:
     database
         The database; normally that of the configuration.
     """
-    path = database_path(session.config) if database is None else Path(database).expanduser().absolute()
+    path = path_of(session, database)
     owner = owner_of(path)
     if owner is None:
         raise NotFound(f"nobody serves '{path}'")

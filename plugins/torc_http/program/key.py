@@ -1,0 +1,45 @@
+"""`torc-server key`: the key by which the server and its user's programs know each other (`security.md` S10)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from torc_core.given import Given
+from torc_core.model import AuditEntry
+from torc_http.auth import keyfile
+from torc_http.program.opening import store_of
+
+app = App(name="key", help="The key of a server.")
+
+
+@app.command
+def rotate(
+    *,
+    now: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    database: str | None = None,
+    session: Given,
+) -> str:
+    """Make a new key; the old one is good for 24 hours more.
+
+    Parameters
+    ----------
+    now
+        The old key ends at once: runners on hosts that do not see the new one lose the server.
+    database
+        The database; normally that of the configuration.
+    """
+    with closing(store_of(session, database)) as store:
+        folder = keyfile.servers(session.config.environ)
+        new = keyfile.rotated(folder, store.server_id, session.clock.now(), at_once=now)
+        store.add(
+            [
+                AuditEntry(
+                    operation="key_rotated", principal=session.user(), established="command", peer="local"
+                )
+            ]
+        )
+    when = "has ended" if now else "is good for 24 hours more"
+    return f"new key {new.key_id} in '{folder / f'{new.server_id}.json'}'; the old one {when}"
