@@ -42,8 +42,8 @@ class Signed:
         self._line = line
         self._headers = dict(headers)
         place = line.place
-        shown = f"[{place.host}]" if ":" in place.host else place.host
-        self._session = ClientSession(keys, f"{shown}:{place.port}", self._open, clock)
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        self._session = ClientSession(keys, place.socket or f"{host}:{place.port}", self._open, clock)
 
     def sign(self, method: str, path: str, body: bytes) -> Mapping[str, str]:
         """Headers that go with a request.

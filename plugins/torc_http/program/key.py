@@ -41,5 +41,6 @@ def rotate(
                 )
             ]
         )
+        new = keyfile.rotated(folder, store.server_id, session.clock.now(), at_once=now)
     when = "has ended" if now else "is good for 24 hours more"
     return f"new key {new.key_id} in '{folder / f'{new.server_id}.json'}'; the old one {when}"
