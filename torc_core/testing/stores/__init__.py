@@ -31,6 +31,7 @@ from torc_core.testing.stores.permissions import PermissionContract
 from torc_core.testing.stores.queries import QueryContract
 from torc_core.testing.stores.records import RecordContract
 from torc_core.testing.stores.releasing import ReleaseContract
+from torc_core.testing.stores.resetting import ResettingContract
 from torc_core.testing.stores.runs import RunContract
 from torc_core.testing.stores.spawning import SpawnContract
 from torc_core.testing.stores.together import TogetherContract
@@ -48,6 +49,7 @@ class StoreContract(
     ReleaseContract,
     LifecycleContract,
     RunContract,
+    ResettingContract,
     QueryContract,
     CatalogContract,
     LivenessContract,

@@ -12,6 +12,7 @@ from torc_core.model import (
     Beat,
     Ending,
     Event,
+    File,
     Held,
     Initialize,
     Job,
@@ -26,6 +27,7 @@ from torc_core.model import (
     Resources,
     Result,
     Turn,
+    UserData,
     Verdict,
     Workflow,
     WorkflowId,
@@ -57,6 +59,23 @@ class Scene:
         id = self.created(plan).id
         self.store.initialize(id, Initialize())
         return id
+
+    def completed(self, plan: Plan) -> WorkflowId:
+        """A workflow whose jobs have all completed in run 1."""
+        workflow = self.started(plan)
+        node = self.node(workflow, cpus=100_000)
+        while given := self.claim(node, limit=10_000):
+            self.finish(node, given)
+        self.store.leave(node.id, None)
+        return workflow
+
+    def all(self, workflow: WorkflowId) -> object:
+        """Everything that a call which changes nothing must leave alone."""
+        query = Query(workflow=workflow, limit=100_000)
+        kinds: tuple[type[Any], ...] = (Job, File, UserData, Event)
+        return [list(self.store.find(kind, query).items) for kind in kinds] + [
+            self.store.get(Workflow, workflow)
+        ]
 
     def node(
         self, workflow: WorkflowId, cpus: int = 4, *, memory: int = 8 * GIB, gpus: int = 0, **more: Any
