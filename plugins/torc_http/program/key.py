@@ -32,8 +32,8 @@ def rotate(
         The database; normally that of the configuration.
     """
     with closing(store_of(session, database)) as store:
-        folder = keyfile.servers(session.config.environ)
-        new = keyfile.rotated(folder, store.server_id, session.clock.now(), at_once=now)
+        folder, server = keyfile.servers(session.config.environ), store.server_id
+        # NOTE: written down first: the old key may be what this command is known by.
         store.add(
             [
                 AuditEntry(
@@ -41,6 +41,6 @@ def rotate(
                 )
             ]
         )
-        new = keyfile.rotated(folder, store.server_id, session.clock.now(), at_once=now)
+    new = keyfile.rotated(folder, server, session.clock.now(), at_once=now)
     when = "has ended" if now else "is good for 24 hours more"
     return f"new key {new.key_id} in '{folder / f'{new.server_id}.json'}'; the old one {when}"
