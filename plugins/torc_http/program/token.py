@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from torc_core.errors import Conflict, NotFound, UsageError
 from torc_core.given import Given
-from torc_core.model import Query, Token, Workflow, WorkflowId
+from torc_core.model import AuditEntry, Query, Token, Workflow, WorkflowId
 from torc_core.protocols import Store
 from torc_core.session import Session
 from torc_http.auth import keyfile
@@ -84,9 +84,17 @@ def new(
                 user or session.user(), now, access_class=access_class, lasts_ms=seconds * 1000,
                 workflows=None if all_workflows else tuple(WorkflowId(id) for id in workflow),
             )  # fmt: skip
-            store.add([made.kept])
+            store.add([made.kept, _noted(session, "token_new", f"token {made.kept.key}", access_class)])
             text = made.text
     return f"{_place(session, database)}/t/{text}{BASE}"
+
+
+def _noted(session: Session, operation: str, object: str, detail: str) -> AuditEntry:
+    """What is written down of it (`security.md` §11)."""
+    return AuditEntry(
+        operation=operation, principal=f"owner:{session.user()}", established="command line", peer="", object=object,
+        detail=detail,
+    )  # fmt: skip
 
 
 def _derived(
@@ -190,4 +198,10 @@ def revoke(
             ended = found
         for one in ended:
             store.change(Token, one.id, {"revoked_at": now})
+        if workflow is not None:
+            store.add(
+                [_noted(session, "capability_revoked", f"workflow {workflow}", f"generation {before + 1}")]
+            )
+        for one in ended:
+            store.add([_noted(session, "token_revoked", f"token {one.key}", one.access_class)])
     return f"{len(ended)} token{'' if len(ended) == 1 else 's'} ended"
