@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torc_core.engine import telling
 from torc_core.engine.liveness import BEYOND_MS, seen
+from torc_core.engine.operations import KEPT_MS
 from torc_core.engine.triggers import CLAIM_MS
 from torc_core.errors import NotFound
 from torc_core.model import NodeId, NodeState, WorkflowId
@@ -19,9 +20,6 @@ from torc_sql.transaction import Transaction
 
 KEYS_MS = 24 * 3_600_000
 """How long answers are kept under their idempotency keys."""
-
-TASKS_MS = 7 * 24 * 3_600_000
-"""How long operations that have ended are kept."""
 
 DAY_MS = 24 * 3_600_000
 BATCH = 10_000
@@ -53,7 +51,7 @@ def found(read: Read, now: int) -> list[Part]:
         parts += [Part(workflow=wf) for wf in sorted(late)]
         if tx.row("ANY_OLD_CLAIM", now_=now) is not None:
             parts.append(Part(statement="FORGET_OLD_CLAIMS"))
-        for table, age in (("KEY", KEYS_MS), ("TASK", TASKS_MS)):
+        for table, age in (("KEY", KEYS_MS), ("TASK", KEPT_MS)):
             if tx.row(f"ANY_OLD_{table}", before_=now - age) is not None:
                 parts.append(Part(statement=f"FORGET_OLD_{table}S", before=now - age))
     return parts

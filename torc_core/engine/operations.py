@@ -15,6 +15,9 @@ NAMES = ("initialize_jobs", "initialize", "reinitialize")
 
 ACTIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
 
+KEPT_MS = 7 * 24 * 3_600_000
+"""How long operations that have ended are kept."""
+
 UNDER_WAY = "initialisation under way"
 """Why nothing is handed out while an operation waits or runs."""
 

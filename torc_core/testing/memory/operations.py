@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torc_core.engine.operations import ACTIVE, same
+from torc_core.engine.operations import ACTIVE, KEPT_MS, same
 from torc_core.model import Json, Operation, OperationId
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.flow import Flow
@@ -30,3 +30,11 @@ def begin(change: Change, name: str, options: Mapping[str, Json]) -> tuple[Opera
     )  # fmt: skip
     flow.tables[Operation][operation.id] = operation
     return operation, True
+
+
+def forget_old(change: Change) -> None:
+    """Operations that ended long ago are nobody's business any more."""
+    table: dict[int, Operation] = change.flow.tables[Operation]
+    for id, operation in list(table.items()):
+        if operation.finished_at is not None and operation.finished_at < change.now - KEPT_MS:
+            del table[id]

@@ -15,6 +15,7 @@ from torc_core.model import (
     ActionRun,
     Initialize,
     JobStatus,
+    Json,
     Plan,
     PlannedAction,
     PlannedHandler,
@@ -148,7 +149,7 @@ class Flowing(Actor):
 
 def furnished(plan: Plan, dice: Random) -> Plan:
     """The plan with handlers for some of its jobs, and with actions."""
-    rules = [
+    rules: list[dict[str, Json]] = [
         {"exit_codes": [3], "max_retries": 3},
         {"exit_codes": [4], "max_retries": 2, "delay_seconds": 5},
         {"exit_codes": [5], "max_retries": 2, "recovery_script": "fix"},

@@ -92,6 +92,17 @@ class OperationContract(SceneContract):
 
         assert list(waiting) == [begun[1]]
 
+    def test_those_that_have_ended_are_kept_for_a_week(self, scene: Scene) -> None:
+        begun = [scene.store.begin(scene.created(fan(1)).id, "initialize_jobs", {})[0] for _ in range(2)]
+        scene.store.carry_out(begun[0].id)
+        kept = []
+        for days in (6, 2):
+            scene.move(days * 86_400)
+            scene.store.sweep()
+            kept.append([one.id for one in scene.store.find(Operation, Query()).items])
+
+        assert kept == [[one.id for one in begun], [begun[1].id]]
+
     def test_what_is_unknown_is_refused(self, scene: Scene) -> None:
         workflow = scene.created(fan(1)).id
 

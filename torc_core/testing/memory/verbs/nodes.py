@@ -8,7 +8,7 @@ from dataclasses import replace
 from torc_core.engine import telling
 from torc_core.engine.liveness import check_evidence, check_open, seen
 from torc_core.model import Ending, Held, Node, NodeId, NodeState, Progress, Turn, Usage, Verdict, WorkflowId
-from torc_core.testing.memory import actions, attempts, losing, nodes, retrying
+from torc_core.testing.memory import actions, attempts, losing, nodes, operations, retrying
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.holding import Holding
 
@@ -124,3 +124,4 @@ def _pass_time(change: Change) -> None:
         del flow.claims[claim]
     retrying.free_due(change)
     actions.expire(change)
+    operations.forget_old(change)
