@@ -102,17 +102,24 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def python(environments: Path, version: str) -> Path:
+    """The interpreter of an environment that has this version."""
+    return interpreter(environments, version)
+
+
+@pytest.fixture(scope="session")
+def pythons(environments: Path) -> list[Path]:
+    """The interpreters of all versions."""
+    return [interpreter(environments, version) for version in VERSIONS]
+
+
+def interpreter(environments: Path, version: str) -> Path:
     """The interpreter of an environment that has this version; made when it is not there."""
     folder = environments / FOLDERS[version]
     found = folder / "bin" / "python"
     if not found.exists():
         venv.create(folder, with_pip=True)
-        done = subprocess.run(
-            [found, "-m", "pip", "install", "--quiet", f"torc-client=={version}"],
-            capture_output=True,
-            check=False,
-            text=True,
-        )
+        command = [found, "-m", "pip", "install", "--quiet", f"torc-client=={version}"]
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
         if done.returncode:
             found.unlink()
             pytest.skip(f"torc-client {version} cannot be installed here: {done.stderr[-300:]}")
