@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.execute.options import Creating, Printing, Running, Source, Stdin, named
+from torc_cli.execute.options import Creating, Lasting, Printing, Running, Source, Stdin, named
 from torc_cli.execute.target import Kind, Target, target_of
 from torc_cli.options import Flag
 from torc_cli.output.answer import refuse_csv
@@ -22,6 +22,7 @@ def run(
     stdin: Stdin = False,
     max_parallel_jobs: Annotated[int | None, Parameter(name=["--max-parallel-jobs", "-j"])] = None,
     running: Running | None = None,
+    lasting: Lasting | None = None,
     label: str | None = None,
     persistent: Flag = False,
     new: Flag = False,
@@ -78,6 +79,7 @@ def run(
     running, creating = running or Running(), creating or Creating()
     if max_parallel_jobs is not None and not 0 <= max_parallel_jobs <= 1_000_000:
         raise UsageError(f"-j '{max_parallel_jobs}' is out of range; give a number of jobs, or 0 for no cap")
+    times = (lasting or Lasting()).times(session)
     what = named(what, stdin, "run")
     target = resolved(session, what, spec=spec, commands=commands)
     printing = Printing(keep_order=keep_order, tag=tag)
@@ -96,6 +98,7 @@ def run(
                 source=Source(commands_file=target.text),
                 printing=printing,
                 running=running,
+                times=times,
                 jobs=None if max_parallel_jobs is None else str(max_parallel_jobs),
                 new=new,
                 name=creating.name,
@@ -109,6 +112,7 @@ def run(
         target=target,
         creating=creating,
         running=running,
+        times=times,
         printing=printing,
         slots=configured(session, max_parallel_jobs),
         label=label,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torc_core import hookimpl
 from torc_core.providers import ExecutorProvider, LauncherProvider, NoSettings
+from torc_local.settings import SubprocessSettings
 
 if TYPE_CHECKING:
     from torc_core.protocols import Executor, Launcher
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 def torc_executors() -> Iterator[ExecutorProvider]:
     """A process per job."""
     yield ExecutorProvider(
-        name="subprocess", summary="A process of this machine for each job.", open=open_executor
+        name="subprocess",
+        summary="A process of this machine for each job.",
+        settings=SubprocessSettings,
+        open=open_executor,
     )
 
 
@@ -26,11 +30,11 @@ def torc_launchers() -> Iterator[LauncherProvider]:
     yield LauncherProvider(name="local", summary="Runners as processes of this machine.", open=open_launcher)
 
 
-def open_executor(settings: NoSettings) -> Executor:
+def open_executor(settings: SubprocessSettings) -> Executor:
     """Open the executor."""
     from torc_local.executor import Subprocesses
 
-    return Subprocesses()
+    return Subprocesses(groups=settings.control_groups)
 
 
 def open_launcher(settings: NoSettings) -> Launcher:

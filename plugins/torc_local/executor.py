@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from torc_core.errors import TorcError
 from torc_core.model import JobId, JobUsage
 from torc_core.protocols import Exit, Task
-from torc_local import trees
+from torc_local import cgroups, trees
 from torc_local.channel import RECALLED, Channel, Closed
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,17 @@ SIGNALLED = -signal.SIGKILL
 
 
 class Subprocesses:
-    """A process per job, each in a session of its own; see `Executor`."""
+    """A process per job, each in a session of its own; see `Executor`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    groups
+        Keep jobs within their memory by control groups, where this system lets us make some.
+    """
+
+    def __init__(self, *, groups: bool = True) -> None:
+        self._wants_groups = groups
+        self._groups: tuple[int, str] | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._running: dict[JobId, str] = {}
         self._children: list[int] | None = None
@@ -49,6 +57,17 @@ class Subprocesses:
     def guardian(self) -> int:
         """The process that jobs are children of."""
         return self._pid
+
+    @property
+    def limits_memory(self) -> bool:
+        """Whether jobs are kept within their memory; see `Limiting`."""
+        if self._wants_groups:
+            self._wants_groups = False
+            self._groups = cgroups.find((os.getpid(), self._pid))
+            if self._groups:
+                cgroups.tidy(self._groups[1])
+                self._put(("groups", *self._groups))
+        return self._groups is not None
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Start processes."""
@@ -160,6 +179,9 @@ class Subprocesses:
         self._poll.register(ours, select.POLLIN)
         if self._base is not None:
             self._tell_base()
+        if self._groups:
+            cgroups.tidy(self._groups[1])
+            self._put(("groups", *self._groups))
 
     def _works(self, tasks: Sequence[Task]) -> list[tuple[object, ...]]:
         if tasks[0].base is not self._base:
@@ -200,13 +222,13 @@ class Subprocesses:
         for exits, strays in messages:
             if strays:
                 log.warning("leftover_processes processes=%d", strays)
-            for job, code, seconds, peak, cpu, leftovers, error, successor in exits:
+            for job, code, seconds, peak, cpu, leftovers, error, oom, successor in exits:
                 if self._running.pop(job, None) is None:
                     continue
                 if error == RECALLED:
                     self._exits.append(Exit(job=job, return_code=0, recalled=True))
                     continue
-                usage = _usage(peak, cpu, seconds) if error is None else JobUsage()
+                usage = _usage(peak, oom, cpu, seconds) if error is None else JobUsage()
                 self._exits.append(
                     Exit(
                         job=job,
@@ -216,6 +238,7 @@ class Subprocesses:
                         leftovers=leftovers,
                         error=error,
                         successor=successor,
+                        oom=oom > 0,
                     )
                 )
 
@@ -256,6 +279,7 @@ def _work(task: Task) -> tuple[object, ...]:
         task.mark,
         task.daemons,
         task.line,
+        task.memory,
     )
 
 
@@ -268,11 +292,14 @@ def _umask() -> int:
     return 0o077
 
 
-def _usage(peak: int, cpu: float, seconds: float) -> JobUsage:
-    """Peak RSS of the largest process (the kernel's KiB become bytes), and CPU time per elapsed time in percent."""
+def _usage(peak: int, oom: int, cpu: float, seconds: float) -> JobUsage:
+    """Peak RSS of the largest process (the kernel's KiB become bytes), and CPU time per elapsed time in percent.
+
+    `oom`: bytes that all had together when the job was killed for memory.
+    """
     unit = 1 if sys.platform == "darwin" else 1024
     return JobUsage(
-        peak_memory_bytes=peak * unit, avg_cpu_percent=100 * cpu / seconds if seconds > 0 else None
+        peak_memory_bytes=max(peak * unit, oom), avg_cpu_percent=100 * cpu / seconds if seconds > 0 else None
     )
 
 

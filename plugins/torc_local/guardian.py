@@ -16,12 +16,15 @@ from collections import deque
 
 from torc_local import trees
 from torc_local.channel import RECALLED, Channel, Closed
+from torc_local.groups import Groups
 from torc_local.spawn import Busy, NotStarted, Spawner, Work, make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # `typing` alone is a megabyte, which every job would be charged with.
     from typing import Any
+
+    from torc_local.cgroups import Group
 
 LEFTOVER_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL for what an ended job has left running."""
@@ -47,18 +50,28 @@ class Tree:
     __slots__ = (
         "daemons",
         "ended",
+        "group",
         "job",
         "kill_at",
         "killed_at",
         "leftovers",
         "line",
         "mark",
+        "oom",
         "pid",
         "start",
     )
 
     def __init__(
-        self, job: int, pid: int, mark: bytes, start: float, *, daemons: bool, line: int = 0
+        self,
+        job: int,
+        pid: int,
+        mark: bytes,
+        start: float,
+        *,
+        daemons: bool,
+        line: int = 0,
+        group: Group | None = None,
     ) -> None:
         self.job = job
         self.line = line
@@ -70,6 +83,8 @@ class Tree:
         self.leftovers = 0
         self.kill_at: float | None = None
         self.killed_at: float | None = None
+        self.group = group
+        self.oom = False
 
 
 class Guardian:
@@ -92,13 +107,15 @@ class Guardian:
         self._sweep_at = 0.0
         self._strays = 0
         self._closing = False
+        self._poll = select.poll()
+        self._groups = Groups(self._poll, self._exceeded)
 
     def serve(self) -> None:
         """The loop; returns when the runner is gone and so are its jobs."""
         woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        poll = select.poll()
+        poll = self._poll
         poll.register(woken, select.POLLIN)
         poll.register(self._channel.fd, select.POLLIN)
         listening = True
@@ -107,6 +124,8 @@ class Guardian:
                 if fd == woken:
                     os.read(woken, 1 << 16)
                     self._reap()
+                elif fd != self._channel.fd:
+                    self._groups.alarm(fd)
             if not self._closing:
                 try:
                     for message in self._channel.take():
@@ -124,12 +143,15 @@ class Guardian:
                 # The runner, if it lives, waits until this end is closed by our own end.
                 poll.unregister(self._channel.fd)
                 listening = False
+        self._groups.close()
 
     def _obey(self, order: str, *what: Any) -> None:
         match order:
             case "base":
                 os.umask(what[1])
                 self._spawner = Spawner(what[0])
+            case "groups":
+                self._groups.place(*what)
             case "start":
                 for work in map(make, what[0]):
                     self._busy[work.line] = self._busy.get(work.line, 0) + 1
@@ -159,19 +181,36 @@ class Guardian:
     def _start(self, work: Work, tries: int) -> None:
         assert self._spawner is not None
         begin = time.monotonic()
+        group = self._groups.group(work.job, work.memory) if work.memory else None
         try:
             pid = self._spawner.spawn(work)
-        except NotStarted as error:
-            self._leave(work.job, work.line, (0, 0.0, 0, 0.0, 0, str(error)))
-        except Busy as error:
-            if tries == RETRIES:
-                self._leave(work.job, work.line, (0, 0.0, 0, 0.0, 0, f"spawn_failed: {error}"))
-            else:
-                self._retries.append((begin + RETRY_AFTER, tries + 1, work))
+        except (NotStarted, Busy) as error:
+            if group is not None:
+                self._groups.remove(group)
+            self._not_started(work, tries, begin, error)
         else:
-            tree = Tree(work.job, pid, os.fsencode(work.mark), begin, daemons=work.daemons, line=work.line)
+            if group is not None:
+                group.enter(pid)
+            mark = os.fsencode(work.mark)
+            tree = Tree(work.job, pid, mark, begin, daemons=work.daemons, line=work.line, group=group)
             self._trees[work.job] = tree
             self._pids[pid] = work.job
+
+    def _not_started(self, work: Work, tries: int, begin: float, error: NotStarted | Busy) -> None:
+        """Say that a job could not be started, or try again soon."""
+        if isinstance(error, NotStarted):
+            self._leave(work.job, work.line, (0, 0.0, 0, 0.0, 0, str(error)))
+        elif tries == RETRIES:
+            self._leave(work.job, work.line, (0, 0.0, 0, 0.0, 0, f"spawn_failed: {error}"))
+        else:
+            self._retries.append((begin + RETRY_AFTER, tries + 1, work))
+
+    def _exceeded(self, job: int) -> None:
+        """The kernel has killed a process of a job for memory: all of the job ends."""
+        if tree := self._trees.get(job):
+            tree.oom, tree.kill_at = True, 0.0
+            self._dying[tree.pid] = tree
+            self._look_soon()
 
     def _drop_retries(self, jobs: set[int]) -> None:
         """These were waiting for room to start, and need not try again."""
@@ -217,20 +256,28 @@ class Guardian:
         assert tree.ended is not None
         self._dying.pop(tree.pid, None)
         if self._trees.pop(tree.job, None):
-            self._leave(tree.job, tree.line, (*tree.ended, tree.leftovers, None))
+            oom = 0
+            if tree.group is not None:
+                if tree.oom or tree.group.exceeded:
+                    oom = max(1, tree.group.peak)
+                self._groups.remove(tree.group)
+            self._leave(tree.job, tree.line, (*tree.ended, tree.leftovers, None), oom)
 
-    def _leave(self, job: int, line: int, end: tuple[Any, ...]) -> None:
-        """A job is gone: the next of its line takes its place."""
+    def _leave(self, job: int, line: int, end: tuple[Any, ...], oom: int = 0) -> None:
+        """A job is gone: the next of its line takes its place.
+
+        `oom`: bytes that it used when it was killed for memory; 0: it was not.
+        """
         queue = self._lines.get(line)
         if not self._exits:
             self._oldest_exit = time.monotonic()
         if queue and not self._closing:
             following = queue.popleft()
-            self._exits.append((job, *end, following.job))
+            self._exits.append((job, *end, oom, following.job))
             self._start(following, 1)
         else:
             self._busy[line] -= 1
-            self._exits.append((job, *end, None))
+            self._exits.append((job, *end, oom, None))
             self._urgent = True
 
     def _recall(self, jobs: set[int]) -> None:
@@ -238,7 +285,7 @@ class Guardian:
         for line, queue in self._lines.items():
             kept = deque(work for work in queue if work.job not in jobs)
             self._exits += [
-                (work.job, 0, 0.0, 0, 0.0, 0, RECALLED, None) for work in queue if work.job in jobs
+                (work.job, 0, 0.0, 0, 0.0, 0, RECALLED, 0, None) for work in queue if work.job in jobs
             ]
             self._lines[line] = kept
         self._urgent = True
@@ -251,6 +298,7 @@ class Guardian:
             self._retries = [entry for entry in self._retries if entry[0] > now]
             for _, tries, work in due:
                 self._start(work, tries)
+        self._groups.tend(now)
         if self._marks and now >= self._sweep_at:
             self._sweep(now)
         if not self._dying or now < self._look_at:
@@ -333,6 +381,8 @@ class Guardian:
             times.append(self._look_at)
         if self._marks:
             times.append(self._sweep_at)
+        if (look := self._groups.next_time()) is not None:
+            times.append(look)
         if self._exits:
             times.append(self._oldest_exit + HOLD_BACK)
         return max(0.0, (min(times) - time.monotonic()) * 1000) if times else None

@@ -46,6 +46,7 @@ class Work:
         "job",
         "line",
         "mark",
+        "memory",
         "script",
         "stderr",
         "stdout",
@@ -64,6 +65,7 @@ class Work:
         mark: str,
         daemons: bool,
         line: int,
+        memory: int = 0,
     ) -> None:
         self.job = job
         self.command = command
@@ -76,6 +78,7 @@ class Work:
         self.mark = mark
         self.daemons = daemons
         self.line = line
+        self.memory = memory
 
 
 def make(fields: tuple[Any, ...]) -> Work:

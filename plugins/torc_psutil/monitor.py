@@ -104,6 +104,11 @@ class Trees:
         reading = self._gpus.read() if full and devices and accounts else Reading()
         return [_sample(job, wanted[job], account, reading, full=full) for job, account in accounts.items()]
 
+    def shared(self, job: JobId, counted: int) -> int:
+        """The memory of a job, with what its processes share counted once."""
+        with self._lock:
+            return counted if isinstance(self._table, portable.Table) else self._table.shared(job)
+
     def unwatch(self, job: JobId) -> JobUsage:
         """Stop, and say what was seen; nothing about a job that was not watched."""
         # NOTE: no lock: the one who asks is the runner's loop, which must not wait until a pass is over.

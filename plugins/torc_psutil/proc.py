@@ -138,6 +138,14 @@ class Table:
             self._forget(pid)
         return accounts
 
+    def shared(self, job: JobId) -> int:
+        """Bytes that a job has, where what processes share is divided among them; resident memory where hidden."""
+        return sum(
+            proportion if (proportion := _proportion(pid)) is not None else member.memory
+            for pid, member in list(self._members.items())
+            if member.job == job and not member.zombie
+        )
+
     def close(self) -> None:
         """Let go of the open files."""
         for pid in list(self._members):
@@ -195,6 +203,19 @@ def _learn_io(pid: int, member: Member) -> None:
         member.read, member.written = int(words[9]), int(words[11])
     except (OSError, IndexError, ValueError):
         return
+
+
+def _proportion(pid: int) -> int | None:
+    """Bytes of a process, of shared pages only its part (proc(5), `Pss` of `smaps_rollup`); None: not ours to read."""
+    try:
+        for line in _contents(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    except FileNotFoundError:
+        return 0 if not os.path.exists(f"/proc/{pid}") else None
+    except (OSError, IndexError, ValueError):
+        return None
+    return None
 
 
 def _stat(pid: int) -> list[bytes] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torc_core.protocols.clock import Clock
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
 from torc_core.protocols.monitor import Monitor, NodeSample, Sample
-from torc_core.protocols.process import Executor, Exit, Locating, Queueing, Task
+from torc_core.protocols.process import Executor, Exit, Limiting, Locating, Queueing, Task
 from torc_core.protocols.serve import Admitting, Server
 from torc_core.protocols.store import (
     Actions,
@@ -39,6 +39,7 @@ __all__ = [
     "Growth",
     "LaunchRequest",
     "Launcher",
+    "Limiting",
     "Listening",
     "Locating",
     "Monitor",

@@ -76,6 +76,14 @@ class Monitor(Protocol):
         """
         ...
 
+    def shared(self, job: JobId, counted: int) -> int:
+        """The memory of a watched job, with what its processes share counted once, in bytes.
+
+        Costs far more than a sample. `counted`, the sum over the processes, is the answer where the system cannot
+        tell.
+        """
+        ...
+
     def unwatch(self, job: JobId) -> JobUsage:
         """Stop, and say what was seen."""
         ...

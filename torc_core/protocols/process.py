@@ -30,6 +30,8 @@ class Task:
         Leave alone what the job leaves running.
     line
         Tasks of one line are of one shape and may take each other's place; 0: none may.
+    memory
+        Bytes that all its processes may have together, where the executor can see to it (`Limiting`); 0: no limit.
     """
 
     job: JobId
@@ -45,6 +47,7 @@ class Task:
     mark: str
     daemons: bool = False
     line: int = 0
+    memory: int = 0
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,8 @@ class Exit:
         The queued task that has taken its place (`Queueing`).
     recalled
         It was queued, and will not be started: no process of it ever was.
+    oom
+        It was killed because it went beyond its memory.
     """
 
     job: JobId
@@ -78,6 +83,7 @@ class Exit:
     lost: bool = False
     successor: JobId | None = None
     recalled: bool = False
+    oom: bool = False
 
 
 class Executor(Protocol):
@@ -153,4 +159,14 @@ class Locating(Protocol):
 
         The same object again means that nothing has changed.
         """
+        ...
+
+
+@runtime_checkable
+class Limiting(Protocol):
+    """An executor that may be able to keep jobs within their memory."""
+
+    @property
+    def limits_memory(self) -> bool:
+        """Whether it does here: a task that goes beyond its `memory` is killed, and its exit says `oom`."""
         ...

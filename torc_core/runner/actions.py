@@ -19,6 +19,8 @@ from torc_core.model import (
     JobId,
     Node,
     NodeId,
+    Page,
+    Query,
     Verdict,
     Workflow,
     WorkflowId,
@@ -39,7 +41,11 @@ LAST_CALL = 2.0
 
 
 class ChoreStore(Protocol):
-    """What a runner needs of a store besides the queue, for actions and recovery scripts."""
+    """What a runner needs of a store besides the queue: for limits, actions and recovery scripts."""
+
+    def find(self, kind: type[R], query: Query) -> Page[R]:
+        """Records of a workflow."""
+        ...
 
     def due_actions(self, workflow: WorkflowId, triggers: Sequence[str] = ()) -> Sequence[Action]:
         """Actions that have fired and are not executed, or are persistent."""

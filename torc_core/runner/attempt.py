@@ -31,6 +31,14 @@ class Attempt:
         Why we signalled it; None: we did not.
     kill_at
         When it is killed, monotonic seconds.
+    killed
+        It did not end in time, and was killed.
+    limit
+        Bytes of memory above which it is killed; 0: none.
+    begun
+        When it was started, monotonic seconds; only kept where its memory was stated.
+    peak
+        Bytes that it was seen to use when it was killed for that, or before it ended.
     """
 
     given: Assignment
@@ -44,6 +52,10 @@ class Attempt:
     handed: bool = False
     cause: Cause | None = None
     kill_at: float | None = None
+    killed: bool = False
+    limit: int = 0
+    begun: float = 0.0
+    peak: int = 0
     exit: Exit | None = None
     search: Search | None = None
 
@@ -86,7 +98,8 @@ class Workplace:
         files = f"{self.stdio_dir}/job_wf{job.workflow_id}_j{job.id}_r{job.run_id}_a{job.attempt_id}"  # §5.3: ids only
         out, err = stdio.paths(files)
         held = Held(job=job.id, attempt_id=job.attempt_id, lease=job.lease or "")
-        return Attempt(given, held, out, err, files, stdio.delete_on_success)
+        limit = given.shape.memory if given.stated and execution.limit_resources else 0
+        return Attempt(given, held, out, err, files, stdio.delete_on_success, limit=limit)
 
     def recovery(self, given: Assignment, order: Recovery, number: JobId) -> Task:
         """The recovery script of an attempt, as the executor has to start it under this number."""
@@ -131,6 +144,7 @@ class Workplace:
             mark=mark,
             daemons=self.execution.allow_daemons,
             line=line,
+            memory=attempt.limit,
         )
 
     def _api_url(self, given: Assignment) -> str | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import signal
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from torc_core.model import Assignment, Ending, JobId, JobStatus, JobUsage, NodeId
+from torc_core.model import Assignment, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId
 from torc_core.protocols import Clock, Executor, Exit, Queueing, Task
 from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.ledger import Ledger
+from torc_core.runner.limits import CLOSE, KernelKills, Limits
 from torc_core.runner.log import log
-from torc_core.runner.outcome import Cause, outcome
+from torc_core.runner.outcome import Cause, beyond_memory, beyond_runtime, outcome
 from torc_core.runner.outputs import Search
 from torc_core.runner.report import MOST_FAILURES, End
 from torc_core.runner.stock import Stock
@@ -85,6 +87,12 @@ class Attempts:
         self.failures: list[End] = []
         self.observer: Observer | None = None
         """Measures jobs; None: only the kernel does."""
+        self.limits: Limits | None = None
+        """Keeps jobs within their memory; None: the executor does, or nobody."""
+        self.unstated: Collection[RequirementId] = ()
+        """Requirements whose runtime nobody stated, so that it is no limit."""
+        self._kills: KernelKills | None = None
+        self._deadlines: list[tuple[float, JobId, Attempt]] = []
 
     def __len__(self) -> int:
         return len(self._all)
@@ -112,6 +120,11 @@ class Attempts:
             return False
         attempt.slot, attempt.forked = slot, True
         self._stock.busy[attempt.shape] += 1
+        if self._place.execution.limit_runtime and attempt.given.job.requirement_id not in self.unstated:
+            deadline = self._clock.monotonic() + attempt.shape.runtime
+            heapq.heappush(self._deadlines, (deadline, attempt.held.job, attempt))
+        if attempt.given.stated:
+            self._watch(attempt)
         if not attempt.handed:
             self._tasks.append(self._place.task(attempt, slot.gpus, self._stock.line(attempt.shape)))
         return True
@@ -123,6 +136,16 @@ class Attempts:
         if self._queueing and line:
             attempt.handed = True
             self._lines.setdefault(line, []).append(attempt)
+
+    def _watch(self, attempt: Attempt) -> None:
+        """A job with stated memory begins."""
+        attempt.begun = self._clock.monotonic()
+        if self._kills is None:
+            self._kills = KernelKills(self._clock)
+        elif attempt.begun > self._kills.noted:
+            self._kills.note()
+        if attempt.limit and self.limits:
+            self.limits.begun([attempt])
 
     def fork(self) -> None:
         """Hand what was started or is expected to the executor, in one batch each."""
@@ -189,6 +212,8 @@ class Attempts:
                 taken.begun.append(following)
             if self._stopping:
                 self._stopping.pop(one.job, None)
+            if attempt.given.stated:
+                self._judge_memory(attempt, one)
             if one.error is None:
                 self._stock.note(attempt.shape, one.seconds)
                 if attempt.given.outputs and one.return_code == 0 and not attempt.cause:
@@ -200,22 +225,48 @@ class Attempts:
             taken.ends.append(self._end(attempt, one, instant))
         return taken
 
+    def _judge_memory(self, attempt: Attempt, end: Exit) -> None:
+        """Whether a job with stated memory was killed for it: by the executor, or by the kernel."""
+        if self.limits:
+            self.limits.ended(attempt)
+        peak = attempt.peak = max(attempt.peak, end.usage.peak_memory_bytes or 0)
+        if attempt.cause is not None or end.error is not None:
+            return
+        near = peak >= CLOSE * attempt.shape.memory
+        by_kernel = (
+            end.return_code == -signal.SIGKILL and near and self._kills and self._kills.since(attempt.begun)
+        )
+        if end.oom or by_kernel:
+            attempt.cause = Cause.MEMORY
+
     def next_time(self) -> float | None:
         """When something is due, monotonic seconds; None: nothing is."""
-        if not self._stopping and not self._searching:
+        while self._deadlines and self._deadlines[0][2].exit is not None:
+            heapq.heappop(self._deadlines)
+        if not self._stopping and not self._searching and not self._deadlines:
             return None
         times = [one.kill_at for one in self._stopping.values() if one.kill_at is not None]
+        times += [self._deadlines[0][0]] if self._deadlines else ()
         looks = [one.search.next_look for one in self._searching.values() if one.search]
         return min((*times, *(look for look in looks if look is not None)), default=None)
 
     def tend(self, now: float, *, hurry: bool) -> list[End]:
-        """Kill what did not end in time, look again for outputs; `hurry`: for the last time."""
+        """End what is beyond its limits, kill what did not end in time, look again for outputs.
+
+        `hurry`: for the last time.
+        """
+        while self._deadlines and self._deadlines[0][0] <= now:
+            self.stop([heapq.heappop(self._deadlines)[2]], Cause.RUNTIME, self._place.execution.lead, now)
+        for attempt in self.limits.over() if self.limits else ():
+            if attempt.exit is None and attempt.cause is None:
+                attempt.cause = Cause.MEMORY
+                self._executor.kill([attempt.held.job])
         late = [job for job, one in self._stopping.items() if one.kill_at is not None and one.kill_at <= now]
         if late:
             log.warning("killed jobs=%s", ",".join(map(str, late)))
             self._executor.kill(late)
             for job in late:
-                self._stopping[job].kill_at = None
+                self._stopping[job].kill_at, self._stopping[job].killed = None, True
         ends = []
         for job, attempt in list(self._searching.items()):
             search, end = attempt.search, attempt.exit
@@ -252,7 +303,14 @@ class Attempts:
     def _end(self, attempt: Attempt, exit: Exit, instant: int) -> End:
         """Judge an attempt whose process has ended, and forget it."""
         search, job = attempt.search, attempt.given.job
-        judged = outcome(exit, attempt.cause, search.missing if search else ())
+        judged = outcome(
+            exit,
+            attempt.cause,
+            search.missing if search else (),
+            killed=attempt.killed,
+            told=_told(attempt, exit),
+            execution=self._place.execution,
+        )
         good = judged.status is JobStatus.COMPLETED
         ending = Ending(
             job=job.id,
@@ -297,3 +355,14 @@ class Attempts:
         if exit.leftovers:
             log.warning("leftover_processes job_id=%d processes=%d", job.id, exit.leftovers)
         return end
+
+
+def _told(attempt: Attempt, end: Exit) -> str:
+    """What the reason of a job says of the limit that it exceeded."""
+    match attempt.cause:
+        case Cause.MEMORY:
+            return beyond_memory(attempt.peak, attempt.shape.memory)
+        case Cause.RUNTIME:
+            return beyond_runtime(end.seconds, attempt.shape.runtime)
+        case _:
+            return ""

@@ -24,6 +24,10 @@ class Options:
         Do not leave for idleness while the workflow is unfinished.
     job_url
         What an attempt gets as `TORC_API_URL`; None: it is unset.
+    end
+        When this runner has to have left, monotonic seconds; None: there is no such time.
+    poll_interval
+        Longest pause, in seconds, between two looks at a store that cannot hold requests.
     grace
         Seconds that jobs have to end after SIGTERM when the time left is unknown (`runner.md` §7.2).
     """
@@ -36,6 +40,8 @@ class Options:
     persistent: bool = False
     job_url: Callable[[Assignment], str | None] | None = None
     grace: float = 30.0
+    end: float | None = None
+    poll_interval: float = 5.0
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -78,8 +84,12 @@ class Execution:
     overrides: Mapping[str, Stdio] = field(default_factory=dict)
     termination_signal: int = signal.SIGTERM
     lead: float = 30.0
+    headroom: float = 60.0
+    timeout_code: int = 152
+    oom_code: int = 137
     allow_daemons: bool = False
     limit_resources: bool = True
+    limit_runtime: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Json] | None) -> Execution:
@@ -87,7 +97,6 @@ class Execution:
         known = config or {}
         stdio = Stdio.of(known.get("stdio"), Stdio())
         overrides = known.get("job_stdio_overrides")
-        lead = known.get("sigterm_lead_seconds")
         name = str(known.get("termination_signal") or "SIGTERM").upper().removeprefix("SIG")
         return cls(
             stdio=stdio,
@@ -95,7 +104,15 @@ class Execution:
             if isinstance(overrides, Mapping)
             else {},
             termination_signal=signal.Signals[f"SIG{name}"],
-            lead=float(lead) if isinstance(lead, int | float) else 30.0,
+            lead=_number(known.get("sigterm_lead_seconds"), 30.0),
+            headroom=_number(known.get("sigkill_headroom_seconds"), 60.0),
+            timeout_code=int(_number(known.get("timeout_exit_code"), 152)),
+            oom_code=int(_number(known.get("oom_exit_code"), 137)),
             allow_daemons=bool(known.get("allow_daemons", False)),
             limit_resources=bool(known.get("limit_resources", True)),
+            limit_runtime=bool(known.get("limit_runtime", False)),
         )
+
+
+def _number(value: Json, default: float) -> float:
+    return float(value) if isinstance(value, int | float) else default

@@ -8,9 +8,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from torc_core.model import JobStatus
+from torc_core.model.resources import memory_text
 from torc_core.protocols import Exit
+from torc_core.runner.options import Execution
 
 COULD_NOT_START = 125
+NORMAL = Execution()
+MINUTE = 60.0
 
 
 class Cause(StrEnum):
@@ -18,6 +22,9 @@ class Cause(StrEnum):
 
     CANCELED = "canceled"
     INTERRUPTED = "interrupted"
+    WALLTIME = "walltime"
+    RUNTIME = "runtime"
+    MEMORY = "oom"
 
 
 class Outcome(NamedTuple):
@@ -28,7 +35,15 @@ class Outcome(NamedTuple):
     reason: str | None
 
 
-def outcome(end: Exit, cause: Cause | None, missing: Sequence[str] = ()) -> Outcome:
+def outcome(
+    end: Exit,
+    cause: Cause | None,
+    missing: Sequence[str] = (),
+    *,
+    killed: bool = False,
+    told: str = "",
+    execution: Execution = NORMAL,
+) -> Outcome:
     """Judge an end.
 
     Parameters
@@ -37,6 +52,10 @@ def outcome(end: Exit, cause: Cause | None, missing: Sequence[str] = ()) -> Outc
         Why we had signalled the job before it was reaped; None: we had not.
     missing
         Declared output files that are not there after exit 0, each as `name (path)`.
+    killed
+        It did not end within its lead.
+    told
+        What the reason says of the limit that was exceeded.
     """
     if end.error is not None:
         return Outcome(JobStatus.FAILED, COULD_NOT_START, end.error)
@@ -44,8 +63,13 @@ def outcome(end: Exit, cause: Cause | None, missing: Sequence[str] = ()) -> Outc
         return Outcome(JobStatus.TERMINATED, end.return_code, "runner_died")
     if cause is Cause.CANCELED:
         return Outcome(JobStatus.CANCELED, end.return_code, cause.value)
+    if cause is Cause.MEMORY:
+        return Outcome(JobStatus.FAILED, execution.oom_code, f"{cause.value}: {told}")
     if cause is Cause.INTERRUPTED:
         return Outcome(JobStatus.TERMINATED, end.return_code, cause.value)
+    if cause is not None:
+        code = execution.timeout_code if killed else end.return_code
+        return Outcome(JobStatus.TERMINATED, code, f"{cause.value}: {told}" if told else cause.value)
     if end.return_code > 0:
         return Outcome(JobStatus.FAILED, end.return_code, "exit_code")
     if end.return_code < 0:
@@ -53,6 +77,22 @@ def outcome(end: Exit, cause: Cause | None, missing: Sequence[str] = ()) -> Outc
     if missing:
         return Outcome(JobStatus.FAILED, 1, f"missing_output: {', '.join(missing)}")
     return Outcome(JobStatus.COMPLETED, 0, None)
+
+
+def beyond_memory(peak: int, limit: int) -> str:
+    """`peak 10.2g of 8g`."""
+    return f"peak {memory_text(peak)} of {memory_text(limit)}"
+
+
+def beyond_runtime(seconds: float, limit: float) -> str:
+    """`31 min of 30 min`; short ones in seconds."""
+    if limit < MINUTE:
+        return f"{_short(seconds)} s of {_short(limit)} s"
+    return f"{_short(seconds / MINUTE)} min of {_short(limit / MINUTE)} min"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def signal_name(number: int) -> str:

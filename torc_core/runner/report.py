@@ -22,6 +22,7 @@ class Leaving(StrEnum):
     IDLE = "idle"
     NOTHING_FITS = "nothing_fits"
     SIGNAL = "signal"
+    END_TIME = "end_time"
     AWAY = "away"
     FENCED = "fenced"
     DRAINED = "drained"

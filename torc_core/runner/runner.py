@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from torc_core.detection import Detected
 from torc_core.errors import Fenced, Unavailable
-from torc_core.model import Assignment, JobStatus, NewNode, Node, Verdict, Workflow
-from torc_core.protocols import Clock, Executor, Monitor, Queue
+from torc_core.model import Assignment, JobStatus, NewNode, Node, Query, Requirement, Verdict, Workflow
+from torc_core.protocols import Clock, Executor, Limiting, Locating, Monitor, Queue
 from torc_core.runner import environment
 from torc_core.runner.actions import ChoreStore
 from torc_core.runner.attempt import Attempt, Workplace
@@ -19,6 +19,7 @@ from torc_core.runner.attempts import Attempts, Taken
 from torc_core.runner.caller import Answer, Caller
 from torc_core.runner.chores import Chores
 from torc_core.runner.ledger import Ledger
+from torc_core.runner.limits import Limits
 from torc_core.runner.log import log, log_to
 from torc_core.runner.monitoring import metered
 from torc_core.runner.options import Execution, Options
@@ -27,6 +28,7 @@ from torc_core.runner.place import Place, output_folder
 from torc_core.runner.report import End, Leaving, Report, Tally, Watcher
 from torc_core.runner.signals import signals_to
 from torc_core.runner.stock import Stock
+from torc_core.runner.timeline import Timeline
 from torc_core.runner.turns import Turns
 
 CANCEL_LEAD = 10.0
@@ -54,6 +56,8 @@ class Runner:
         The store once more, for actions and recovery scripts; None: neither is executed.
     monitor
         Measures jobs as the workflow's `resource_monitor` says; None: only the kernel does.
+    sampler
+        Opens what measures jobs with a memory limit, where the executor does not enforce it; None: nobody does.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Runner:
         watcher: Watcher | None = None,
         chores: ChoreStore | None = None,
         monitor: Monitor | None = None,
+        sampler: Callable[[], Monitor] | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -82,6 +87,9 @@ class Runner:
         self._chore_store = chores
         self._chores: Chores | None = None
         self._monitor = monitor
+        self._sampler = sampler
+        self._timeline = Timeline.of(self._options, self._execution, workflow)
+        self._walltime = False
         self._signals: deque[int] = deque()
         self._idle_since = 0.0
         self._leaving: Leaving | None = None
@@ -148,16 +156,23 @@ class Runner:
             label=options.label,
             scheduler_id=options.scheduler_id,
             output_dir=output_dir,
+            time_limit=self._time_left(),
         )
         node = self._store.join(new)
         log.info(
             "runner_started workflow_id=%d run_id=%d node_id=%d pid=%d cpus=%d memory=%d gpus=%s parallel=%d "
-            "termination_signal=%d lead=%g stdio=%s",
+            "termination_signal=%d lead=%g stdio=%s seconds_left=%s",
             *(workflow.id, workflow.run_id, node.id, place.pid, detected.capacity.cpus),
             *(detected.capacity.memory, ",".join(detected.gpus) or "-", options.max_parallel_jobs),
             *(self._execution.termination_signal, self._execution.lead, self._execution.stdio.mode),
+            "-" if new.time_limit is None else new.time_limit,
         )
         return node
+
+    def _time_left(self) -> int | None:
+        """Whole seconds until this runner has to have left; None: there is no end."""
+        end = self._options.end
+        return None if end is None else max(0, int(end - self._clock.monotonic()))
 
     def _work(self, node: Node, workplace: Workplace, output_dir: str) -> Report:
         """The loop."""
@@ -173,9 +188,10 @@ class Runner:
         meter = metered(
             self._monitor, self._executor, clock, self._workflow, node, self._attempts, self._environ
         )
+        self._limit()
         patience = 60.0 * self._workflow.compute_node_wait_for_healthy_database_minutes
         caller = Caller(self._store, clock, self._executor.wake, patience)
-        self._turns = Turns(caller, clock, node, ledger, self._stock, self._options)
+        self._turns = Turns(caller, clock, node, ledger, self._stock, self._options, self._timeline)
         self._idle_since = clock.monotonic()
         if self._chore_store is not None:
             self._chores = Chores(
@@ -195,6 +211,7 @@ class Runner:
             while True:
                 now = clock.monotonic()
                 self._obey(now)
+                self._watch_end(now)
                 while answer := caller.answer():
                     self._hear(answer, ledger, now)
                 self._tell(self._attempts.tend(now, hurry=self._signal is not None), now)
@@ -215,6 +232,8 @@ class Runner:
         finally:
             if self._chores is not None:
                 self._chores.close()
+            if self._attempts.limits:
+                self._attempts.limits.close()
             usage = meter.close(draws=self._signal is None) if meter else None
             caller.close(LAST_CALL)
         if self._leaving not in (Leaving.AWAY, Leaving.FENCED):
@@ -225,6 +244,28 @@ class Runner:
             "runner_left workflow_id=%d node_id=%d leaving=%s", node.workflow_id, node.id, report.leaving
         )
         return report
+
+    def _limit(self) -> None:
+        """See that jobs stay within what was stated for them."""
+        execution, executor = self._execution, self._executor
+        enforced = isinstance(executor, Limiting) and executor.limits_memory
+        if execution.limit_resources and not enforced and self._sampler and isinstance(executor, Locating):
+            self._attempts.limits = Limits(self._sampler, executor, self._clock, executor.wake)
+        if execution.limit_runtime and self._chore_store is not None:
+            default = Query(workflow=self._workflow.id, where={"name": "default"})
+            self._attempts.unstated = {one.id for one in self._chore_store.find(Requirement, default).items}
+
+    def _watch_end(self, now: float) -> None:
+        """What the end of this runner's time demands (`runner.md` §7.2)."""
+        times = self._timeline
+        if times is None or now < times.stop:
+            return
+        if self._leaving is None:
+            self._stop_taking(Leaving.END_TIME)
+        if now >= times.signal and not self._walltime:
+            self._walltime = True
+            self._leave_by = times.leave if self._leave_by is None else min(self._leave_by, times.leave)
+            self._stop_all(Leaving.END_TIME, Cause.WALLTIME, times.kill - now, now)
 
     def _take(self, taken: Taken, now: float) -> None:
         """Jobs have ended."""
@@ -340,7 +381,8 @@ class Runner:
             log.warning("signal number=%d", number)
             lead = self._execution.lead
             if number != signal.SIGINT:
-                lead = min(lead, max(1.0, self._options.grace - RESERVE))
+                grace = self._options.grace if self._timeline is None else self._timeline.end - now
+                lead = min(lead, max(1.0, grace - RESERVE))
             elif self._signal == signal.SIGINT:
                 lead = 0.0
             if self._signal is None:
@@ -374,6 +416,7 @@ class Runner:
             self._attempts.next_time(),
             self._leave_by,
             self._idle_until(),
+            None if self._timeline is None else self._timeline.next_time(now),
             chores,
         )
         due = [time for time in times if time is not None]

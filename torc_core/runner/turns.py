@@ -12,6 +12,7 @@ from torc_core.runner.ledger import Ledger
 from torc_core.runner.options import Options
 from torc_core.runner.report import End
 from torc_core.runner.stock import Stock
+from torc_core.runner.timeline import Timeline
 
 LINGER = 0.05
 """Seconds that ends may wait for company while every slot is busy and has its successors at hand."""
@@ -21,13 +22,24 @@ STALE = 0.05
 """Seconds after which a held turn that a later one should have ended is ended by another."""
 LISTEN_MS = 20_000
 MOST_CLAIMED = 10_000
+FIRST_PAUSE = 0.25
+"""Seconds between two looks at a store that does not hold a turn; doubling up to the runner's `poll_interval`."""
+HELD = 0.2
+"""Seconds that a turn without news has at least to be away for having been held."""
 
 
 class Turns:
     """Collects what the next turn carries, sends it when it is due, and matches answers with what was asked."""
 
     def __init__(
-        self, caller: Caller, clock: Clock, node: Node, ledger: Ledger, stock: Stock, options: Options
+        self,
+        caller: Caller,
+        clock: Clock,
+        node: Node,
+        ledger: Ledger,
+        stock: Stock,
+        options: Options,
+        timeline: Timeline | None = None,
     ) -> None:
         self._caller = caller
         self._clock = clock
@@ -35,6 +47,7 @@ class Turns:
         self._ledger = ledger
         self._stock = stock
         self._options = options
+        self._timeline = timeline
         self._ends: list[End] = []
         self._give_back: list[Held] = []
         self._sent: list[End] | None = None
@@ -43,6 +56,8 @@ class Turns:
         self._overtaken = False
         self._oldest_end = 0.0
         self._listen_from = 0.0
+        self._listening_since = 0.0
+        self._pause = 0.0
         self.ask = True
         """There is room that the store does not know of."""
         self.claiming = True
@@ -60,7 +75,7 @@ class Turns:
     def report(self, ends: Sequence[End], now: float) -> None:
         """These jobs have ended."""
         if ends and not self._ends:
-            self._oldest_end = now
+            self._oldest_end, self._pause = now, 0.0
         self._ends += ends
 
     def give_back(self, held: Held) -> None:
@@ -86,6 +101,7 @@ class Turns:
             if self._listening is None:
                 offer = self._offer(limit=max(0, self._ledger.spare()), wait_ms=LISTEN_MS)
                 self._listening = self._turn(offer=offer)
+                self._listening_since = now
                 self._caller.listen(self._listening)
             elif self._overtaken and now >= self._listen_from + STALE:
                 self._listen_from = now
@@ -130,12 +146,26 @@ class Turns:
             raise error
         if not outdated:
             self.orders = orders
+        if listened:
+            self._listen_from = now + self._rest(orders, now, outdated=outdated)
         if orders.retry_ms is not None:
             self.next_retry = now + orders.retry_ms / 1000
         return (
             list(zip(sent, orders.endings, strict=True)),
             list(zip(starting, orders.starts, strict=True)),
         )
+
+    def _rest(self, orders: Orders, now: float, *, outdated: bool) -> float:
+        """Seconds until to listen again: the store says, or does not hold turns and is asked ever more rarely."""
+        if orders.pause_ms:
+            return orders.pause_ms / 1000
+        if orders.jobs or outdated or now - self._listening_since >= HELD:
+            self._pause = 0.0
+            return 0.0
+        # The first time it may be that another runner was quicker.
+        pause, self._pause = self._pause, min(max(FIRST_PAUSE, 2 * self._pause), self._options.poll_interval)
+        spread = int(self._clock.uuid()[:4], 16) / 0xFFFF
+        return pause * (0.8 + 0.4 * spread)
 
     def _is_due(self, now: float) -> bool:
         """Whether there is something to say; ends wait a little while every slot is busy and has successors."""
@@ -185,6 +215,7 @@ class Turns:
             claim_id=self._clock.uuid(),
             free=self._ledger.free(),
             limit=min(limit, MOST_CLAIMED),
+            time_limit=None if self._timeline is None else self._timeline.left(self._clock.monotonic()),
             by_count=bool(self._options.max_parallel_jobs),
             strict_scheduler_match=self._options.strict_scheduler_match,
             ahead=ahead,

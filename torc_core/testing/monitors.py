@@ -56,6 +56,29 @@ class MonitorContract:
         assert 100 * MIB < usage.peak_memory_bytes < 200 * MIB
         assert usage.avg_memory_bytes <= usage.peak_memory_bytes
 
+    def test_what_processes_share_can_be_counted_once(self, monitor: Monitor) -> None:
+        program = (
+            "import os, sys\n"
+            "held = bytearray(80 * 1024 ** 2)\n"
+            "for _ in range(3):\n"
+            "    if not os.fork(): sys.stdin.readline(); os._exit(0)\n"
+            "print('up', flush=True)\n"
+            "sys.stdin.readline()\n"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            monitor.watch(JobId(1), process.pid)
+            (one,) = monitor.sample(full=False)
+
+            shared = monitor.shared(JobId(1), one.memory_bytes)
+
+            process.communicate("\n\n\n\n")
+        assert one.memory_bytes > 300 * MIB
+        assert 80 * MIB < shared < 130 * MIB or shared == one.memory_bytes
+
     def test_one_sample_is_both_peak_and_mean(self, monitor: Monitor, family: subprocess.Popen[str]) -> None:
         monitor.watch(JobId(1), family.pid)
 

@@ -13,6 +13,7 @@ from torc_cli.execute.capacity import Asked, offered
 from torc_cli.execute.consumers import Halter, LogWriter
 from torc_cli.execute.halt import Halt
 from torc_cli.execute.joblog import Joblog
+from torc_cli.execute.lasting import Times
 from torc_cli.execute.preparing import initialize, refuse_archived
 from torc_cli.execute.printing import Keeper, Printer, Style
 from torc_cli.execute.processes import living_here
@@ -73,6 +74,7 @@ class Wish:
     slots: Callable[[int], int] = lambda cpus: 0
     slots_given: bool = False
     output_dir: str = "torc_output"
+    times: Times = field(default_factory=Times)
     label: str | None = None
     persistent: bool = False
     joblog: tuple[str, bool] | None = None
@@ -232,6 +234,7 @@ class Following:
         session, wish = self._session, self._wish
         slots = wish.slots(detected.capacity.cpus)
         session.note(self._opening(detected, slots))
+        measurable = MONITOR in session.host.monitors
         with self._executor() as executor, users_umask(session), runner_log_in_its_file(session):
             self._runner = Signalled(
                 self._queue,
@@ -246,10 +249,15 @@ class Following:
                     label=wish.label,
                     persistent=wish.persistent,
                     job_url=session.job_url,
+                    end=wish.times.end,
+                    poll_interval=wish.times.poll_interval,
                 ),
                 watcher=self._reporter,
                 chores=self._store,
-                monitor=self._monitor(),
+                monitor=self._monitor()
+                if measurable and self._totals.workflow.resource_monitor_config
+                else None,
+                sampler=self._monitor if measurable else None,
             )
             self._runner.tell = self._reporter.tell
             self._runner.lead = Execution.of(self._totals.workflow.execution_config).lead
@@ -314,11 +322,9 @@ class Following:
         finally:
             executor.close()
 
-    def _monitor(self) -> Monitor | None:
-        """What measures jobs; None: no plugin offers it, or the workflow does not want it."""
+    def _monitor(self) -> Monitor:
+        """What measures jobs."""
         host = self._session.host
-        if not self._totals.workflow.resource_monitor_config or MONITOR not in host.monitors:
-            return None
         provider = host.monitors[MONITOR]
         return provider.open(host.settings("monitors", provider))
 

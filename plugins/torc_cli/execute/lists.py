@@ -11,6 +11,7 @@ from torc_cli.execute.commands import parse_list, read_list
 from torc_cli.execute.halt import parse_halt
 from torc_cli.execute.inputs import Made, make, split
 from torc_cli.execute.joblog import read_joblog
+from torc_cli.execute.lasting import Times
 from torc_cli.execute.listing import Needs, number_of, numbered, plan_of
 from torc_cli.execute.options import Each, Measuring, Printing, Running, Source
 from torc_cli.execute.parallel import parse_jobs
@@ -37,6 +38,7 @@ class Choice:
     printing: Printing = field(default_factory=Printing)
     running: Running = field(default_factory=Running)
     measuring: Measuring = field(default_factory=Measuring)
+    times: Times = field(default_factory=Times)
     jobs: str | None = None
     results: str | None = None
     resume: bool = False
@@ -112,6 +114,7 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
         one = made.get(number_of(job))
         return results_place(one.values if one else (), number_of(job))
 
+    choice.times.begin(session)
     with session.owning() as store:
         earlier = None
         if commands.path and commands.content and not choice.new:
@@ -124,6 +127,7 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
             slots=lambda cpus: slots(choice.jobs, needs, cpus, total),
             slots_given=choice.jobs is not None,
             output_dir=running.folder(session),
+            times=choice.times,
             joblog=(running.joblog, again) if running.joblog else None,
             halt=halt,
             style=style,

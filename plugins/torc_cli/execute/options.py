@@ -14,6 +14,7 @@ from torc_core.session import Session
 
 if TYPE_CHECKING:
     from torc_cli.execute.capacity import Asked
+    from torc_cli.execute.lasting import Times
     from torc_core.model import Json
 
 Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
@@ -85,6 +86,51 @@ class Running:
         folder(self.folder(session), "--output-dir")
         if self.joblog is not None:
             log_file(self.joblog)
+
+
+@Parameter(name="*")
+@record(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """How long a run lasts, and how it begins.
+
+    Parameters
+    ----------
+    time_limit
+        Leave after so long, such as 1h30m: in time nothing is begun that does not fit, then jobs are ended.
+    end_time
+        Leave at this time, such as 2026-05-01T18:00:00Z.
+    poll_interval
+        Longest pause between two looks at a server that does not answer when there is news, in seconds.
+    startup_delay_seconds
+        Begin within so many seconds, each runner at a moment of its own.
+    wait_for_server
+        Minutes to wait for a server that cannot be reached at first.
+    """
+
+    time_limit: str | None = None
+    end_time: str | None = None
+    poll_interval: Annotated[float | None, Parameter(name=["--poll-interval", "-p"])] = None
+    startup_delay_seconds: float = 0.0
+    wait_for_server: float = 20.0
+
+    def times(self, session: Session) -> Times:
+        """What was given, checked.
+
+        Raises
+        ------
+        UsageError
+            If a value is out of range.
+        """
+        from torc_cli.execute.lasting import times_of
+
+        return times_of(
+            session,
+            time_limit=self.time_limit,
+            end_time=self.end_time,
+            poll_interval=self.poll_interval,
+            startup_delay_seconds=self.startup_delay_seconds,
+            wait_for_server=self.wait_for_server,
+        )
 
 
 @Parameter(name="*")

@@ -78,6 +78,7 @@ def leaving_line(report: RunnerReport, totals: Totals) -> str | None:
     reasons: Mapping[Leaving, str] = {
         Leaving.IDLE: "no work came for a while",
         Leaving.NOTHING_FITS: "nothing that is left can run here",
+        Leaving.END_TIME: "the time of this run is over",
         Leaving.AWAY: "the store could not be reached",
         Leaving.FENCED: "another runner has taken the place of this one",
     }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torc_cli.execute.capacity import offered
 from torc_cli.execute.execution import Wish, detect, execute
 from torc_cli.execute.halt import parse_halt
+from torc_cli.execute.lasting import Times
 from torc_cli.execute.lists import style_of
 from torc_cli.execute.options import Creating, Printing, Running
 from torc_cli.execute.resuming import unfinished
@@ -34,6 +35,7 @@ class Start:
     creating: Creating
     running: Running
     printing: Printing
+    times: Times
     slots: int = 0
     label: str | None = None
     persistent: bool = False
@@ -58,6 +60,7 @@ def go(session: Session, start: Start) -> AnyAnswer:
     plan = None
     if start.target.kind is Kind.SPEC:
         plan = accepted(session, read(session, start.target.text, start.creating))
+    start.times.begin(session)
     with session.owning() as store:
         earlier: Workflow | None
         if plan is None:
@@ -70,6 +73,7 @@ def go(session: Session, start: Start) -> AnyAnswer:
             slots=lambda cpus: start.slots,
             slots_given=bool(start.slots),
             output_dir=running.folder(session),
+            times=start.times,
             label=start.label,
             persistent=start.persistent,
             joblog=(running.joblog, earlier is not None) if running.joblog else None,
