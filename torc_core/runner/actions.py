@@ -138,7 +138,11 @@ class Actions:
 
     def begin(self) -> None:
         """Execute what is due at the start of a worker, one after the other."""
-        found = self._found(AT_START)
+        try:
+            found = self._due(AT_START)
+        except Unavailable:
+            self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_START))))
+            return
         if found:
             self._spawn(lambda: self._execute_all(found))
 
@@ -151,7 +155,7 @@ class Actions:
 
     def finish(self) -> None:
         """Execute what is due when a worker goes, one after the other."""
-        self._spawn(lambda: self._execute_all(self._found(AT_END)))
+        self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_END))))
 
     def close(self) -> None:
         """Execute nothing more; what is under way is lost."""
@@ -161,8 +165,8 @@ class Actions:
         for thread in self._threads:
             thread.join(LAST_CALL)
 
-    def _found(self, triggers: Sequence[str]) -> list[Action]:
-        due = self._insist(lambda: self._store.due_actions(self._node.workflow_id, triggers))
+    def _due(self, triggers: Sequence[str]) -> list[Action]:
+        due = self._store.due_actions(self._node.workflow_id, triggers)
         wanted = [one for one in due if one.action_type == "run_commands"]
         return sorted(wanted, key=lambda one: (triggers.index(one.trigger_type), one.id))
 

@@ -81,9 +81,9 @@ class Chores:
         """The runner has to leave: what runs is ended like jobs."""
         self._errands.stop_all(self._signal, lead, now)
 
-    def finish(self) -> bool:
-        """Do what is due when a worker goes; whether all is done."""
-        if not self._finished:
+    def finish(self, *, hurry: bool) -> bool:
+        """Do what is due when a worker goes, but not in a hurry; whether all is done."""
+        if not self._finished and not hurry:
             self._finished = True
             self._actions.finish()
         return not self.busy

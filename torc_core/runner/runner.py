@@ -97,7 +97,7 @@ class Runner:
         self._signal: int | None = None
         self._leave_by: float | None = None
         self._stop_by: tuple[Cause, float] | None = None
-        self._beginning = self._overdue = False
+        self._beginning = self._overdue = self._hurried = False
 
     def interrupt(self, number: int) -> None:
         """Obey a signal (`runner.md` §10.3); callable from any thread and from a signal handler."""
@@ -353,7 +353,7 @@ class Runner:
         if self._chores is None or self._overdue or self._leaving in (Leaving.AWAY, Leaving.FENCED):
             return True
         self._turns.claiming = False
-        return self._chores.finish()
+        return self._chores.finish(hurry=self._hurried)
 
     def _receive(self, jobs: Sequence[Assignment], now: float) -> None:
         """Take what was given; what has no place here goes back."""
@@ -384,7 +384,7 @@ class Runner:
                 grace = self._options.grace if self._timeline is None else self._timeline.end - now
                 lead = min(lead, max(1.0, grace - RESERVE))
             elif self._signal == signal.SIGINT:
-                lead = 0.0
+                lead, self._hurried = 0.0, True
             if self._signal is None:
                 self._signal = number
                 self._leave_by = now + LEAVE_WITHIN

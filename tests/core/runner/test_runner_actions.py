@@ -162,3 +162,26 @@ def test_a_second_signal_ends_an_action_that_takes_too_long(site: Site) -> None:
 
     assert (report.leaving, runs(site)[0].state) == (Leaving.SIGNAL, ActionState.FAILED)
     assert time.monotonic() - began < 10
+
+
+def test_a_second_signal_leaves_without_the_actions_of_the_end(site: Site) -> None:
+    told = site.folder / "told"
+    site.create(plan=acting(
+        action("on_worker_complete", "sleep 60", persistent=True), commands=(f"touch {told}; sleep 60",)
+    ))  # fmt: skip
+    runner = site.runner()
+
+    def interrupt() -> None:
+        while not told.exists():
+            time.sleep(0.01)
+        for _ in range(2):
+            runner.interrupt(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    began = time.monotonic()
+    report = runner.run()
+    thread.join()
+
+    assert (report.leaving, runs(site)) == (Leaving.SIGNAL, [])
+    assert time.monotonic() - began < 10
