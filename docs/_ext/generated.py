@@ -1,4 +1,4 @@
-"""Parts of pages that are made from the code: the commands, and the keys of the configuration."""
+"""Parts of pages that are made from the code: the commands, the keys of the configuration, the operations."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torc_core.config import Config
 from torc_core.config.check import keys_of
 from torc_core.config.keys import SECTIONS, section_type
 from torc_core.host import Host
+from torc_http.routes import all_routes
 
 
 class ConfigurationKeys(SphinxDirective):
@@ -65,8 +66,23 @@ class Commands(SphinxDirective):
         return made
 
 
+class Operations(SphinxDirective):
+    """A table of every operation of the REST API, published ones first."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table in Markdown and have it parsed."""
+        lines = ["| Call | Class | What it does |", "|---|---|---|"]
+        for route in all_routes():
+            call = f"`{route.method} {route.path}` ({route.operation_id})"
+            lines.append(f"| {call} | {route.access} | {route.summary} |")
+        node = nodes.container()
+        self.state.nested_parse(StringList(lines, source="operations"), self.content_offset, node)
+        return node.children
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Make the directive known."""
     app.add_directive("commands", Commands)
     app.add_directive("configuration-keys", ConfigurationKeys)
+    app.add_directive("operations", Operations)
     return {"parallel_read_safe": True}
