@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -10,18 +11,22 @@ from cyclopts import App, Parameter
 from torc_cli import passes
 from torc_cli.given_text import json_object
 from torc_cli.noun import Noun
-from torc_cli.options import Flag
+from torc_cli.options import Flag, Texts
 from torc_cli.output.answer import Listing, Record, refuse_csv
 from torc_cli.output.cells import Column, age, shortened
 from torc_cli.output.records import Item, action_item, workflow_item
 from torc_cli.paging import WHOLE, Paging
+from torc_cli.selector import found
 from torc_cli.selector import workflow as selected
 from torc_cli.standing import state
-from torc_core.errors import UsageError
+from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
 from torc_core.model import (
+    AccessGroup,
     Action,
     ActionRun,
+    GroupId,
+    GroupLink,
     JobStatus,
     Plan,
     PlannedWorkflow,
@@ -30,6 +35,7 @@ from torc_core.model import (
     Value,
     Workflow,
 )
+from torc_core.protocols import Store
 
 app = App(name="workflows", help="The workflows of a store.")
 app.command(passes.initialize, name=["initialize", "init"])
@@ -39,6 +45,8 @@ app.command(passes.archive)
 app.command(passes.unarchive)
 for verb in ("create", "run", "status", "cancel", "delete"):
     app.command(f"torc_cli.older:workflows_{verb}", name=verb, show=False)
+app.command("torc_cli.transfers:export", name="export", help="Write a workflow as a JSON document.")
+app.command("torc_cli.transfers:import_", name="import", help="Create a workflow from an exported document.")
 
 SORTS = {"timestamp": "created_at"}
 
@@ -198,6 +206,7 @@ def update(
     owner_user: str | None = None,
     project: str | None = None,
     metadata: str | None = None,
+    access_group: Texts = (),
     session: Given,
 ) -> Record:
     """Change what describes a workflow.
@@ -216,6 +225,8 @@ def update(
         New project.
     metadata
         A JSON object, or `@FILE` with one in it.
+    access_group
+        Name of a group whose members may use it from now on, as if they were you; may be given several times.
     """
     refuse_csv(session)
     if name == "":
@@ -228,9 +239,17 @@ def update(
         "metadata": None if metadata is None else json_object(metadata, "--metadata"),
     }
     fields = {field: value for field, value in given.items() if value is not None}
-    if not fields:
+    if not fields and not access_group:
         raise UsageError("nothing to change; pass e.g. --description TEXT")
-    return NOUN.told(session.store().change(Workflow, selected(session, workflow), fields))
+    chosen, store = found(session, workflow), session.store()
+    groups = _groups(store, access_group)
+    if fields:
+        chosen = store.change(Workflow, chosen.id, fields)
+    there = {link.group_id for link in store.find(GroupLink, Query(workflow=chosen.id)).items}
+    new = [GroupLink(workflow_id=chosen.id, group_id=group) for group in groups if group not in there]
+    if new:
+        store.add(new)
+    return NOUN.told(chosen)
 
 
 @app.command
@@ -297,6 +316,25 @@ def is_complete(
         },
         exit_code=int(check and not totals.complete),
     )
+
+
+def _groups(store: Store, names: Sequence[str]) -> list[GroupId]:
+    """Groups by their names.
+
+    Raises
+    ------
+    NotFound
+        Naming the first that is not there.
+    """
+    if not names:
+        return []
+    ids = {
+        group.name: group.id for group in store.find(AccessGroup, Query(where={"name": tuple(names)})).items
+    }
+    for name in names:
+        if name not in ids:
+            raise NotFound(f"no access group '{name}'; list them with 'torc access-groups list'")
+    return [ids[name] for name in dict.fromkeys(names)]
 
 
 def _with_state(totals: Totals) -> Item:

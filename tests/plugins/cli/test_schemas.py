@@ -12,16 +12,22 @@ import pytest
 
 from torc_cli import schemas
 from torc_core.model import (
+    AccessGroup,
+    AuditEntry,
     Event,
     FailureHandler,
     File,
+    GroupLink,
     Job,
+    Membership,
     NewJob,
     Plan,
     PlannedWorkflow,
     Query,
     Requirement,
     Result,
+    RoCrateEntity,
+    Token,
     UserData,
     WorkflowId,
 )
@@ -49,6 +55,14 @@ LISTS = [
     ["resource-requirements", "get", "1-2"],
     ["failure-handlers", "list", "1"],
     ["failure-handlers", "get", "1", "2"],
+    ["access-groups", "list"],
+    ["access-groups", "list-members", "1"],
+    ["access-groups", "list-user-groups", "bob"],
+    ["access-groups", "list-workflow-groups", "1"],
+    ["ro-crate", "list", "1"],
+    ["ro-crate", "get", "1", "2"],
+    ["admin", "audit", "list"],
+    ["admin", "tokens", "list"],
     ["job-dependencies", "job-job", "1"],
     ["job-dependencies", "job-file", "1"],
     ["job-dependencies", "job-user-data", "1"],
@@ -58,7 +72,7 @@ LISTS = [
 EMPTY = [
     [*words[:2], "2"]
     for words in LISTS
-    if words[0] not in ("workflows", "config", "plugins") and words[1] != "get"
+    if words[0] not in ("workflows", "config", "plugins", "access-groups", "admin") and words[1] != "get"
 ]
 RECORDS = [
     ["workflows", "get", "1"],
@@ -88,7 +102,7 @@ RECORDS = [
     ["files", "get", "1"],
     ["files", "create", "1", "-n", "x", "-p", "x"],
     ["files", "update", "1", "-n", "x"],
-    ["files", "delete", "1", "--yes"],
+    ["files", "delete", "4", "--yes"],
     ["user-data", "get", "1"],
     ["user-data", "create", "1", "-n", "x"],
     ["user-data", "update", "1", "-d", "1"],
@@ -105,6 +119,16 @@ RECORDS = [
     ["failure-handlers", "get", "1"],
     ["failure-handlers", "create", "1", "-n", "x", "--rules", '[{"exit_codes": [1]}]'],
     ["failure-handlers", "delete", "1", "--yes"],
+    ["access-groups", "get", "1"],
+    ["access-groups", "create", "other"],
+    ["access-groups", "add-user", "1", "eve"],
+    ["access-groups", "add-workflow", "2", "1", "--yes"],
+    ["access-groups", "check", "1", "bob"],
+    ["ro-crate", "get", "1"],
+    ["ro-crate", "create", "1", "--entity-id", "x", "--type", "File"],
+    ["ro-crate", "add-dataset", "1", "--name", "d", "--path", "."],
+    ["ro-crate", "export", "1", "--validate"],
+    ["workflows", "export", "1", "-o", "w.json"],
     ["tasks", "wait", "1"],
     ["config", "show"],
     ["config", "get", "client.format"],
@@ -201,6 +225,15 @@ def stores(diamond, store_of_the_user):
         store.add_jobs([NewJob(workflow_id=second.id, name="only", command="true")])
         store.add([FailureHandler(workflow_id=WorkflowId(1), name="b", rules=[{"exit_codes": [9]}])])
         store.begin(second.id, "initialize_jobs", {})
+        group = store.add([AccessGroup(name="lab")])[0].id
+        first = WorkflowId(1)
+        store.add([
+            File(workflow_id=second.id, name="spare", path="s"), Membership(group_id=group, user_name="bob"), GroupLink(workflow_id=first, group_id=group),
+            RoCrateEntity(workflow_id=first, entity_id="a", entity_type="File", metadata={"name": "x"}),
+            RoCrateEntity(workflow_id=first, entity_id="b", entity_type="File", metadata={}),
+            Token(key="k", digest="d", user="ana", workflows=[first]),
+            AuditEntry(operation="denied", principal="eve", established="password", peer="10.0.0.1"),
+        ])  # fmt: skip
 
 
 @pytest.fixture
@@ -384,6 +417,8 @@ def test_every_schema_is_a_valid_schema_and_names_itself():
 def test_every_schema_is_used():
     used = {
         "torc.run/1", "torc.status/1", "torc.create.check/1", "torc.run.check/1", "torc.exec.plan/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1", "torc.plot-resources/1",
+        "torc.admin.audit.list/1", "torc.admin.tokens.list/1", "torc.access-groups.member/1", "torc.access-groups.link/1",
+        "torc.ro-crate.validate/1",
     }  # fmt: skip
     printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *RECORDS)}
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}

@@ -1,0 +1,135 @@
+"""A workflow as an RO-Crate 1.1: its entities as JSON-LD, checked and packed (`observability.md` §13)."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from torc_cli.output.cells import instant
+from torc_core.model import File, FileId, RoCrateEntity, Workflow
+
+CRATE = "ro-crate-metadata.json"
+CONTEXT: Sequence[Any] = ["https://w3id.org/ro/crate/1.1/context", {"prov": "http://www.w3.org/ns/prov#"}]
+PROV = {
+    "File": "prov:Entity", "Dataset": "prov:Entity", "CreateAction": "prov:Activity",
+    "SoftwareApplication": "prov:SoftwareAgent", "Person": "prov:Person", "Organization": "prov:Organization",
+}  # fmt: skip
+"""What the types of RO-Crate are in the ontology of provenance."""
+
+Node = dict[str, Any]
+
+
+def crate(workflow: Workflow, entities: Sequence[RoCrateEntity]) -> Node:
+    """The metadata document."""
+    nodes = [_node(one) for one in entities]
+    root: Node = {
+        "@id": "./",
+        "@type": ["Dataset"],
+        "name": workflow.name,
+        "description": workflow.description or workflow.name,
+        "datePublished": instant(workflow.created_at),
+    }
+    if license_ := (workflow.metadata or {}).get("license"):
+        root["license"] = license_
+    own = next((node for node in nodes if node["@id"] == "./"), {})
+    others = [node for node in nodes if node["@id"] not in ("./", CRATE)]
+    root |= own
+    for key, types in (("hasPart", {"File", "Dataset"}), ("mentions", {"CreateAction"})):
+        named = [{"@id": node["@id"]} for node in others if types & set(node["@type"])]
+        if named and key not in own:
+            root[key] = named
+    descriptor: Node = {
+        "@id": CRATE,
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        "about": {"@id": "./"},
+    }
+    return {"@context": CONTEXT, "@graph": [descriptor, root, *others]}
+
+
+def problems(document: Mapping[str, Any]) -> list[str]:
+    """What keeps a document from being an RO-Crate 1.1: sentences, none if it is one."""
+    graph: list[Node] = document["@graph"]
+    found: list[str] = []
+    ids: dict[str, int] = {}
+    for node in graph:
+        id = node.get("@id")
+        if not isinstance(id, str) or not id:
+            found.append(f"an entity of type {node.get('@type')} has no @id")
+            continue
+        ids[id] = ids.get(id, 0) + 1
+        if not node.get("@type"):
+            found.append(f"entity '{id}' has no @type")
+    found += [f"@id '{id}' comes {count} times" for id, count in ids.items() if count > 1]
+    root = next((node for node in graph if node.get("@id") == "./"), {})
+    found += [
+        f"the root has no {key}"
+        for key in ("name", "description", "datePublished", "license")
+        if not root.get(key)
+    ]
+    for node in graph:
+        for key, id in _references(node):
+            local = "://" not in id and not id.startswith(("mailto:", "urn:", "doi:"))
+            if local and id not in ids:
+                found.append(f"entity '{node.get('@id')}' names '{id}' as {key}, which is not there")
+    return found
+
+
+def pack(path: Path, document: Mapping[str, Any], files: Mapping[str, Path]) -> list[str]:
+    """Write a crate with these files in it, by their place; the places of those that are not there."""
+    missing = []
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(CRATE, text(document))
+        for place, source in files.items():
+            if source.is_file():
+                archive.write(source, place)
+            else:
+                missing.append(place)
+    return missing
+
+
+def inside(
+    workflow: Workflow, entities: Sequence[RoCrateEntity], files: Mapping[FileId, File]
+) -> dict[str, Path]:
+    """Where the files of entities lie, by their place in the crate: only places below its root."""
+    home = Path(workflow.submission_directory or ".")
+    found: dict[str, Path] = {}
+    for one in entities:
+        place = PurePosixPath(one.entity_id)
+        if one.file_id is None or one.file_id not in files:
+            continue
+        if not place.is_absolute() and ".." not in place.parts and ":" not in one.entity_id:
+            found[one.entity_id] = home / files[one.file_id].path
+    return found
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """A document as it is written."""
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _node(entity: RoCrateEntity) -> Node:
+    given: Node = dict(entity.metadata)
+    types = given.pop("@type", entity.entity_type)
+    listed = [types] if isinstance(types, str) else list(types)
+    for one in list(listed):
+        prov = PROV.get(one)
+        if prov is not None and prov not in listed:
+            listed.append(prov)
+    return {"@id": given.pop("@id", entity.entity_id), "@type": listed, **given}
+
+
+def _references(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        if set(value) == {"@id"} and key:
+            yield key, str(value["@id"])
+            return
+        for name, inner in value.items():
+            if name not in ("@id", "@type"):
+                yield from _references(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner, key)

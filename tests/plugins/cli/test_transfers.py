@@ -1,0 +1,92 @@
+"""`torc workflows export` and `import`: documents on files and pipes."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from torc_core.engine.exporting import checksum
+
+
+@pytest.fixture
+def document(torc, diamond):
+    return torc("workflows", "export", str(diamond), "--include-results").json
+
+
+def test_an_export_is_one_json_document(document):
+    assert (document["export_version"], document["workflow"]["name"]) == ("1.0", "diamond")
+    assert {"jobs", "files", "results"} <= document.keys()
+    assert "events" not in document
+    assert document["checksum"] == checksum(document)
+
+
+def test_a_file_is_written_for_its_owner_only(torc, diamond, home):
+    ran = torc("workflows", "export", str(diamond), "-o", "w.json", "--compact", "--json")
+
+    assert ran.json["path"] == "w.json"
+    assert stat.S_IMODE((home / "w.json").stat().st_mode) == 0o600
+    assert "dependency_groups" in json.loads((home / "w.json").read_text())
+    assert [one.name for one in home.glob("w.json*")] == ["w.json"]
+
+
+def test_what_was_exported_is_imported_under_another_name(torc, document, home):
+    (home / "w.json").write_text(json.dumps(document))
+
+    made = torc("workflows", "import", "w.json", "-n", "copy", "--keep-status", "--json").json
+    jobs = torc("jobs", "list", str(made["id"]), "--json").json["items"]
+
+    assert (made["name"], made["user"]) == ("copy", "ana")
+    assert [job["status"] for job in jobs] == ["completed", "failed", "uninitialized", "canceled"]
+    assert torc("results", "list", str(made["id"]), "--all-runs", "--json").json["count"] == len(
+        document["results"]
+    )
+
+
+def test_results_are_left_out_and_another_owner_is_named(torc, document, home):
+    (home / "w.json").write_text(json.dumps(document))
+
+    made = torc(
+        "workflows", "import", "w.json", "--skip-results", "--skip-events", "--owner", "eve", "--json"
+    ).json
+
+    assert made["user"] == "eve"
+    assert torc("results", "list", str(made["id"]), "--all-runs", "--json").json["count"] == 0
+    statuses = {job["status"] for job in torc("jobs", "list", str(made["id"]), "--json").json["items"]}
+    assert statuses == {"uninitialized"}
+
+
+def test_a_document_comes_on_standard_input(torc, document, home, monkeypatch):
+    path = home / "w.json"
+    path.write_text(json.dumps(document))
+    with path.open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+
+        assert torc("workflows", "import", "-", "--json").json["name"] == "diamond"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "no exported workflow"),
+        ('{"export_version": "9.0"}', "9.0"),
+        ('{"export_version": "1.0", "workflow": {"name": "x"}, "checksum": "00"}', "checksum"),
+        (
+            '{"export_version": "1.0", "workflow": {"name": "x"}, "jobs": [{"id": 1}]}',
+            "jobs[0].name is missing",
+        ),
+    ],
+)
+def test_what_is_no_document_is_refused_with_a_sentence(torc, home, content, words):
+    (home / "w.json").write_text(content)
+
+    ran = torc("workflows", "import", "w.json", "-n", "x")
+
+    assert (ran.code, words in ran.err, "Traceback" in ran.err) == (2, True, False)
+    assert torc("workflows", "list", "--json").json["count"] == 0
+
+
+def test_a_missing_file_is_named(torc, home):
+    assert "no such file" in torc("workflows", "import", "nowhere.json").err
