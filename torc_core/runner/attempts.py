@@ -6,7 +6,7 @@ import heapq
 import signal
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from torc_core.model import Assignment, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId
@@ -312,6 +312,9 @@ class Attempts:
             execution=self._place.execution,
         )
         good = judged.status is JobStatus.COMPLETED
+        usage = self.observer.ended(job.id, exit.usage) if self.observer else exit.usage
+        if attempt.peak > (usage.peak_memory_bytes or 0):
+            usage = replace(usage, peak_memory_bytes=attempt.peak)
         ending = Ending(
             job=job.id,
             run_id=job.run_id,
@@ -323,7 +326,7 @@ class Attempts:
             exec_minutes=exit.seconds / 60,
             completed_at=instant,
             node=self._node,
-            usage=self.observer.ended(job.id, exit.usage) if self.observer else exit.usage,
+            usage=usage,
             outputs=search.fingerprints if search and good else (),
             leftovers=exit.leftovers,
         )

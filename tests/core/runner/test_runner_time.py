@@ -1,0 +1,241 @@
+"""Runtime limits of jobs, and the end of a runner's own time: `runner.md` §7.2 and §7.3."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from torc_core.model import JobStatus, Plan, PlannedJob, PlannedRequirement, PlannedWorkflow, Workflow
+from torc_core.runner.options import Execution, Options
+from torc_core.runner.report import Leaving
+from torc_core.runner.stagger import delay
+from torc_core.runner.timeline import Timeline
+from torc_core.testing.executors import survivors
+
+PATIENT = "sleep 600"
+STUBBORN = "trap '' TERM; while :; do sleep 0.2; done"
+OBEDIENT = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+NOTICE = {"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 1}
+FULL = bool(os.environ.get("TORC_TEST_FULL"))
+
+
+def create(
+    site: Any, commands: Sequence[str], *, name: str = "asked", runtime: int = 1, **settings: Any
+) -> None:
+    asked = PlannedRequirement(name=name, runtime=f"PT{runtime}S", runtime_s=runtime)
+    rest = [PlannedRequirement(name="default")] if name != "default" else []
+    jobs = [
+        PlannedJob(name=f"job{number}", command=command, requirement=len(rest))
+        for number, command in enumerate(commands, 1)
+    ]
+    site.create(
+        plan=Plan(workflow=PlannedWorkflow(name="time"), jobs=jobs, requirements=[*rest, asked]), **settings
+    )
+
+
+def outcomes(site: Any) -> list[tuple[JobStatus, int, str | None]]:
+    return [(one.status, one.return_code, one.reason) for one in site.results()]
+
+
+def test_a_job_that_runs_longer_than_it_stated_is_ended(site) -> None:
+    create(site, [PATIENT, OBEDIENT, STUBBORN], execution_config={"limit_runtime": True, **NOTICE})
+
+    begin = time.monotonic()
+    report = site.runner().run()
+
+    assert 2 <= time.monotonic() - begin < 8
+    assert [(status, code) for status, code, _ in outcomes(site)] == [
+        (JobStatus.TERMINATED, -15),
+        (JobStatus.TERMINATED, 0),
+        (JobStatus.TERMINATED, 152),
+    ]
+    assert all(
+        reason.startswith("runtime: ") and reason.endswith(" s of 1 s") for _, _, reason in outcomes(site)
+    )
+    assert report.exit_code == 1
+
+
+def test_the_code_of_a_job_that_was_killed_for_its_time_can_be_chosen(site) -> None:
+    create(site, [STUBBORN], execution_config={"limit_runtime": True, "timeout_exit_code": 99, **NOTICE})
+
+    site.runner().run()
+
+    assert site.result().return_code == 99
+
+
+def test_a_stuck_job_in_a_line_of_short_ones_is_ended_and_the_others_go_on(site) -> None:
+    commands = ["sleep 0.02"] * 200
+    commands[150] = PATIENT
+    create(site, commands, execution_config={"limit_runtime": True, **NOTICE})
+
+    report = site.runner().run()
+
+    assert (report.tally.completed, report.tally.terminated) == (199, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("asked", {}), ("default", {"limit_runtime": True})], ids=["off", "unstated"]
+)
+def test_a_runtime_is_no_limit_unless_it_is_stated_and_limits_are_on(site, name, config) -> None:
+    create(site, ["sleep 2"], name=name, execution_config=config or None)
+
+    site.runner().run()
+
+    assert site.result().status is JobStatus.COMPLETED
+
+
+def test_at_the_end_of_its_time_a_runner_ends_its_jobs_and_gives_the_rest_back(site) -> None:
+    create(site, [PATIENT, OBEDIENT, STUBBORN, "sleep 0.2", PATIENT, PATIENT], execution_config=NOTICE)
+
+    begin = time.monotonic()
+    report = site.runner(end=site.clock.monotonic() + 5).run()
+
+    # One second of margin for a job of one second, then the lead, then the headroom.
+    assert 4 <= time.monotonic() - begin < 5.5
+    assert (report.leaving, report.exit_code) == (Leaving.END_TIME, 1)
+    ended = {one.job_id - site.jobs()[0].id: one for one in site.results()}
+    assert [(ended[n].status, ended[n].return_code, ended[n].reason) for n in (0, 1, 2)] == [
+        (JobStatus.TERMINATED, -15, "walltime"),
+        (JobStatus.TERMINATED, 0, "walltime"),
+        (JobStatus.TERMINATED, 152, "walltime"),
+    ]
+    assert ended[3].status is JobStatus.COMPLETED
+    assert site.jobs()[5].status is JobStatus.READY
+
+
+def test_what_does_not_fit_into_the_time_left_is_not_begun(site) -> None:
+    create(site, ["true"], runtime=60, execution_config=NOTICE)
+
+    begin = time.monotonic()
+    report = site.runner(end=site.clock.monotonic() + 30).run()
+
+    assert time.monotonic() - begin < 5
+    assert report.leaving is Leaving.NOTHING_FITS
+    assert "longer than" in report.detail
+    assert site.jobs()[0].status is JobStatus.READY
+
+
+def test_where_jobs_are_counted_none_begins_when_little_time_is_left(site) -> None:
+    create(
+        site, ["true"], runtime=600, execution_config=NOTICE, compute_node_min_time_for_new_jobs_seconds=60
+    )
+
+    short = site.runner(max_parallel_jobs=2, end=site.clock.monotonic() + 50).run()
+    long = site.runner(max_parallel_jobs=2, end=site.clock.monotonic() + 100).run()
+
+    assert short.leaving is Leaving.END_TIME
+    assert (long.leaving, long.tally.completed) == (Leaving.COMPLETE, 1)
+
+
+def test_sixty_four_jobs_of_which_half_are_stubborn_all_have_results_before_the_end(site) -> None:
+    count = 64 if FULL else 16
+    create(
+        site,
+        [PATIENT, STUBBORN] * (count // 2),
+        execution_config=NOTICE,
+        compute_node_min_time_for_new_jobs_seconds=0,
+    )
+
+    end = site.clock.monotonic() + 6
+    site.runner(max_parallel_jobs=count, end=end).run()
+
+    assert site.clock.monotonic() < end + 0.5
+    assert [status for status, _, _ in outcomes(site)] == [JobStatus.TERMINATED] * count
+    assert sorted({(code, reason) for _, code, reason in outcomes(site)}) == [
+        (-15, "walltime"),
+        (152, "walltime"),
+    ]
+
+
+def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later) -> None:
+    create(site, [STUBBORN], execution_config={"sigterm_lead_seconds": 30, "sigkill_headroom_seconds": 0})
+    runner = site.runner(end=site.clock.monotonic() + 41.8)
+    later(0.5, lambda: runner.interrupt(signal.SIGTERM))
+
+    begin = time.monotonic()
+    report = runner.run()
+
+    assert report.exit_code == 143
+    assert time.monotonic() - begin < 41
+
+
+@pytest.mark.parametrize("how", ["cancel", "runtime"])
+def test_trees_that_ignore_sigterm_are_gone_two_seconds_after_their_lead(site, later, how) -> None:
+    program = site.folder / "grow.sh"
+    program.write_text(
+        "trap '' TERM\n"
+        'if [ "$1" -gt 0 ]; then for i in 1 2 3; do setsid sh "$0" $(($1 - 1)) & done; fi\n'
+        "echo up >> up\nwhile :; do sleep 60; done\n"
+    )
+    depth = 5 if FULL else 3
+    size = sum(3**level for level in range(depth + 1))
+    runtime = 8 if FULL else 3
+    create(
+        site, [f"exec sh {program} {depth}"], runtime=runtime,
+        execution_config={"limit_runtime": how == "runtime", "sigterm_lead_seconds": 1},
+    )  # fmt: skip
+    stopped = []
+
+    def stop() -> None:
+        deadline = time.monotonic() + 30
+        while not (site.folder / "up").exists() or (site.folder / "up").read_text().count("up") < size:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        stopped.append(time.monotonic())
+        if how == "cancel":
+            site.store.cancel(site.workflow.id)
+
+    later(0, stop)
+    begin = time.monotonic()
+
+    site.runner().run()
+
+    since = stopped[0] if how == "cancel" else begin + runtime
+    job = site.jobs()[0]
+    assert survivors(f"{site.store.server_id}.{job.workflow_id}.{job.id}.{job.run_id}.1") == []
+    assert time.monotonic() - since < 1 + 2 + 1
+
+
+def timeline(end: float, parallel: int = 0, **settings: Any) -> Timeline:
+    workflow = Workflow(id=1, name="w", user="u", **settings)
+    made = Timeline.of(Options(end=end, max_parallel_jobs=parallel), Execution(), workflow)
+    assert made is not None
+    return made
+
+
+def test_the_moments_before_the_end_follow_from_lead_and_headroom() -> None:
+    times = timeline(1_000.0)
+
+    assert (times.stop, times.signal, times.kill, times.leave) == (910, 910, 940, 950)
+    assert (times.left(0.0), times.left(909.5), times.left(2_000.0)) == (910, 0, 0)
+    assert times.next_time(0.0) == 910
+    assert times.next_time(2_000.0) is None
+
+
+def test_a_longer_buffer_stops_earlier_but_signals_at_the_same_time() -> None:
+    times = timeline(1_000.0, compute_node_expiration_buffer_seconds=300)
+
+    assert (times.stop, times.signal) == (700, 910)
+    assert timeline(1_000.0, 4, compute_node_expiration_buffer_seconds=60).stop == 700
+
+
+def test_without_an_end_there_is_no_timeline() -> None:
+    assert Timeline.of(Options(), Execution(), Workflow(id=1, name="w", user="u")) is None
+
+
+def test_runners_that_start_together_begin_one_after_the_other() -> None:
+    places = [{"SLURM_JOB_ID": "7", "SLURM_NODEID": str(node)} for node in range(200)]
+
+    delays = [delay("host", place, 60.0) for place in places]
+
+    assert delays == [delay("host", place, 60.0) for place in places]
+    assert all(0 <= one < 60 for one in delays)
+    assert len(set(delays)) > 190
+    assert max(delays) > 50
+    assert min(delays) < 10
+    assert delay("host", {}, 0.0) == 0
