@@ -43,6 +43,11 @@ class Principal(Protocol):
         """Whether it may do everything on this server."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What tells it from all others: two tokens of one user are two."""
+        ...
+
 
 class Gate(Protocol):
     """Finds out who calls."""
@@ -86,6 +91,11 @@ class Owner:
     name: str = "owner"
     established: str = "open"
     is_admin: bool = True
+
+    @property
+    def identity(self) -> str:
+        """What tells it from all others."""
+        return f"{self.kind}:{self.name}"
 
 
 NOBODY = Owner(kind="nobody", name="", established="", is_admin=False)
@@ -168,7 +178,7 @@ class Call:
     @property
     def identity(self) -> str:
         """What tells the caller from all others, for idempotency keys and the audit."""
-        return f"{self.principal.kind}:{self.principal.name}"
+        return self.principal.identity
 
     @property
     def clock(self) -> Clock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HOUR = 3_600.0
+
 
 @record(frozen=True, slots=True, kw_only=True)
 class Security:
@@ -34,6 +37,7 @@ class Security:
     key_file: Path
     gate: Gate
     audit: Audit
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def complete(self, service: Service) -> Service:
         """A service that asks this gate, with stores as far as callers may use them."""
@@ -56,11 +60,19 @@ class Security:
         if self.settings.mode != "none":
             return None
         self.audit.write("auth_none", "server", object=where, outcome="open")
-        return banner(self.settings, where)
+        text = banner(self.settings, where)
+        threading.Thread(target=self._remind, args=(text,), name="torc-auth-none", daemon=True).start()
+        return text
 
     def stopped(self) -> None:
         """Write down that it stops."""
+        self.ended.set()
         self.audit.write("server_stop", "server")
+
+    def _remind(self, text: str) -> None:
+        """Say every hour that everybody is let in."""
+        while not self.ended.wait(HOUR):
+            log.warning("%s", text)
 
 
 def secured(

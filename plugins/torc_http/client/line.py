@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -11,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult
 
 from torc_core.errors import Unavailable, Unreached
+from torc_http.serving.identity import unix_uid
 
 CONNECT = 10.0
 """Seconds to connect (`runner.md` §9.1)."""
@@ -74,6 +77,9 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+        if unix_uid(self.sock) != os.geteuid():
+            # NOTE: over a Unix socket this is the proof of the server (`security.md` S8); nothing has been sent yet.
+            raise PermissionError(errno.EACCES, "the process that listens there belongs to another user")
 
 
 class Line:

@@ -100,7 +100,7 @@ class Identity:
     def _of_unix(self, connection: socket.socket) -> Peer:
         peer = Peer(kind="unix", address="")
         try:
-            return self._named(peer, _unix_uid(connection))
+            return self._named(peer, unix_uid(connection))
         except (OSError, struct.error) as error:
             log.debug("no identity kind=unix why=%s", error)
             return Peer(kind="unix", address="", why="unknown")
@@ -122,7 +122,8 @@ def is_real_root() -> bool:
         return True
 
 
-def _unix_uid(connection: socket.socket) -> int:
+def unix_uid(connection: socket.socket) -> int:
+    """The user of the process at the other end of a Unix socket."""
     if LINUX:
         told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3I", told)[1])

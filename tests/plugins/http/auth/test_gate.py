@@ -490,6 +490,28 @@ def test_a_job_of_another_workflow_gives_no_way_into_this_one(rooms: Any, by: An
     assert get(rooms, replace(by["nobody"], prefix=f"/t/{text}")).status == 401
 
 
+def test_what_one_token_was_answered_no_other_one_is(rooms: Any, by: Any) -> None:
+    """Answers are kept for repeated calls, but not for others of the same user."""
+    file = {"workflow_id": 1, "name": "f", "path": "secret"}
+    made = rooms.ask("POST", f"{BASE}/files", by["a job capability"], file, **{"Idempotency-Key": "k"})
+    path = f"{BASE}/files/{made.body['id']}"
+
+    first = rooms.ask("DELETE", path, by["a job capability"])
+    again = rooms.ask("DELETE", path, by["a job capability"])
+    other = rooms.ask("DELETE", path, by["a job capability of a foreign workflow"])
+    foreign = rooms.ask(
+        "POST",
+        f"{BASE}/files",
+        by["a workflow capability of a foreign workflow"],
+        file,
+        **{"Idempotency-Key": "k"},
+    )
+
+    assert (first.status, again.status) == (200, 200)
+    assert (other.status, foreign.status) == (404, 404)
+    assert b"secret" not in other.raw + foreign.raw
+
+
 # How often
 
 
