@@ -24,7 +24,9 @@ HOT = (
     "LESSEN", "LESSEN_OTHERS", "LISTED", "LIVE_CLASSES", "MEMBERSHIPS", "MINE", "MISSED", "NODE", "ORDERS",
     "OUTPUTS", "PLACE", "READY_CLASSES", "RELEASE", "SET_COUNTS", "SHAPE", "STANDING", "START", "STARTED_AHEAD",
     "TAKE", "USERS", "USES", "WORKFLOW_STATE", "WRITE_SET", "WRITE_UNMET", "NODE_OF_EPOCH", "HELD_AHEAD", "BY_HAND",
-    "ACTIVE_NODES", "CLASS_OF", "SAME_NAME", "DEP_SET_OF", "BLOCKERS",
+    "ACTIVE_NODES", "CLASS_OF", "TAKEN_JOB", "DEP_SET_OF", "BLOCKERS",
+    "HIT_READY", "HIT_ENDED", "RAISE_READY", "BUMP", "ANY_READY", "FIRING", "TRIGGERED", "ON_COMPLETE", "TRY_AGAIN",
+    "RECOVER", "RULES_OF", "FREE_RETRIES", "NEXT_RETRY", "ACTIVE_OPERATION", "LINEAGE_NAMES", "JOBS_NAMED",
 )  # fmt: skip
 """What runs for every turn, start, end and claim."""
 
@@ -60,7 +62,9 @@ def test_every_statement_that_is_asked_for_exists() -> None:
 
 
 def test_every_statement_is_asked_for() -> None:
-    made = re.compile("INSERT_|PURGE_|ALL_|FILE_|USER_DATA_|PRODUCERS_|DROP_")  # names that are put together
+    made = re.compile(
+        "INSERT_|PURGE_|ALL_|FILE_|USER_DATA_|PRODUCERS_|DROP_|TAKEN_|ANY_OLD_|FORGET_OLD_"
+    )  # names that are put together
     stored = {name for name in texts() if not made.match(name)}
 
     assert stored - _asked() == set()
