@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,7 +62,7 @@ class Gate(Protocol):
         """Whether nobody is known, so that the user in a body counts (`--auth none`)."""
         ...
 
-    def admit(self, environ: Mapping[str, Any], route: Route) -> Principal:
+    def admit(self, environ: MutableMapping[str, Any], route: Route) -> Principal:
         """Who calls; asked for every route that is not public.
 
         Raises
@@ -110,7 +110,7 @@ class Open:
     enforced: bool = False
     trusts_names: bool = True
 
-    def admit(self, environ: Mapping[str, Any], route: Route) -> Principal:
+    def admit(self, environ: MutableMapping[str, Any], route: Route) -> Principal:
         return Owner(name=self.name)
 
     def reload(self) -> int:

@@ -98,6 +98,13 @@ class Audit:
             request_id=request_id,
         )
 
+    def denied(self, principal: Principal, peer: str, object: str, request_id: str = "") -> None:
+        """Somebody who is known asked for what he may not do; floods are not written down."""
+        if not self._failures.take(f"denied {principal.identity}"):
+            self.write(
+                "denied", principal, peer=peer, object=object, outcome="refused", request_id=request_id
+            )
+
     def gaps(self) -> list[tuple[int, int]]:
         """Numbers that are missing between the last thousand records: from, to."""
         last = self._store.find(AuditEntry, Query(sort="id", reverse=True, limit=1_000)).items

@@ -31,9 +31,15 @@ class Front:
             self._gate.check_page(environ)
         except Refused as error:
             return _refusal(error, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *why: Any) -> Any:
+            if status.startswith("403"):
+                self._gate.tell_denied(environ)
+            return start_response(status, headers, *why)
+
         header = environ.get("HTTP_AUTHORIZATION", "")
         if header[:5].lower() != "torc ":
-            return self._app(environ, start_response)
+            return self._app(environ, start)
         signed = self._gate.sessions.accept(
             header,
             environ["REQUEST_METHOD"],
@@ -42,10 +48,10 @@ class Front:
         )
         environ[SIGNED] = signed
         if not isinstance(signed, Signed):
-            return self._app(environ, start_response)
+            return self._app(environ, start)
         if HOLD in environ:
             environ[HOLD] = ProvenHold(environ[HOLD], signed)
-        return _proven(self._app, environ, start_response, signed)
+        return _proven(self._app, environ, start, signed)
 
 
 def _proven(

@@ -6,7 +6,7 @@ import binascii
 import logging
 import pwd
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,6 +40,9 @@ SIGNED = "torc.signed"
 """Where it holds what became of a signed request: `Signed`, or why its signature does not hold."""
 
 PEER = "torc.peer"
+
+PRINCIPAL = "torc.principal"
+"""Where it holds who was let in."""
 
 USER_RIGHTS = frozenset({Right.PUBLIC, Right.USER, *ORDER})
 
@@ -111,7 +114,7 @@ class Gate:
             raise Invalid("no password file is configured; start the server with --auth-file")
         return self._verifier.reload()
 
-    def admit(self, environ: Mapping[str, Any], route: Route | None = None) -> Principal:
+    def admit(self, environ: MutableMapping[str, Any], route: Route | None = None) -> Principal:
         """Who asks; for every route that is not public.
 
         Raises
@@ -120,7 +123,7 @@ class Gate:
             400 with two credentials, 401 without one that holds, 403 from a foreign page, 429 too often.
         """
         peer: Peer = environ[PEER]
-        principal = self._known(environ, peer)
+        principal = environ[PRINCIPAL] = self._known(environ, peer)
         if principal.established in {"kernel", "cookie", "open"} and peer.kind != "unix":
             host = environ.get("HTTP_HOST", "")
             if not self.names.has(host):
@@ -130,6 +133,13 @@ class Gate:
             _check_class(principal, Right(route.access))
         self.audit.admitted(principal, _shown(peer), environ.get("torc.request_id", ""))
         return principal
+
+    def tell_denied(self, environ: Mapping[str, Any]) -> None:
+        """Write down that somebody who is known was refused."""
+        principal: Principal | None = environ.get(PRINCIPAL)
+        if principal is not None:
+            what = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"[:200]
+            self.audit.denied(principal, _shown(environ[PEER]), what, environ.get("torc.request_id", ""))
 
     def check_page(self, environ: Mapping[str, Any]) -> None:
         """Keep out what a page of somebody else has made a browser send (B2, B3); for public routes too.

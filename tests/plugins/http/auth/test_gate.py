@@ -580,6 +580,18 @@ def test_matters_of_security_are_written_down(rooms: Any, by: Any) -> None:
     assert "wrong user name or password" in found[2].detail
 
 
+def test_what_is_denied_is_written_down(rooms: Any, by: Any) -> None:
+    rooms.ask("PUT", f"{BASE}/workflows/1/cancel", by["a member who may read"])
+    rooms.ask("PUT", f"{BASE}/workflows/1/cancel", by["a runner key"])
+
+    found = [one for one in rooms.store.find(AuditEntry, Query()).items if one.operation == "denied"]
+
+    assert [(one.principal, one.object) for one in found] == [
+        ("user:dora", "PUT /torc-service/v1/workflows/1/cancel"),
+        ("runner:ann:1", "PUT /torc-service/v1/workflows/1/cancel"),
+    ]
+
+
 def test_a_flood_of_failures_is_counted_and_not_written_down(rooms: Any, by: Any) -> None:
     for _ in range(500):
         get(rooms, by["a token that nobody made"])
