@@ -151,6 +151,8 @@ def update(call: Call) -> object:
             if not _equal(name, value, _value(stored, lists, name))
         }
         _check(stored, changes)
+        if changes.get("depends_on"):
+            _check_circle(call, stored, changes["depends_on"])
         job = call.store.change(Job, call.id, changes) if changes else stored
         return bodies(call, [job])[0]
 
@@ -183,6 +185,27 @@ def _check(job: Job, changes: Mapping[str, Any]) -> None:
         names = ", ".join(_ON_WIRE.get(name, name) for name in refused)
         why = f"job {job.id} is {job.status.label}" if late else f"of job {job.id} these never change"
         raise Invalid(f"{names} cannot be changed: {why}", details={"field": names, "value": None})
+
+
+def _check_circle(call: Call, job: Job, blockers: Sequence[JobId]) -> None:
+    """Refuse blockers that wait for the job themselves.
+
+    Raises
+    ------
+    Invalid
+        Naming the blocker that does.
+    """
+    seen: set[JobId] = set()
+    for blocker in blockers:
+        level = {blocker} - seen
+        while level:
+            if job.id in level:
+                raise Invalid(
+                    f"depends_on_job_ids: job {job.id} cannot wait for job {blocker}, which waits for it",
+                    details={"field": "depends_on_job_ids", "value": blocker},
+                )
+            seen |= level
+            level = {one for found in call.store.relations(sorted(level)) for one in found.depends_on} - seen
 
 
 _ON_WIRE = {field.attribute or name: name for name, field in JobModel().fields.items()}
