@@ -36,7 +36,9 @@ class Attempt:
     limit
         Bytes of memory above which it is killed; 0: none.
     begun
-        When it was started, monotonic seconds; only kept where its memory was stated.
+        When it was started, monotonic seconds; only kept where it has limits.
+    allowed
+        Seconds that it may run, once it is known.
     peak
         Bytes that it was seen to use when it was killed for that, or before it ended.
     """
@@ -55,6 +57,7 @@ class Attempt:
     killed: bool = False
     limit: int = 0
     begun: float = 0.0
+    allowed: float = 0.0
     peak: int = 0
     exit: Exit | None = None
     search: Search | None = None

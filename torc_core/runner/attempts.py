@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import signal
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -12,6 +11,7 @@ from typing import Protocol
 from torc_core.model import Assignment, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId
 from torc_core.protocols import Clock, Executor, Exit, Queueing, Task
 from torc_core.runner.attempt import Attempt, Workplace
+from torc_core.runner.deadlines import Deadlines
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.limits import CLOSE, KernelKills, Limits
 from torc_core.runner.log import log
@@ -70,6 +70,7 @@ class Attempts:
         ledger: Ledger,
         stock: Stock,
         node: NodeId,
+        patience: float | None = None,
     ) -> None:
         self._executor = executor
         self._clock = clock
@@ -92,7 +93,7 @@ class Attempts:
         self.unstated: Collection[RequirementId] = ()
         """Requirements whose runtime nobody stated, so that it is no limit."""
         self._kills: KernelKills | None = None
-        self._deadlines: list[tuple[float, JobId, Attempt]] = []
+        self._deadlines = Deadlines(stated=place.execution.limit_runtime, patience=patience)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -120,11 +121,13 @@ class Attempts:
             return False
         attempt.slot, attempt.forked = slot, True
         self._stock.busy[attempt.shape] += 1
-        if self._place.execution.limit_runtime and attempt.given.job.requirement_id not in self.unstated:
-            deadline = self._clock.monotonic() + attempt.shape.runtime
-            heapq.heappush(self._deadlines, (deadline, attempt.held.job, attempt))
-        if attempt.given.stated:
-            self._watch(attempt)
+        if attempt.given.stated or self._deadlines.active:
+            attempt.begun = self._clock.monotonic()
+            if attempt.given.stated:
+                self._watch(attempt)
+            if self._deadlines.active:
+                limited = attempt.given.job.requirement_id not in self.unstated
+                self._deadlines.begun(attempt, limited=limited)
         if not attempt.handed:
             self._tasks.append(self._place.task(attempt, slot.gpus, self._stock.line(attempt.shape)))
         return True
@@ -139,7 +142,6 @@ class Attempts:
 
     def _watch(self, attempt: Attempt) -> None:
         """A job with stated memory begins."""
-        attempt.begun = self._clock.monotonic()
         if self._kills is None:
             self._kills = KernelKills(self._clock)
         elif attempt.begun > self._kills.noted:
@@ -212,6 +214,8 @@ class Attempts:
                 taken.begun.append(following)
             if self._stopping:
                 self._stopping.pop(one.job, None)
+            if self._deadlines.active:
+                self._deadlines.ended(attempt, one.seconds, good=one.return_code == 0 and not attempt.cause)
             if attempt.given.stated:
                 self._judge_memory(attempt, one)
             if one.error is None:
@@ -241,12 +245,11 @@ class Attempts:
 
     def next_time(self) -> float | None:
         """When something is due, monotonic seconds; None: nothing is."""
-        while self._deadlines and self._deadlines[0][2].exit is not None:
-            heapq.heappop(self._deadlines)
-        if not self._stopping and not self._searching and not self._deadlines:
-            return None
+        deadline = self._deadlines.next_time() if self._deadlines.active else None
+        if not self._stopping and not self._searching:
+            return deadline
         times = [one.kill_at for one in self._stopping.values() if one.kill_at is not None]
-        times += [self._deadlines[0][0]] if self._deadlines else ()
+        times += [deadline] if deadline is not None else ()
         looks = [one.search.next_look for one in self._searching.values() if one.search]
         return min((*times, *(look for look in looks if look is not None)), default=None)
 
@@ -255,8 +258,8 @@ class Attempts:
 
         `hurry`: for the last time.
         """
-        while self._deadlines and self._deadlines[0][0] <= now:
-            self.stop([heapq.heappop(self._deadlines)[2]], Cause.RUNTIME, self._place.execution.lead, now)
+        if self._deadlines.active:
+            self.stop(self._deadlines.due(now), Cause.RUNTIME, self._place.execution.lead, now)
         for attempt in self.limits.over() if self.limits else ():
             if attempt.exit is None and attempt.cause is None:
                 attempt.cause = Cause.MEMORY
@@ -366,6 +369,6 @@ def _told(attempt: Attempt, end: Exit) -> str:
         case Cause.MEMORY:
             return beyond_memory(attempt.peak, attempt.shape.memory)
         case Cause.RUNTIME:
-            return beyond_runtime(end.seconds, attempt.shape.runtime)
+            return beyond_runtime(end.seconds, attempt.allowed)
         case _:
             return ""

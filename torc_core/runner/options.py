@@ -26,6 +26,8 @@ class Options:
         What an attempt gets as `TORC_API_URL`; None: it is unset.
     end
         When this runner has to have left, monotonic seconds; None: there is no such time.
+    patience
+        A job is ended when it has run so many times the median of those that were completed here; None: none is.
     poll_interval
         Longest pause, in seconds, between two looks at a store that cannot hold requests.
     grace
@@ -41,6 +43,7 @@ class Options:
     job_url: Callable[[Assignment], str | None] | None = None
     grace: float = 30.0
     end: float | None = None
+    patience: float | None = None
     poll_interval: float = 5.0
 
 

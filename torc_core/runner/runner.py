@@ -184,7 +184,9 @@ class Runner:
             limit=self._options.max_parallel_jobs,
         )
         self._stock = Stock()
-        self._attempts = Attempts(self._executor, clock, workplace, ledger, self._stock, node.id)
+        self._attempts = Attempts(
+            self._executor, clock, workplace, ledger, self._stock, node.id, self._options.patience
+        )
         meter = metered(
             self._monitor, self._executor, clock, self._workflow, node, self._attempts, self._environ
         )

@@ -58,6 +58,8 @@ class Wish:
         At most so many jobs at once, resources ignored, given the CPUs that are offered; 0: packed by resources.
     slots_given
         Whether the user said so, so that what other runners hold does not matter.
+    patience
+        A job is ended that takes so many times the median of the others; None: none is for that.
     joblog
         Path of the job log, and whether it is appended to.
     style
@@ -75,6 +77,7 @@ class Wish:
     slots_given: bool = False
     output_dir: str = "torc_output"
     times: Times = field(default_factory=Times)
+    patience: float | None = None
     label: str | None = None
     persistent: bool = False
     joblog: tuple[str, bool] | None = None
@@ -250,6 +253,7 @@ class Following:
                     persistent=wish.persistent,
                     job_url=session.job_url,
                     end=wish.times.end,
+                    patience=wish.patience,
                     poll_interval=wish.times.poll_interval,
                 ),
                 watcher=self._reporter,

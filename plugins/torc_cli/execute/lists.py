@@ -83,13 +83,18 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
     if not commands.made:
         return nothing(session, choice)
     needs = Needs(
-        cpus=choice.each.cpus, memory=choice.each.memory, gpus=choice.each.gpus, runtime=choice.each.runtime
+        cpus=choice.each.cpus,
+        memory=choice.each.memory,
+        gpus=choice.each.gpus,
+        runtime=choice.each.runtime,
+        timeout=choice.each.timeout,
     )
     plan = plan_of(
         commands.made,
         name=choice.name or stamped(session),
         description=choice.description,
         needs=needs,
+        retries=choice.each.retries,
         stdio=choice.each.stdio,
         monitor=choice.measuring.config(),
         source_path=commands.path,
@@ -128,6 +133,7 @@ def run_list(session: Session, choice: Choice, *, dry_run: bool = False) -> AnyA
             slots_given=choice.jobs is not None,
             output_dir=running.folder(session),
             times=choice.times,
+            patience=needs.patience,
             joblog=(running.joblog, again) if running.joblog else None,
             halt=halt,
             style=style,

@@ -206,7 +206,11 @@ class Each:
     gpus
         GPUs of each command.
     runtime
-        How long each command may take, such as 30m.
+        How long each command may take, such as 30m; it counts as an estimate for packing, and is a limit.
+    timeout
+        How long each command may take: 30m, or 300% of the median of those that have ended well.
+    retries
+        So many more times a command that failed is tried.
     stdio
         Which files the output of each command goes to.
     """
@@ -215,6 +219,8 @@ class Each:
     memory: str | None = None
     gpus: int | None = None
     runtime: str | None = None
+    timeout: str | None = None
+    retries: int = 0
     stdio: Literal["separate", "combined", "no-stdout", "no-stderr", "none"] | None = None
 
 
