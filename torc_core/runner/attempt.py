@@ -63,6 +63,11 @@ class Attempt:
     search: Search | None = None
 
     @property
+    def stdio(self) -> bool:
+        """Whether its output goes anywhere."""
+        return bool(self.stdout or self.stderr)
+
+    @property
     def shape(self) -> Shape:
         """The class of the job."""
         return self.given.shape

@@ -16,9 +16,12 @@ from torc_core.runner.ledger import Ledger
 from torc_core.runner.limits import CLOSE, KernelKills, Limits
 from torc_core.runner.log import log
 from torc_core.runner.outcome import Cause, beyond_memory, beyond_runtime, outcome
-from torc_core.runner.outputs import Search
+from torc_core.runner.outputs import Search, is_full
 from torc_core.runner.report import MOST_FAILURES, End
 from torc_core.runner.stock import Stock
+
+OUTPUT_FULL = "output_unwritable: ENOSPC"
+"""Reason of a job that failed while there was no room for its output."""
 
 
 @dataclass(slots=True)
@@ -315,6 +318,8 @@ class Attempts:
             execution=self._place.execution,
         )
         good = judged.status is JobStatus.COMPLETED
+        if judged.reason == "exit_code" and attempt.stdio and is_full(self._place.stdio_dir):
+            judged = judged._replace(reason=OUTPUT_FULL)
         usage = self.observer.ended(job.id, exit.usage) if self.observer else exit.usage
         if attempt.peak > (usage.peak_memory_bytes or 0):
             usage = replace(usage, peak_memory_bytes=attempt.peak)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 BYTES, KEPT = 50 * 1024**2, 3
 """Size at which a new file is begun, and how many old ones are kept (`runner.md` §13)."""
@@ -19,7 +19,16 @@ def log_to(path: str) -> Iterator[None]:
     """Write what is logged in this process to a file too: INFO and above of the runner, warnings of all others."""
     from logging.handlers import RotatingFileHandler
 
-    handler = RotatingFileHandler(
+    class Bounded(RotatingFileHandler):
+        def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
+            """Lose the line: where a disk is full the run goes on."""
+
+        def close(self) -> None:
+            """Close the file; what could not be written of it is lost."""
+            with suppress(OSError):
+                super().close()
+
+    handler = Bounded(
         path, maxBytes=BYTES, backupCount=KEPT - 1, delay=True, encoding="utf-8", errors="backslashreplace"
     )
     handler.setFormatter(logging.Formatter(LINE))

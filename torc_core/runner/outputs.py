@@ -74,6 +74,14 @@ class Search:
                 self.found[one.file] = Fingerprint(file=one.file, st_mtime=seen.st_mtime, size=seen.st_size)
 
 
+def is_full(folder: str) -> bool:
+    """Whether nothing more can be written below this folder."""
+    try:
+        return os.statvfs(folder).f_bavail == 0
+    except OSError:
+        return False
+
+
 def _read_again(directory: str) -> None:
     """List a directory, which makes network file systems drop what they believed of it."""
     with os.scandir(directory) as entries:
