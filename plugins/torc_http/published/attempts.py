@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema
 
+from torc_core.engine.claim import room
+from torc_core.engine.explain import explain_empty, nothing_ready
 from torc_core.errors import BadValue, Conflict, Invalid, TorcError
 from torc_core.model import (
-    Assignment,
     Ending,
     Job,
     JobId,
@@ -18,7 +20,9 @@ from torc_core.model import (
     NodeId,
     Offer,
     Query,
+    Requirement,
     SchedulerId,
+    Shape,
     Verdict,
     Workflow,
     WorkflowId,
@@ -38,6 +42,9 @@ MOST_JOBS = 10_000
 """Jobs of one claim, and completions of one call."""
 
 MOST_NODES = 10_000
+EXPLAINED = 1_000
+"""With more ready jobs than this an empty claim is not explained one by one."""
+
 ENDS = (
     JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.TERMINATED, JobStatus.PENDING_FAILED,
 )  # fmt: skip
@@ -81,7 +88,7 @@ def claim_fitting(call: Call) -> object:
         scheduler=None if scheduler is None else SchedulerId(scheduler),
         node=NodeId(body["id"]) if "id" in body else None,
     )
-    return _claimed(call, call.store.claim(WorkflowId(call.id), offer))
+    return _claimed(call, offer)
 
 
 def _seconds(body: Mapping[str, Any]) -> int | None:
@@ -98,26 +105,46 @@ def claim_next(call: Call) -> object:
     """Hand out ready jobs by priority and id alone."""
     there(call, call.id)
     offer = Offer(claim_id=call.clock.uuid(), free=[], limit=call.query["limit"], by_count=True, start=False)
-    return _claimed(call, call.store.claim(WorkflowId(call.id), offer))
+    return _claimed(call, offer)
 
 
-def _claimed(call: Call, found: Sequence[Assignment]) -> dict[str, Plain]:
-    jobs = bodies(call, [one.job for one in found])
-    return {"jobs": jobs} if jobs else {"jobs": [], "reason": _why_none(call)}
+def _claimed(call: Call, offer: Offer) -> dict[str, Plain]:
+    jobs = bodies(call, [one.job for one in call.store.claim(WorkflowId(call.id), offer)])
+    return {"jobs": jobs} if jobs else {"jobs": [], "reason": _why_none(call, offer)}
 
 
-def _why_none(call: Call) -> str:
+def _why_none(call: Call, offer: Offer) -> str:
     """Why a claim got nothing, in words."""
     totals = call.store.totals([WorkflowId(call.id)])[0]
-    workflow = totals.workflow
+    workflow, ready = totals.workflow, totals.counts.get(JobStatus.READY, 0)
     if workflow.is_canceled or workflow.is_archived:
         return f"workflow {workflow.id} is {'canceled' if workflow.is_canceled else 'archived'}; it hands out no jobs"
-    ready = totals.counts.get(JobStatus.READY, 0)
-    if ready:
+    if offer.limit < 1:
+        return "the limit is 0; nothing was asked for"
+    if not ready:
+        return nothing_ready(totals.counts)
+    if ready > EXPLAINED or offer.by_count:
         return f"none of the {ready} ready jobs fits what was offered"
-    left = {one.label: count for one, count in totals.counts.items() if count and one.open}
-    listed = ", ".join(f"{count} {label}" for label, count in left.items())
-    return f"no job is ready: {listed}" if listed else "no job is ready: all have ended"
+    return explain_empty(_shapes(call).items(), room(offer, None, Amount())).reason
+
+
+def _shapes(call: Call) -> Counter[Shape]:
+    """How many ready jobs there are of each shape."""
+    workflow = WorkflowId(call.id)
+    query = Query(workflow=workflow, where={"status": JobStatus.READY}, limit=EXPLAINED)
+    jobs = call.store.find(Job, query).items
+    ids = tuple({job.requirement_id for job in jobs})
+    needs = {
+        one.id: one for one in call.store.find(Requirement, Query(workflow=workflow, where={"id": ids})).items
+    }
+    return Counter(_shape(job, needs[job.requirement_id]) for job in jobs if job.requirement_id in needs)
+
+
+def _shape(job: Job, need: Requirement) -> Shape:
+    return Shape(
+        cpus=need.num_cpus, memory=need.memory_bytes, gpus=need.num_gpus, nodes=need.num_nodes, runtime=need.runtime_s,
+        scheduler=job.scheduler_id, label=job.label,
+    )  # fmt: skip
 
 
 def start(call: Call) -> object:
