@@ -16,6 +16,7 @@ COMMANDS = (
     ("run", "run", "Run a workflow, a specification or a list of commands on this machine."),
     ("exec", "exec_", "Run single commands, one line in, results out."),
     ("status", "status", "Show how far a workflow is."),
+    ("ping", "ping", "Ask the server, or the database, whether it answers."),
     ("cancel", "cancel", "Stop workflows."),
     ("delete", "delete", "Delete workflows and all that belongs to them."),
     ("workflows", "app", "The workflows of a store."),

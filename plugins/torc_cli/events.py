@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from torc_cli.following import follow
+from torc_cli.following import Wanted, follow
 from torc_cli.given_text import json_value, moment
 from torc_cli.noun import Noun
 from torc_cli.options import Texts, Yes
@@ -18,14 +18,11 @@ from torc_cli.selector import workflow as selected
 from torc_cli.sentences import sentence, spoken
 from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
-from torc_core.model import Event, Query, Severity, Value
+from torc_core.model import Event, Query, Severity
 
 app = App(name="events", help="What happened to a workflow, and what happens now.")
 
 Level = Literal["debug", "info", "warning", "error"]
-LEVELS = tuple(Severity)
-"""From the least to the most severe."""
-
 NOUN = Noun(
     record=Event,
     group="events",
@@ -95,7 +92,7 @@ def list_(
     severity
         Only events at least this severe.
     """
-    where = _where(type, severity)
+    where = wanted(type, severity).where
     start = None if since is None else moment(since, session.clock.now())
     wf = selected(session, workflow)
     return NOUN.page(session, paging.query(wf, where, sorts=NOUN.sorts, above=after, since=start))
@@ -111,7 +108,7 @@ def monitor(
     type: Annotated[Texts, Parameter(name=["--type", "-t"])] = (),
     filename: str | None = None,
     after: int | None = None,
-    poll_interval: Annotated[float, Parameter(name=["--poll-interval", "-p"])] = 1.0,
+    poll_interval: Annotated[float, Parameter(name=["--poll-interval", "-p"])] = 60.0,
     session: Given,
 ) -> Stream:
     """Print events when they happen, until interrupted; with `-f json` one JSON document per line.
@@ -131,7 +128,8 @@ def monitor(
     after
         Begin after this sequence number; without it with what happens from now on.
     poll_interval
-        Look at least every so many seconds.
+        Where the store does not tell by itself, look at least every so many seconds; a database is looked at
+        every second.
     """
     refuse_csv(session)
     if (duration is not None and duration < 0) or not 0 < poll_interval <= 86_400:
@@ -144,7 +142,7 @@ def monitor(
         session,
         wf,
         after=after,
-        where=_where(type, level),
+        wanted=wanted(type, level),
         seconds=None if duration is None else duration * 60,
         pause=min(poll_interval, 1.0),
         filename=filename,
@@ -199,11 +197,7 @@ def delete(
     return NOUN.deleted(session, ids, yes=yes)
 
 
-def _where(types: tuple[str, ...], level: Level | None) -> dict[str, Value | tuple[Value, ...]]:
-    """What the store is asked for: types by name (any name is accepted), severities from the level on."""
-    where: dict[str, Value | tuple[Value, ...]] = {}
-    if names := tuple(part.strip() for text in types for part in text.split(",")):
-        where["category"] = names
-    if level not in (None, "debug"):
-        where["severity"] = tuple(one.value for one in LEVELS[LEVELS.index(Severity(level)) :])
-    return where
+def wanted(types: tuple[str, ...], level: Level | None) -> Wanted:
+    """What is asked for: types by name (any name is accepted), severities from the level on."""
+    names = tuple(part.strip() for text in types for part in text.split(",") if part.strip())
+    return Wanted(types=names, level=Severity.DEBUG if level is None else Severity(level))

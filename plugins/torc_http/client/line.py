@@ -8,7 +8,8 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import SplitResult
 
@@ -17,6 +18,9 @@ from torc_http.serving.identity import unix_uid
 
 CONNECT = 10.0
 """Seconds to connect (`runner.md` §9.1)."""
+
+LONGEST_LINE = 64 * 1024**2
+"""Bytes of a line of a stream: an event with the largest data that a server takes."""
 
 
 class Answer(NamedTuple):
@@ -135,6 +139,53 @@ class Line:
             return answer
         raise AssertionError("unreachable: the second attempt returns or raises")
 
+    @contextmanager
+    def stream(
+        self, path: str, headers: Mapping[str, str], timeout: float
+    ) -> Iterator[tuple[Answer, Callable[[float], bytes]]]:
+        """Ask for something without an end, on a connection of its own.
+
+        Yields
+        ------
+        tuple[Answer, Callable[[float], bytes]]
+            The head of the answer, with its body only where it is an error; and what gives the next line, empty at
+            the end, or raises `TimeoutError` after so many seconds of silence.
+
+        Raises
+        ------
+        Unreached
+            If there is no server.
+        Unavailable
+            If it did not answer.
+        """
+        connection = self._connected()
+        try:
+            try:
+                connection.sock.settimeout(timeout)
+                connection.request("GET", self.place.prefix + path, headers=dict(headers))
+                # NOTE: an answer that says that the connection ends takes the socket with it.
+                wire = connection.sock
+                found = connection.getresponse()
+                told = {name.lower(): value for name, value in found.getheaders()}
+                body = b"" if found.status == 200 else found.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise Unavailable(
+                    f"the server at {self.place.name} does not answer: {_words(error)}"
+                ) from error
+
+            def line(patience: float) -> bytes:
+                wire.settimeout(patience)
+                try:
+                    return found.readline(LONGEST_LINE)
+                except TimeoutError:
+                    raise
+                except (OSError, http.client.HTTPException) as error:
+                    raise Unavailable(f"the server at {self.place.name} is gone: {_words(error)}") from error
+
+            yield Answer(found.status, told, body), line
+        finally:
+            connection.close()
+
     def reach(self) -> None:
         """Connect; the connection is kept for the first request.
 
@@ -159,6 +210,9 @@ class Line:
         with self._lock:
             if self._idle:
                 return self._idle.pop(), False
+        return self._connected(), True
+
+    def _connected(self) -> http.client.HTTPConnection:
         place = self.place
         connection: http.client.HTTPConnection
         if place.socket is not None:
@@ -176,7 +230,7 @@ class Line:
         except (OSError, UnicodeError) as error:
             connection.close()
             raise Unreached(f"the server at {place.name} cannot be reached: {_words(error)}") from error
-        return connection, True
+        return connection
 
 
 def _words(error: Exception) -> str:

@@ -25,7 +25,9 @@ def opened(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Cre
     line = Line(place_of(split, _prefix(split), _tls(split, credentials)))
     line.reach()
     shown = signer(split, credentials, line, clock)
-    return cast("Store", HttpStore(line, shown, settings.answer_timeout))
+    return cast(
+        "Store", HttpStore(line, shown, settings.answer_timeout, check_version=credentials.check_version)
+    )
 
 
 def _prefix(url: SplitResult) -> str:

@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from torc_core import __version__
-from torc_core.errors import (
-    ERRORS,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    TorcError,
-    Unauthorized,
-    Unavailable,
-)
-from torc_core.model import Assignment, Turn
+from torc_core.errors import Unavailable
+from torc_core.model import Assignment, Event, Severity, Turn, WorkflowId
+from torc_core.protocols.distant import Hello
 from torc_core.store import codec
 from torc_core.store.calls import CALLS, ONCE
 from torc_http.client.line import Answer, Line
+from torc_http.client.refusals import refusal
+from torc_http.client.versions import HEADER, compare
 from torc_http.routes import BASE
-
-BY_STATUS: Mapping[int, type[TorcError]] = {
-    400: Invalid,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    413: Invalid,
-    422: Invalid,
-}
-"""Errors of servers, or proxies before them, that do not say more."""
-
-AWAY = frozenset({429, 502, 503, 504, 507})
-"""Statuses that say: not now (`runner.md` §9)."""
 
 MARGIN = 40.0
 """Seconds that the answer to a held turn may take longer than the turn is held."""
@@ -85,12 +66,15 @@ class HttpStore:
     ----------
     patience
         Seconds that the server may take to answer.
+    check_version
+        Whether a server of another release is objected to.
     """
 
-    def __init__(self, line: Line, signer: Signer, patience: float) -> None:
+    def __init__(self, line: Line, signer: Signer, patience: float, *, check_version: bool = False) -> None:
         self._line = line
         self._signer = signer
         self._patience = patience
+        self._unchecked = check_version
         self._server_id: str | None = None
         self._job_base: str | None = None
 
@@ -123,6 +107,29 @@ class HttpStore:
         urls = json.loads(self.ask("GET", "/x/server", b"").body)["urls"]
         return str(urls[0]).removesuffix(BASE)
 
+    def hello(self) -> Hello:
+        """Ask the server who it is."""
+        told = json.loads(self.ask("GET", "/version", b"").body)
+        # NOTE: servers before 0.23 answer with the bare version.
+        if isinstance(told, str):
+            return Hello(version=told)
+        return Hello(version=str(told.get("version", "")), api_version=told.get("api_version"))
+
+    def follow(
+        self,
+        workflow: WorkflowId,
+        *,
+        after: int,
+        level: Severity,
+        types: Collection[str],
+        seconds: float | None,
+    ) -> Iterator[Event | None]:
+        """Events as they happen, from a stream where the server has one."""
+        from torc_http.client.events import Wish, counting_down, followed
+
+        left = counting_down(seconds)
+        return followed(self, Wish(workflow=workflow, after=after, level=level, types=types, left=left))
+
     def close(self) -> None:
         """Hang up."""
         self._line.close()
@@ -149,6 +156,9 @@ class HttpStore:
         Unavailable
             If the server is away, or said that it cannot now.
         """
+        if self._unchecked and name in ONCE:
+            # NOTE: before something is changed; else the first answer, which is asked for anyway, says it.
+            self.ask("GET", "/version", b"")
         body = codec.dumps({"args": list(args), "named": named})
         headers = {"Idempotency-Key": uuid.uuid4().hex} if name in ONCE else {}
         patience = self._patience
@@ -180,28 +190,31 @@ class HttpStore:
             answer = self._line.ask(method, path, body, {**plain, **signed}, patience or self._patience)
             if self._signer.accept(answer, signed):
                 break
+        self._check_version(answer)
         if answer.status not in (200, 202):
             raise refusal(answer, f"{method} {path}")
         return answer
 
+    @contextmanager
+    def stream(self, path: str) -> Iterator[Callable[[float], str]]:
+        """An answer without an end: what gives its next line, as `Line.stream` does; empty: it has ended after all.
 
-def refusal(answer: Answer, what: str) -> TorcError:
-    """The error that an answer carries: of the class that was raised there, else by its status."""
-    try:
-        error = codec.loads(answer.body)["error"]
-        message, kind = str(error["message"]), ERRORS.get(str(error.get("kind")))
-        hint = error.get("hint")
-        details = {name: value for name, value in error.items() if name not in ("message", "kind", "hint")}
-        message = message.removesuffix(f"; {hint}")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        message, kind, hint, details = (
-            f"the server answered {what} with status {answer.status}",
-            None,
-            None,
-            None,
-        )
-    if answer.status in AWAY and (kind is None or not issubclass(kind, Unavailable)):
-        kind = Unavailable
-    if kind is None or kind is TorcError:
-        kind = BY_STATUS.get(answer.status, TorcError)
-    return kind(message, hint=hint, details=details)
+        Raises
+        ------
+        TorcError
+            As `call`.
+        """
+        signed = self._signer.sign("GET", self._line.place.prefix + path, b"")
+        headers = {"Accept": "text/event-stream", "User-Agent": f"torc/{__version__}", **signed}
+        with self._line.stream(path, headers, self._patience) as (answer, line):
+            if not self._signer.accept(answer, signed):
+                raise Unavailable(f"the server at {self.url} has forgotten who we are; ask again")
+            self._check_version(answer)
+            if answer.status != 200:
+                raise refusal(answer, f"GET {path}")
+            yield lambda patience: line(patience).decode("utf-8", "replace")
+
+    def _check_version(self, answer: Answer) -> None:
+        if self._unchecked:
+            compare(__version__, answer.headers.get(HEADER), self.url)
+            self._unchecked = False

@@ -109,6 +109,32 @@ def opened() -> Iterator[Store]:
 
 
 @pytest.fixture
+def serve(home: Path) -> Callable[[], AbstractContextManager[str]]:
+    """Serves the user's default store as long as a block lasts, and gives the address; everybody is its owner."""
+    from torc_http.running import Running
+    from torc_http.serving.listening import listen
+
+    @contextmanager
+    def served(port: int = 0) -> Iterator[str]:
+        with opened() as store:
+            running = Running(store, SystemClock(), listen(port=port, unix=False))
+            running.start()
+            try:
+                yield f"http://127.0.0.1:{running.doors.port}/torc-service/v1"
+            finally:
+                running.close()
+
+    return served
+
+
+@pytest.fixture
+def url(serve: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """Address of a server with the user's default store."""
+    with serve() as address:
+        yield address
+
+
+@pytest.fixture
 def store_of_the_user(home: Path) -> Callable[[], AbstractContextManager[Store]]:
     """The store that commands use, to be opened between two of them."""
     return opened

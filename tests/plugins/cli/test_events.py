@@ -141,3 +141,54 @@ def test_monitor_ends_when_its_workflow_is_deleted(torc, diamond, home, store_of
 
         monitor.stdout.read()
         assert monitor.wait(timeout=20) == 0
+
+
+def monitoring(home, *words):
+    program = [sys.executable, "-m", "torc_core", "events", "monitor", *map(str, words), "--json"]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=home)
+
+
+def posted(torc, url, workflow, number):
+    made = torc("events", "create", workflow, "-d", json.dumps({"n": number}), "--url", url, "--json")
+    assert made.code == 0, made.err
+
+
+def test_a_server_tells_its_events_as_they_happen(torc, diamond, home, url):
+    with monitoring(home, diamond, "--after", "0", "-t", "user", "--url", url) as monitor:
+        posted(torc, url, diamond, 1)
+        first = json.loads(monitor.stdout.readline())
+        posted(torc, url, diamond, 2)
+
+        second = json.loads(monitor.stdout.readline())
+
+        monitor.terminate()
+    assert (first["data"]["n"], second["data"]["n"]) == (1, 2)
+    assert first["category"] == "user"
+
+
+def test_monitor_goes_on_without_a_gap_when_the_server_was_away(torc, diamond, home, serve):
+    with serve() as url:
+        port = int(url.split(":")[2].partition("/")[0])
+        monitor = monitoring(home, diamond, "--after", "0", "-t", "user", "--url", url)
+        posted(torc, url, diamond, 1)
+        seen = [json.loads(monitor.stdout.readline())["data"]["n"]]
+    torc("events", "create", diamond, "-d", '{"n": 2}')
+    with serve(port) as url:
+        posted(torc, url, diamond, 3)
+        seen += [json.loads(monitor.stdout.readline())["data"]["n"] for _ in range(2)]
+        monitor.terminate()
+        monitor.stdout.close()
+        monitor.wait(timeout=20)
+
+    assert seen == [1, 2, 3]
+
+
+def test_monitor_of_a_server_ends_with_its_time_and_keeps_a_file(torc, diamond, home, url):
+    ran = torc(
+        "events", "monitor", diamond, "--after", "0", "-d", "0.01", "--level", "error", "--url", url,
+        "--filename", "log.jsonl", "--json",
+    )  # fmt: skip
+
+    assert ran.code == 0
+    assert [json.loads(line)["category"] for line in ran.out.splitlines()] == ["job_failed"]
+    assert len((home / "log.jsonl").read_text().splitlines()) == 1

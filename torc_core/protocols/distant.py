@@ -1,0 +1,57 @@
+"""What only a store behind a server can tell: where it is, which release answers, and what happens while it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Protocol, runtime_checkable
+
+from torc_core.model import Event, Severity, WorkflowId
+from torc_core.record import record
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """Who answers: a release of torc, and the HTTP API that it speaks."""
+
+    version: str
+    api_version: str | None = None
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """A store of another process."""
+
+    @property
+    def url(self) -> str:
+        """The address as people know it."""
+        ...
+
+    def hello(self) -> Hello:
+        """Ask the server who it is.
+
+        Raises
+        ------
+        Unavailable
+            If it does not answer.
+        """
+        ...
+
+    def follow(
+        self,
+        workflow: WorkflowId,
+        *,
+        after: int,
+        level: Severity,
+        types: Collection[str],
+        seconds: float | None,
+    ) -> Iterator[Event | None]:
+        """Events with a higher number than `after`, old ones first, then each as it is committed, without gaps.
+
+        Ends when the time is over (`seconds` None: never). Yields None now and then while nothing happens.
+
+        Raises
+        ------
+        Unavailable
+            If the server goes away; the caller follows anew, after the last event that it has seen.
+        """
+        ...
