@@ -51,7 +51,11 @@ def loads(text: bytes) -> Any:
     ValueError
         If the text is not JSON, names what is no record of the model, or a record's fields are not its own.
     """
-    return rich(json.loads(text))
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return rich(value)
 
 
 def rich(value: Plain) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from torc_core.engine.release import recount
 from torc_core.model import Ending, Initialize, Job, JobStatus, Plan, Query
 from torc_core.testing.memory import MemoryStore
-from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.flow import Flow, claimable
 from torc_core.testing.plans import barrier, chain, random_plan
 from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores.scene import Scene
@@ -70,7 +70,7 @@ def check_counters(flow: Flow) -> None:
         assert job.unmet == sum(flow.links.counts[group][0] > 0 for group in flow.uses(job.id))
     ready: dict[object, int] = {}
     for job in flow.jobs.values():
-        if job.status is JobStatus.READY:
+        if claimable(job):
             ready[flow.shapes[job.id]] = ready.get(flow.shapes[job.id], 0) + 1
     assert {shape: line.count for shape, line in flow.lines.items() if line.count} == ready
 
