@@ -48,7 +48,7 @@ def change_record(change: Change, record: Any, given: Mapping[str, Any], look: L
     if not new:
         return
     if kind in whereabouts.CHANGE:
-        whereabouts.CHANGE[kind](change, record, new)
+        whereabouts.CHANGE[kind](change, record, dict(new))
         change.tell(user_action("change", FIELDS[kind].noun, id, new))
         return
     after = checked(changed(record, new))

@@ -55,7 +55,7 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.tx.now)
     of = {head[0]: id for (id, _, _), line in zip(classes, ready, strict=True) for head in line.heads}
     jobs = _take(change, chosen.choices, of, node, offer, prefetched=False)
-    if node is not None and offer.ahead > 0 and chosen.waits_for is None:
+    if node is not None and offer.ahead > 0 and offer.limit > 0 and chosen.waits_for is None:
         gone = {choice.job for choice in chosen.choices}
         jobs += _take(
             change, _ahead(change, node, place, ready, offer, gone), of, node, offer, prefetched=True

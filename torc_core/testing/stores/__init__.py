@@ -26,6 +26,7 @@ from torc_core.testing.stores.flowing import FlowAgreementContract
 from torc_core.testing.stores.holding import HoldingContract
 from torc_core.testing.stores.lifecycle import LifecycleContract
 from torc_core.testing.stores.liveness import LivenessContract
+from torc_core.testing.stores.node_loss import NodeLossContract
 from torc_core.testing.stores.operations import OperationContract
 from torc_core.testing.stores.permissions import PermissionContract
 from torc_core.testing.stores.queries import QueryContract
@@ -53,6 +54,7 @@ class StoreContract(
     QueryContract,
     CatalogContract,
     LivenessContract,
+    NodeLossContract,
     RecordContract,
     TransferContract,
     PermissionContract,

@@ -37,6 +37,7 @@ from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import random_plan
 from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores.scene import Scene, SceneContract, beat, ended, held
+from torc_core.testing.stores.upheavals import Upheavals
 
 CASES = int(os.environ.get("TORC_TEST_SEQUENCES", "25"))
 """How many sequences are tried; the seeds are 0, 1, 2 and so on."""
@@ -50,7 +51,8 @@ class AgreementContract(SceneContract):
 
     @pytest.mark.parametrize("seed", range(CASES))
     def test_the_store_agrees_with_the_memory_store(self, store: Store, clock: SetClock, seed: int) -> None:
-        mine, model = Actor(Scene(store, clock)), Actor(Scene(MemoryStore(SetClock()), SetClock()))
+        other = SetClock()
+        mine, model = Actor(Scene(store, clock)), Actor(Scene(MemoryStore(other), other))
         plan = random_plan(seed)
 
         answers = [(mine.begin(seed), model.begin(seed))]
@@ -66,7 +68,7 @@ class AgreementContract(SceneContract):
         assert not isinstance(store, Embedded) or list(store.repair()) == []
 
 
-class Actor:
+class Actor(Upheavals):
     """Does random things to one store, and notes what can be seen of them."""
 
     def __init__(self, scene: Scene) -> None:
@@ -97,7 +99,8 @@ class Actor:
             self.claim, self.claim, self.claim, self.finish, self.finish, self.finish, self.start, self.give_back,
             self.beat, self.by_hand, self.stop, self.resume, self.disable, self.remove, self.add, self.initialize,
             self.priority, self.reset, self.retry, self.move, self.reinitialize, self.renew, self.changed, self.cancel,
-            self.reopen, self.archive, self.raise_run, self.data,
+            self.reopen, self.archive, self.raise_run, self.data, self.silence, self.silence, self.forgive, self.bury,
+            self.depart, self.drain, self.reconcile, self.reconcile, self.supersede, self.ask, self.tell,
         ]  # fmt: skip
         verb = dice.choice(verbs)
         try:
@@ -111,7 +114,8 @@ class Actor:
         jobs = [
             (one.name, one.status.label, one.unmet, one.num_blockers, one.run_id, one.attempt_id, one.priority,
              one.prefetched, one.stop, one.reason, one.lease, one.result_id is not None, one.node_id is not None,
-             one.origin, one.input_hash is None, one.claimed_at is None, one.start_time is None)
+             one.origin, one.input_hash is None, one.claimed_at is None, one.start_time is None,
+             one.losses, one.not_before)
             for one in find(Job, query).items
         ]  # fmt: skip
         results = [
@@ -123,6 +127,7 @@ class Actor:
                 one.return_code,
                 one.reason,
                 one.current,
+                one.provisional,
             )
             for one in find(Result, query).items
         ]
@@ -147,6 +152,7 @@ class Actor:
             totals.complete,
             totals.workflow.run_id,
             (related, files, needs.num_jobs, needs.num_cpus, needs.memory_bytes, needs.max_runtime_s),
+            self.runners(),
         )
 
     def claim(self, dice: Random) -> Any:

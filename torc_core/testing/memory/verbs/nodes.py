@@ -69,6 +69,15 @@ class NodeVerbs(Holding):
     def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0) -> int | None:
         """Let time pass in the store."""
         with self._locked():
+            silent = [
+                (flow.workflow.id, node)
+                for flow in self._flows.values()
+                for node in flow.tables[Node].values()
+                if node.is_active and seen(node, self._clock.now()) not in (node.state, NodeState.ACTIVE)
+            ]
+            for workflow, node in silent:
+                with self._change(workflow) as change:
+                    _fall_silent(change, node)
             for workflow in list(self._flows):
                 with self._change(workflow) as change:
                     _pass_time(change)
@@ -105,18 +114,19 @@ class NodeVerbs(Holding):
                         table[id] = replace(node, last_beat=self._clock.now())
 
 
+def _fall_silent(change: Change, node: Node) -> None:
+    """A node has not been heard of for some time; for so long, perhaps, that it is lost."""
+    lost = seen(node, change.now) is NodeState.LOST
+    silent = replace(node, state=seen(node, change.now), is_active=not lost)
+    change.flow.tables[Node][node.id] = silent
+    change.tell(telling.node_silent(silent))
+    if lost:
+        losing.lose(change, silent, proven=False)
+
+
 def _pass_time(change: Change) -> None:
-    """Look for nodes that have been silent for too long, for claims that ran out, and for what is due."""
+    """Claims run out, and delayed retries are due."""
     flow = change.flow
-    table: dict[int, Node] = flow.tables[Node]
-    for node in list(table.values()):
-        state = seen(node, change.now)
-        if not node.is_active or state is node.state or state is NodeState.ACTIVE:
-            continue
-        silent = table[node.id] = replace(node, state=state, is_active=state is not NodeState.LOST)
-        change.tell(telling.node_silent(silent))
-        if state is NodeState.LOST:
-            losing.lose(change, silent, proven=False)
     attempts.expire_by_hand(change)
     actions.expire(change)
     oldest = change.now - flow.workflow.compute_node_wait_for_healthy_database_minutes * 60_000
