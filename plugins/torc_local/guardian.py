@@ -342,8 +342,10 @@ class Guardian:
 
     def _abandoned(self) -> None:
         """The runner has died: its jobs end too (`runner.md` §1, I7)."""
-        for tree in self._trees.values():
-            _signal(-tree.pid, signal.SIGTERM)
+        roots = {tree.pid: tree.mark for tree in self._trees.values()}
+        for left in trees.members(roots, self._gone).values():
+            for one in left:
+                _signal(one, signal.SIGTERM)
         self._close(ORPHAN_GRACE)
 
     def _close(self, grace: float) -> None:
