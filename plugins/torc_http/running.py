@@ -50,6 +50,8 @@ class Running:
         Load the application at the start: for a server that is there to be asked.
     certificate
         Serve TCP over TLS only.
+    parts
+        Further things that routes use, by name: backups, settings of the figures for monitoring.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Running:
         sweep_seconds: float = SWEEP_SECONDS,
         eager: bool = False,
         certificate: Certificate | None = None,
+        parts: Mapping[str, Any] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -73,7 +76,7 @@ class Running:
         self._environ = environ or {}
         self._sizes = sizes
         self._began = clock.monotonic()
-        self._parts: dict[str, Any] = {"running": self}
+        self._parts: dict[str, Any] = {**(parts or {}), "running": self}
         self._sweeper = Sweeper(store, clock, sweep_seconds)
         self._carrier = Carrier(store)
         self._key: keyfile.KeyFile | None = None

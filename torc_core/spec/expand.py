@@ -145,7 +145,7 @@ class _Expander:
             if command is not None and not command.strip():
                 message = "the command is empty; write what to run"
                 self._report.error("bad-value", (*path, "command"), message, about=draft.about)
-            if label is not None and (fault := _label_fault(label)):
+            if label is not None and (fault := label_fault(label)):
                 self._report.error("bad-value", (*path, "label"), fault, about=draft.about)
             if fault := name_fault(name):
                 self._report.error("bad-name", (*path, "name"), fault)
@@ -266,7 +266,8 @@ class _Expander:
                 self._report.warning("unused-parameter", at, message)
 
 
-def _label_fault(label: str) -> str | None:
+def label_fault(label: str) -> str | None:
+    """What is wrong with a label; None: nothing."""
     if 1 <= len(label) <= 64 and label == label.strip() and not CONTROL.search(label):
         return None
     return (

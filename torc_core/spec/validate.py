@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torc_core.model import InputKind, Json, Plan, PlannedJob
@@ -10,7 +10,7 @@ from torc_core.record import record
 from torc_core.spec.advise import advise
 from torc_core.spec.complaint import Complaint, Report
 from torc_core.spec.cycles import cycles, levels
-from torc_core.spec.document import Document
+from torc_core.spec.document import Document, Path, Position
 from torc_core.spec.expand import Expansion, expand
 from torc_core.spec.parse import Options, Spec, parse
 from torc_core.spec.plan import (
@@ -74,6 +74,19 @@ def validate(document: Document, *, file: str = "-", options: Options | None = N
     spec = parse(document.tree, options, report)
     check_objects(spec, report)
     made = expand(spec, options.max_expanded, report)
+    return whole(spec, made, options, report, file=file, locate=document.locate)
+
+
+def whole(
+    spec: Spec,
+    made: Expansion,
+    options: Options,
+    report: Report,
+    *,
+    file: str = "-",
+    locate: Callable[[Path], Position],
+) -> Validated:
+    """Plan what has been expanded (steps 7 to 10)."""
     substitute(made, options.max_expanded, report)
     relations = Relations(made, report)
     jobs = planned_jobs(spec, made, relations, report)
@@ -99,7 +112,7 @@ def validate(document: Document, *, file: str = "-", options: Options | None = N
             groups=relations.groups,
             inputs=relations.inputs,
         )
-    return Validated(plan=plan, complaints=report.sorted(file, document.locate), summary=summary)
+    return Validated(plan=plan, complaints=report.sorted(file, locate), summary=summary)
 
 
 def _tell_cycles(made: Expansion, jobs: Sequence[PlannedJob], relations: Relations, report: Report) -> None:

@@ -112,9 +112,16 @@ class Backups:
         while not self._closed.wait(self._every):
             self._make()
 
-    def _make(self) -> None:
+    def make(self) -> Path:
+        """Make one copy and wait for it; where it lies.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot be made.
+        """
         if self._path is None:
-            return
+            raise Unavailable("the server has not opened its database yet; try again")
         folder = self._folder or self._path.parent
         try:
             with self._one:
@@ -123,7 +130,14 @@ class Backups:
                 copy(self._path, target)
                 for old in sorted(folder.glob("torc-*Z.db"))[: -self._keep or None]:
                     old.unlink()
-        except (OSError, Unavailable) as error:
+        except OSError as error:
+            raise Unavailable(f"no copy can be made in '{folder}': {error}") from error
+        return target
+
+    def _make(self) -> None:
+        try:
+            target = self.make()
+        except Unavailable as error:
             log.warning("backup failed why=%s", error)
         else:
             log.info("backup made path=%s", target)

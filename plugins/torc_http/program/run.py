@@ -250,6 +250,7 @@ class Program:
             sweep_seconds=self._keys.sweep_seconds,
             eager=True,
             certificate=certificate,
+            parts={"backups": backups},
         )  # fmt: skip
         pid_file = Path(self._pid_file) if self._pid_file else None
         if pid_file is None and self._daemon is not None:

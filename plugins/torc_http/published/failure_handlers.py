@@ -40,11 +40,20 @@ NOUN = Noun(
 def create(call: Call) -> object:
     """Add a handler; its rules are read here, so that a wrong one is told at once."""
     body = call.body
-    handler = FailureHandler(workflow_id=body["workflow_id"], name=body["name"], rules=_rules(body["rules"]))
+    handler = FailureHandler(
+        workflow_id=body["workflow_id"], name=body["name"], rules=rules_of(body["rules"])
+    )
     return NOUN.one(call, call.store.add([handler])[0])
 
 
-def _rules(text: str) -> Sequence[Mapping[str, Any]]:
+def rules_of(text: str) -> Sequence[Mapping[str, Any]]:
+    """Rules from JSON text.
+
+    Raises
+    ------
+    Invalid
+        If they are none.
+    """
     try:
         rules = orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from marshmallow import Schema
 
 from torc_core.errors import Conflict
-from torc_core.model import Initialize, Operation, Progress, Reset, Workflow, WorkflowId
+from torc_core.model import Initialize, Json, Operation, Progress, Reset, Workflow, WorkflowId
 from torc_http.call import Answer, Call
 from torc_http.published.nouns import there
 from torc_http.published.progress import flags
@@ -63,15 +65,26 @@ def initialize(call: Call) -> object:
         options = {
             "only_uninitialized": how.only_uninitialized, "clear_ephemeral": how.clear_ephemeral, "unchecked": True,
         }  # fmt: skip
-        try:
-            operation, new = call.store.begin(workflow, NAME, options)
-        except Conflict as error:
-            raise _other(call, error) from error
-        if new:
-            _carry_out(call, operation)
-        return Answer(status=202, body=writer(TaskModel)(operation))
+        return begun(call, NAME, options)
     progress = call.store.initialize(workflow, how)
     return {"message": f"workflow {workflow} is in run {progress.run_id}", **counts(progress)}
+
+
+def begun(call: Call, name: str, options: Mapping[str, Json]) -> Answer:
+    """Begin an operation that the caller asks after; the same one again is the same task.
+
+    Raises
+    ------
+    Conflict
+        While a different one runs.
+    """
+    try:
+        operation, new = call.store.begin(WorkflowId(call.id), name, options)
+    except Conflict as error:
+        raise _other(call, error) from error
+    if new:
+        _carry_out(call, operation)
+    return Answer(status=202, body=writer(TaskModel)(operation))
 
 
 def _other(call: Call, error: Conflict) -> Conflict:

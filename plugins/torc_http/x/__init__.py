@@ -9,6 +9,23 @@ from torc_http.routes import Route
 
 def routes() -> Sequence[Route]:
     """Every addition."""
-    from torc_http.x import events, security, servers, sessions, verbs
+    from torc_http.x import (
+        actions,
+        allocations,
+        events,
+        jobs,
+        nodes,
+        patches,
+        plans,
+        runs,
+        security,
+        servers,
+        sessions,
+        transfer,
+        verbs,
+    )
 
-    return (*verbs.ROUTES, *events.ROUTES, *security.ROUTES, *sessions.ROUTES, *servers.ROUTES)
+    return (
+        *verbs.ROUTES, *events.ROUTES, *security.ROUTES, *sessions.ROUTES, *servers.ROUTES, *nodes.ROUTES, *actions.ROUTES,
+        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES,
+    )  # fmt: skip
