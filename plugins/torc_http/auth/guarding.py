@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from torc_core.errors import Forbidden
-from torc_core.model import Workflow
+from torc_core.model import Job, Workflow
 from torc_core.store.guarded import Guarded
 from torc_core.store.principal import ORDER, Principal, Right
 from torc_core.store.rights import OF_NO_WORKFLOW
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torc_core.protocols import Store
     from torc_http.call import Call
 
-NAME = "workflow_id"
+NAME, JOBS = "workflow_id", "job_ids"
 
 
 def guard(call: Call) -> Store:
@@ -35,18 +35,18 @@ def guard(call: Call) -> Store:
     right = Right(call.route.access)
     if right in ORDER:
         named = list(_named(call))
-        for kind, id in named:
-            store.admit(right, kind, (id,))
+        for kind, ids in named:
+            store.admit(right, kind, ids)
         if not named and right not in principal.rights:
             raise Forbidden(f"this needs the right to {right}, which what was presented does not give")
     return cast("Store", store)
 
 
-def _named(call: Call) -> Iterator[tuple[type[Any], int]]:
+def _named(call: Call) -> Iterator[tuple[type[Any], Sequence[int]]]:
     """The records that path, query and body name outright; what else a body names, the store checks."""
     kind = call.route.of
     if kind is not None and kind not in OF_NO_WORKFLOW and "id" in call.ids:
-        yield kind, call.ids["id"]
+        yield kind, (call.ids["id"],)
     body = call.body if isinstance(call.body, Mapping) else {}
     parts = [
         part
@@ -59,4 +59,6 @@ def _named(call: Call) -> Iterator[tuple[type[Any], int]]:
     # PERF: a hundred thousand entries of one workflow are one question.
     for workflow in dict.fromkeys(found):
         if isinstance(workflow, int):
-            yield Workflow, workflow
+            yield Workflow, (workflow,)
+    if jobs := body.get(JOBS):
+        yield Job, jobs

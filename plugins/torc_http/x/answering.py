@@ -10,6 +10,7 @@ from torc_core.model import (
     FailureHandler,
     Held,
     Job,
+    JobId,
     Node,
     Orders,
     Query,
@@ -118,7 +119,7 @@ def told_orders(store: Store, workflow: WorkflowId, turn: Turn | None, orders: O
     wanted = {*orders.cancel, *orders.recall, *orders.unknown}
     jobs = by_id(store, workflow, sorted(wanted)) if wanted else {}
 
-    def attempt(id: int) -> Held | None:
+    def attempt(id: JobId) -> Held | None:
         job = jobs.get(id)
         if id in known or job is None:
             return known.get(id)

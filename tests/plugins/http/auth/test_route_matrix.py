@@ -78,6 +78,7 @@ def records(world: Any) -> Mapping[str, Mapping[type[Any], int]]:
             FailureHandler(workflow_id=workflow, name="h", rules=[{"exit_codes": [1]}]),
             LocalScheduler(workflow_id=workflow, name="l"),
             Event(workflow_id=workflow, category="note", data={}),
+            Action(workflow_id=workflow, trigger_type="on_workflow_start", action_type="run_commands", config={"commands": ["true"]}),
         ])  # fmt: skip
         entity = store.add(
             [
@@ -120,8 +121,9 @@ def sample(field: Any, name: str, ids: Mapping[type[Any], int], workflow: int) -
     """A value that a field of a body takes."""
     if name == "workflow_id":
         return workflow
-    if name == "job_id":
-        return ids.get(Job, MISSING)
+    if name in ("job_id", "job_ids"):
+        job = ids.get(Job, MISSING)
+        return job if name == "job_id" else [job]
     if isinstance(field, Parts):
         return [filled(field.part(), ids, workflow)]
     if isinstance(field, Part):
@@ -182,7 +184,7 @@ def query_of(route: Route, workflow: int) -> str:
 def names_a_workflow(route: Route) -> bool:
     body = route.body.fields if isinstance(route.body, Schema) else {}
     parts = [field.part().fields for field in body.values() if isinstance(field, Parts)]
-    in_body = any("workflow_id" in fields for fields in (body, *parts))
+    in_body = any(fields.keys() & {"workflow_id", "job_ids"} for fields in (body, *parts))
     in_query = route.query is not None and "workflow_id" in route.query().fields
     return bool(
         (route.of and "id" in route.parameters) or "workflow_id" in route.parameters or in_body or in_query
