@@ -24,6 +24,7 @@ from torc_http.auth.settings import AuthSettings, settled
 from torc_http.program import logs, places
 from torc_http.program.backups import Backups
 from torc_http.program.daemon import Daemon, write_pid
+from torc_http.program.repairing import repair
 from torc_http.program.watching import Stopping
 from torc_http.running import Running
 from torc_http.serving.certificate import Certificate, given_certificate, own_certificate
@@ -229,6 +230,7 @@ class Program:
     def _serve(self, store: Store, auth: AuthSettings, backups: Backups, stopping: Stopping) -> None:
         # NOTE: the lock of the database is taken with the first write: from here on nobody else serves it.
         store.set_admins(auth.admin_users)
+        repair(store)
         doors = self._doors(store)
         scheme = "https" if self._keys.https else "http"
         urls = places.urls(self._host, doors, scheme=scheme)

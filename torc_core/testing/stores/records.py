@@ -11,6 +11,7 @@ from torc_core.errors import Conflict, Forbidden, Invalid, NotFound, TorcError
 from torc_core.model import (
     CLEAR,
     AccessGroup,
+    Allocation,
     AuditEntry,
     Event,
     File,
@@ -102,6 +103,18 @@ class RecordContract(SceneContract):
 
         assert scene.job(workflow, "a").scheduler_id is None
         assert names(scene.claim(scene.node(workflow))) == ["a"]
+
+    def test_a_slurm_scheduler_with_an_allocation_under_way_stays(self, scene: Scene) -> None:
+        workflow = scene.created(fan(0)).id
+        scheduler = scene.store.add([SlurmScheduler(workflow_id=workflow, name="s", fields=SLURM)])[0].id
+        (allocation,) = scene.store.intend(workflow, "r", scheduler, 1, 1)
+
+        with pytest.raises(Conflict, match="allocation"):
+            scene.store.remove(SlurmScheduler, [scheduler])
+        scene.store.withdrawn(allocation.id, "not needed")
+
+        assert scene.store.remove(SlurmScheduler, [scheduler]) == 1
+        assert scene.store.get(Allocation, allocation.id).scheduler_config_id is None
 
     def test_a_local_scheduler_is_kept(self, scene: Scene) -> None:
         workflow = scene.created(fan(0)).id
@@ -281,6 +294,29 @@ class RecordContract(SceneContract):
         )  # fmt: skip
         assert {name: getattr(cleared, name) for name in full} == dict.fromkeys(full)
         assert scene.store.get(Workflow, workflow) == cleared
+
+    def test_every_setting_of_a_workflow_is_changed_and_sent_back_whole(self, scene: Scene) -> None:
+        workflow = scene.created(fan(0)).id
+        given: dict[str, Any] = {
+            "name": "n", "user": "eve", "description": "d", "project": "p", "metadata": {"a": [1]}, "env": {"A": "b"},
+            "execution_config": {"mode": "direct"}, "resource_monitor_config": {"enabled": True},
+            "slurm_defaults": {"qos": "x"}, "report": True, "compute_node_wait_for_new_jobs_seconds": 1,
+            "compute_node_ignore_workflow_completion": True, "compute_node_wait_for_healthy_database_minutes": 2,
+            "compute_node_min_time_for_new_jobs_seconds": 3, "compute_node_expiration_buffer_seconds": 4,
+            "use_pending_failed": True, "enable_ro_crate": True, "retry_on_node_loss": 5, "notify": [{"to": "x"}],
+            "api_access": "read", "slurm_config": "{}", "submit_options": {"output": "o"}, "capability_generation": 6,
+        }  # fmt: skip
+
+        changed = scene.store.change(Workflow, workflow, given)
+        told = len(scene.events(workflow))
+        again = scene.store.change(Workflow, workflow, {name: getattr(changed, name) for name in given})
+
+        assert {name: getattr(changed, name) for name in given} == given
+        assert (again, scene.store.get(Workflow, workflow), len(scene.events(workflow))) == (
+            changed,
+            changed,
+            told,
+        )
 
     def test_what_has_to_have_a_value_is_not_cleared(self, scene: Scene) -> None:
         workflow = scene.created(fan(0)).id
