@@ -136,7 +136,9 @@ def _result(change: Change, dialect: Dialect, new: Result) -> Result:
     tx.many("INSERT_RESULT", [result_row(replace(
         new, id=id, run_id=run, completed_at=new.completed_at or tx.now, provisional=False
     ))])  # fmt: skip
+    change.ended_at(run, new.completed_at or tx.now)
     if run == change.run_id:
+        change.unsum()
         tx.run("POINT", job_=job.id, result_=id)
     found: Result = look(Result, {"id": id})[0]
     return found

@@ -47,6 +47,8 @@ def change_record(change: Change, record: Any, given: Mapping[str, Any], look: L
         return
     if not new:
         return
+    if kind is Result:
+        change.unsum()
     if kind in whereabouts.CHANGE:
         whereabouts.CHANGE[kind](change, record, dict(new))
         change.tell(user_action("change", FIELDS[kind].noun, id, new))
@@ -135,6 +137,7 @@ def _forget(change: Change, record: Any) -> None:
     """Take a record out of all that refers to it."""
     tx, kind, id = change.tx, type(record), record.id
     if kind is Result:
+        change.unsum()
         tx.run("FORGET_RESULT", job_=record.job_id, result_=id)
     elif kind is FailureHandler:
         tx.run("FORGET_HANDLER", wf_=change.wf, id_=id)

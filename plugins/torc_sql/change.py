@@ -68,6 +68,10 @@ class Change:
         self.delayed = False
         self.recoveries: list[Recovery] = []
         self._moves: Moves = {}
+        self._minutes = 0.0
+        self._last_end: int | None = None
+        self._summed = self.state.summed == 1
+        self._starts = False
         self._results: list[tuple[Any, ...]] = []
         self._numbers: list[int] = []
         self._ahead: dict[tuple[NodeId, int], list[JobId]] = {}
@@ -137,6 +141,8 @@ class Change:
     def note(self, job: JobState, status: JobStatus, *, held: bool = False) -> None:
         """Remember a move that has been written, for the counts and for those who wait."""
         before = job.status
+        if status is JobStatus.RUNNING:
+            self.started()
         first = self._moves.get(job.id)
         self._moves[job.id] = (before if first is None else first[0], status)
         self.shifted(before, status)
@@ -159,6 +165,8 @@ class Change:
         self.tally[after] += count
         self.tx.moved(self.wf, before, after, count)
         self._moved[after] = self._moved.get(after, 0) + count
+        if before.ended:
+            self.unsum()
 
     def added(self, status: JobStatus, count: int = 1) -> None:
         """Count jobs that have come, or gone when negative."""
@@ -194,6 +202,8 @@ class Change:
 
     def again(self, job: JobState, attempt: int | None = None) -> None:
         """Make a job ready again that a node held or ran: nobody has it any more."""
+        if job.result_id is not None:
+            self.unsum()
         self.move(job, JobStatus.READY, "AGAIN", attempt_=attempt or job.attempt_id, now_=self.tx.now)
 
     def result(
@@ -211,12 +221,49 @@ class Change:
             self.reserve(1)
         id = ResultId(self._numbers.pop())
         usage = ending.usage
+        self.ended_at(run, ending.completed_at or self.tx.now)
         self._results.append((
             id, self.wf, job.id, run, attempt, ending.node or job.node_id, int(status), ending.return_code,
             ending.reason, ending.exec_minutes, ending.completed_at or self.tx.now, usage.peak_memory_bytes,
             usage.avg_memory_bytes, usage.peak_cpu_percent, usage.avg_cpu_percent, provisional, ending.lease,
         ))  # fmt: skip
         return id
+
+    def started(self) -> None:
+        """Jobs start on record."""
+        self._starts = True
+
+    def spent(self, minutes: float) -> None:
+        """A job that had no current result has one now."""
+        self._minutes += minutes
+
+    def ended_at(self, run: int, instant: int) -> None:
+        """An attempt of a run has ended."""
+        if run == self.run_id:
+            self._last_end = max(instant, self._last_end or 0)
+
+    def unsum(self) -> None:
+        """Current results are taken away or replaced: their sum has to be found again."""
+        self._summed = False
+
+    def begun(self) -> None:
+        """A new run has begun; as long as no job has got beyond ready, the sum is nothing."""
+        self.state = self.state._replace(first_start=None)
+        early = (JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.READY)
+        if self.state.summed and sum(self.tally.values()) == sum(self.tally[status] for status in early):
+            self.tx.run("WRITE_SUM", wf_=self.wf, minutes_=0.0)
+        else:
+            self.unsum()
+
+    def _write_sums(self) -> None:
+        starts = self._starts and self.state.first_start is None
+        if self._last_end is not None or starts or self._minutes:
+            self.tx.run(
+                "ADD_SUMS", wf_=self.wf, minutes_=self._minutes, start_=self.tx.now if starts else None,
+                end_=self._last_end,
+            )  # fmt: skip
+        if not self._summed and self.state.summed:
+            self.tx.run("UNSUM", wf_=self.wf)
 
     def reserve(self, results: int) -> None:
         """Take the ids of results that are about to come up, all at once."""
@@ -325,6 +372,7 @@ class Change:
         """Settle what is left."""
         self.write_results()
         self.settle()
+        self._write_sums()
         if self._was_live and not self.live:
             # Whoever waits may hear now that nothing will ever come.
             self.tx.wake(self.wf)

@@ -186,6 +186,7 @@ def _take(
         one = assignment(change, rows[choice.job], choice.nodes[0])
         if starts:
             job = one.job
+            change.started()
             change.tell(telling.job_started(job.id, job.name, job.node_id, job.run_id, job.attempt_id))
         given.append(one)
     return given

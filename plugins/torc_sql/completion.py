@@ -149,6 +149,8 @@ def _replace(change: Change, job: JobState, ending: Ending, judgement: Judgement
         node_=ending.node, peak_memory_=usage.peak_memory_bytes, avg_memory_=usage.avg_memory_bytes,
         peak_cpu_=usage.peak_cpu_percent, avg_cpu_=usage.avg_cpu_percent,
     )  # fmt: skip
+    change.unsum()
+    change.ended_at(judgement.run_id, ending.completed_at or change.tx.now)
     if judgement.status is None:
         change.tx.run("EXPLAIN", job_=job.id, reason_=ending.reason)
     else:
@@ -176,6 +178,7 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
         result = stored if judgement.current else result
     retry = retrying.decided(change, job, ending, judgement)
     if retry.script is not None:
+        change.unsum()
         retrying.recover(change, job, ending, retry.script, result)
         return judgement
     if retry.status is not None:
@@ -197,6 +200,10 @@ def _end(change: Change, job: JobState, ending: Ending, judgement: Judgement) ->
         change.confirm(job, result)
     else:
         change.tx.run("POINT", job_=job.id, result_=result)
+    if job.result_id is not None:
+        change.unsum()
+    elif result is not None and not retry.again:
+        change.spent(ending.exec_minutes)
     if ending.leftovers:
         change.tell(telling.leftovers(job.id, attempt, ending.leftovers))
     if ending.status is JobStatus.COMPLETED and ending.outputs:

@@ -166,6 +166,7 @@ def _remove(change: Change, job: Job) -> None:
     tx = change.tx
     # To those who wait, a job that is gone is like a disabled one.
     change.vanish(job)
+    change.unsum()
     watched = [one for (one,) in tx.rows("WATCHED_BY", job_=job.id)]
     waiters = [one for (one,) in tx.rows("WAITING_FOR", job_=job.id) if one != job.id]
     relations.leave(change, job.id)

@@ -84,6 +84,7 @@ def initialize(change: Change, how: Initialize) -> None:
     fingerprint(tx, change.wf, how.fingerprints)
     run = change.run_id = next_run(state.run_id, state.initialized_run)
     tx.run("BEGIN_RUN", wf_=change.wf, run_=run)
+    change.begun()
     if fresh is None:
         _set_all_anew(change, run)
     else:
@@ -234,6 +235,7 @@ def resume(change: Change, dead: Sequence[NodeId]) -> None:
                 job=job.id, run_id=job.run_id, attempt_id=job.attempt_id, lease=None, status=JobStatus.FAILED,
                 return_code=LOST_CODE, reason=RETRIED,
             )  # fmt: skip
+            change.unsum()
             result = change.result(job, lost, lost.status, job.run_id, job.attempt_id)
             tx.run("POINT", job_=job.id, result_=result)
         after = job.attempt_id + how.attempt
@@ -284,6 +286,11 @@ def _stop(change: Change, job: JobState, how: Stopping, reason: str | None) -> N
     change.tell(telling.job_ended(job.id, job.name, how.status, None, why, job.run_id, job.attempt_id))
 
 
+def sum_up(tx: Transaction, wf: WorkflowId) -> None:
+    """Keep the minutes of the current results with the workflow, so that they need not be added up again."""
+    tx.run("WRITE_SUM", wf_=wf, minutes_=tx.row("CURRENT_MINUTES", wf_=wf)[0])
+
+
 def totals(tx: Transaction, wf: WorkflowId) -> Totals:
     """How far a workflow is."""
     workflow_state(tx, wf)
@@ -292,10 +299,12 @@ def totals(tx: Transaction, wf: WorkflowId) -> Totals:
     for reason, count in tx.rows("FAILURES", wf_=wf):
         kind = reason.partition(":")[0]
         failures[kind] = failures.get(kind, 0) + count
-    minutes, last_end = tx.row("CURRENT_RESULTS", wf_=wf, run_=workflow.run_id)
+    minutes, first_start, last_end, summed = tx.row("SUMS", wf_=wf)
+    if not summed:
+        (minutes,) = tx.row("CURRENT_MINUTES", wf_=wf)
     return Totals(
         workflow=workflow, counts={STATUSES[code]: count for code, count in tx.rows("COUNTS", wf_=wf)},
         active_nodes=tx.row("ACTIVE_NODES", wf_=wf)[0], exec_minutes=minutes,
-        first_start=tx.row("FIRST_START", wf_=wf, run_=workflow.run_id)[0], last_end=last_end, failures=failures,
+        first_start=first_start, last_end=last_end, failures=failures,
         **allocations.counts(tx, wf),
     )  # fmt: skip

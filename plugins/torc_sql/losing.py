@@ -91,6 +91,7 @@ def _give_up(change: Change, job: JobState, node: Node, retry: Retry | None) -> 
         job=job.id, run_id=run, attempt_id=attempt, lease=job.lease or "", status=JobStatus.FAILED,
         return_code=LOST_CODE, reason=NODE_LOST, node=node.id,
     )  # fmt: skip
+    change.unsum()
     result = change.result(job, ending, JobStatus.FAILED, run, attempt, provisional=True)
     if retry is not None:
         retrying.again(change, job, LOST_CODE, retry)

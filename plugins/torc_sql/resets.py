@@ -125,6 +125,7 @@ def retry(change: Change, job: JobState, run_id: int, max_retries: int | None, *
             job=job.id, run_id=job.run_id, attempt_id=job.attempt_id, lease=job.lease, status=JobStatus.FAILED,
             return_code=LOST_CODE, reason=RETRIED,
         )  # fmt: skip
+        change.unsum()
         change.result(job, lost, lost.status, job.run_id, job.attempt_id)
     _put(change, job, JobStatus.READY, how)
     change.tx.run("REVIVED", job_=job.id)

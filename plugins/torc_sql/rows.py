@@ -128,6 +128,7 @@ def workflow_row(wf: WorkflowId, plan: Plan, user: str, now: int) -> tuple[Any, 
         new.submission_directory, new.source_path, new.source_digest,
         any(plan.requirements[job.requirement].num_gpus for job in plan.jobs), None, None, 0,
         any(action.trigger_type in ("on_jobs_ready", "on_jobs_complete") for action in plan.actions),
+        0.0, None, None, 1,
     )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ class WorkflowState(NamedTuple):
     has_operation: int
     api_access: str
     capability_generation: int
+    first_start: int | None
+    summed: int
 
 
 class JobState(NamedTuple):

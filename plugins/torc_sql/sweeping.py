@@ -12,7 +12,7 @@ from torc_core.engine.operations import KEPT_MS
 from torc_core.engine.triggers import CLAIM_MS
 from torc_core.errors import NotFound
 from torc_core.model import NodeId, NodeState, WorkflowId
-from torc_sql import actions, claims, losing, retrying, rows
+from torc_sql import actions, claims, lifecycle, losing, retrying, rows
 from torc_sql.change import Change
 from torc_sql.dialect import Write
 from torc_sql.shapes import Shapes
@@ -51,6 +51,7 @@ def found(read: Read, now: int) -> list[Part]:
         parts += [Part(workflow=wf) for wf in sorted(late)]
         if tx.row("ANY_OLD_CLAIM", now_=now) is not None:
             parts.append(Part(statement="FORGET_OLD_CLAIMS"))
+        parts += [Part(workflow=wf, statement="SUM_UP") for (wf,) in tx.rows("UNSUMMED")]
         for table, age in (("KEY", KEYS_MS), ("TASK", KEPT_MS)):
             if tx.row(f"ANY_OLD_{table}", before_=now - age) is not None:
                 parts.append(Part(statement=f"FORGET_OLD_{table}S", before=now - age))
@@ -61,6 +62,8 @@ def carry_out(tx: Transaction, part: Part, shapes: Shapes) -> None:
     """Do one part, as things stand now."""
     if part.statement == "FORGET_OLD_CLAIMS":
         tx.run(part.statement, now_=tx.now)
+    elif part.statement == "SUM_UP" and part.workflow is not None:
+        lifecycle.sum_up(tx, part.workflow)
     elif part.statement:
         tx.run(part.statement, before_=part.before)
     elif part.node is not None:

@@ -90,6 +90,8 @@ workflow = _table(
     _maybe("submission_directory", Text), _maybe("source_path", Text), _maybe("source_digest", Text),
     _int("uses_gpus", 0), _maybe("slurm_config", Text), _maybe("submit_options", Text),
     _int("capability_generation", 0), _int("has_job_triggers", 0),
+    Column("exec_minutes", Double, nullable=False, server_default="0"), _maybe("first_start"), _maybe("last_end"),
+    _int("summed", 0),
 )  # fmt: skip
 status_count = _table(
     "status_count",

@@ -128,6 +128,7 @@ def unpack(tx: Transaction, made: Made, given: Parcel) -> None:
         for at, one in enumerate(given.results)
     ])  # fmt: skip
     _set_jobs(tx, made, given, results)
+    tx.run("UNSUM", wf_=wf)
     _set_events(tx, made, given, nodes)
 
 

@@ -32,8 +32,9 @@ dynamic_jobs, notify, report, api_access, use_pending_failed, enable_ro_crate, r
 compute_node_wait_for_new_jobs_seconds, compute_node_ignore_workflow_completion,
 compute_node_wait_for_healthy_database_minutes, compute_node_min_time_for_new_jobs_seconds,
 compute_node_expiration_buffer_seconds, submission_directory, source_path, source_digest, uses_gpus,
-slurm_config, submit_options, capability_generation, has_job_triggers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+slurm_config, submit_options, capability_generation, has_job_triggers, exec_minutes, first_start, last_end,
+summed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- INSERT_DEP_SET
 INSERT INTO dep_set (id, wf, digest, size, remaining, bad) VALUES (?, ?, ?, ?, ?, ?)
@@ -325,16 +326,35 @@ workflow.has_job_triggers, workflow.use_pending_failed, workflow.retry_on_node_l
 min(job.not_before) AS min_1 FROM job WHERE job.not_before IS NOT NULL) AS anon_1, EXISTS (SELECT * FROM
 action_run WHERE action_run.wf = workflow.id AND action_run.state = 'triggered') AS anon_2, EXISTS (SELECT *
 FROM task WHERE task.wf = workflow.id AND task.status IN ('queued', 'running')) AS anon_3,
-workflow.api_access, workflow.capability_generation FROM workflow WHERE workflow.id = :wf_ AND
-workflow.deleting = 0
+workflow.api_access, workflow.capability_generation, workflow.first_start, workflow.summed FROM workflow WHERE
+workflow.id = :wf_ AND workflow.deleting = 0
 
 -- FRESH
 SELECT job.status, job.unmet = 0 AS anon_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND job.status IN
 (0, 1, 2, 10) GROUP BY job.status, job.unmet = 0
 
+-- SUMS
+SELECT workflow.exec_minutes, workflow.first_start, workflow.last_end, workflow.summed FROM workflow WHERE
+workflow.id = :wf_
+
+-- ADD_SUMS
+UPDATE workflow SET exec_minutes=(workflow.exec_minutes + :minutes_),
+first_start=coalesce(workflow.first_start, :start_), last_end=CASE WHEN (workflow.last_end > coalesce(:end_,
+0)) THEN workflow.last_end ELSE coalesce(:end_, workflow.last_end) END WHERE workflow.id = :wf_
+
+-- WRITE_SUM
+UPDATE workflow SET exec_minutes=:minutes_, summed=1 WHERE workflow.id = :wf_
+
+-- UNSUM
+UPDATE workflow SET summed=0 WHERE workflow.id = :wf_
+
+-- UNSUMMED
+SELECT workflow.id FROM workflow WHERE workflow.summed = 0 AND workflow.deleting = 0
+
 -- BEGIN_RUN
 UPDATE workflow SET run_id=:run_, initialized_run=:run_, uses_gpus=(EXISTS (SELECT * FROM job_class, job WHERE
-job_class.wf = :wf_ AND job_class.num_gpus > 0 AND job.class_id = job_class.id)) WHERE workflow.id = :wf_
+job_class.wf = :wf_ AND job_class.num_gpus > 0 AND job.class_id = job_class.id)), first_start=NULL,
+last_end=NULL WHERE workflow.id = :wf_
 
 -- SET_ALL_ANEW
 UPDATE job SET status=CASE WHEN (job.unmet = 0) THEN 2 ELSE 1 END, run_id=:run_, attempt_id=1,
@@ -420,13 +440,9 @@ workflow.submission_directory, workflow.source_path, workflow.source_digest, wor
 workflow.initialized_run, workflow.slurm_config, workflow.submit_options, workflow.capability_generation FROM
 workflow WHERE workflow.id = :wf_ AND workflow.deleting = 0
 
--- CURRENT_RESULTS
-SELECT coalesce(sum(result.exec_minutes), 0.0) AS coalesce_1, max(CASE WHEN (result.run_id = :run_) THEN
-result.completed_at END) AS max_1 FROM result JOIN job ON job.id = result.job_id AND job.result_id = result.id
-WHERE result.wf = :wf_
-
--- FIRST_START
-SELECT min(job.start_time) AS min_1 FROM job WHERE job.wf = :wf_ AND job.run_id = :run_
+-- CURRENT_MINUTES
+SELECT coalesce(sum(result.exec_minutes), 0.0) AS coalesce_1 FROM result JOIN job ON job.id = result.job_id
+AND job.result_id = result.id WHERE result.wf = :wf_
 
 -- FAILURES
 SELECT coalesce(job.reason, 'exit_code') AS coalesce_1, count(*) AS count_1 FROM job WHERE job.wf = :wf_ AND

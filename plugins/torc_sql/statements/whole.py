@@ -88,19 +88,46 @@ WORKFLOW_STATE = select(
     exists().where(t.action_run.c.wf == t.workflow.c.id, t.action_run.c.state == literal_column("'triggered'")),
     exists().where(t.operation.c.wf == t.workflow.c.id,
                    t.operation.c.status.in_([literal_column("'queued'"), literal_column("'running'")])),
-    t.workflow.c.api_access, t.workflow.c.capability_generation,
+    t.workflow.c.api_access, t.workflow.c.capability_generation, t.workflow.c.first_start, t.workflow.c.summed,
 ).where(t.workflow.c.id == _b("wf_"), t.workflow.c.deleting == literal_column("0"))  # fmt: skip
 
 # Runs. `FRESH` are the statuses that an initialisation sets anew as long as nothing has ended.
 _FRESH = _J.status.in_([literal_column("0"), literal_column("1"), literal_column("2"), literal_column("10")])
 _UNMET = _J.unmet == literal_column("0")
 FRESH = select(_J.status, _UNMET, func.count()).where(_J.wf == _WF, _FRESH).group_by(_J.status, _UNMET)
+# What a run has come to: minutes of the current results (`summed`: the stored sum holds), first start, last end.
+SUMS = select(
+    t.workflow.c.exec_minutes, t.workflow.c.first_start, t.workflow.c.last_end, t.workflow.c.summed
+).where(t.workflow.c.id == _WF)
+ADD_SUMS = (
+    update(t.workflow)
+    .where(t.workflow.c.id == _WF)
+    .values(
+        exec_minutes=t.workflow.c.exec_minutes + _b("minutes_"),
+        first_start=func.coalesce(t.workflow.c.first_start, _b("start_")),
+        last_end=case(
+            (t.workflow.c.last_end > func.coalesce(_b("end_"), literal_column("0")), t.workflow.c.last_end),
+            else_=func.coalesce(_b("end_"), t.workflow.c.last_end),
+        ),
+    )
+)
+WRITE_SUM = (
+    update(t.workflow)
+    .where(t.workflow.c.id == _WF)
+    .values(exec_minutes=_b("minutes_"), summed=literal_column("1"))
+)
+UNSUM = update(t.workflow).where(t.workflow.c.id == _WF).values(summed=literal_column("0"))
+UNSUMMED = select(t.workflow.c.id).where(
+    t.workflow.c.summed == literal_column("0"), t.workflow.c.deleting == literal_column("0")
+)
 BEGIN_RUN = (
     update(t.workflow)
     .where(t.workflow.c.id == _WF)
     .values(
         run_id=_b("run_"),
         initialized_run=_b("run_"),
+        first_start=null(),
+        last_end=null(),
         uses_gpus=exists().where(_C.wf == _WF, _C.num_gpus > literal_column("0"), _J.class_id == _C.id),
     )
 )
@@ -195,12 +222,10 @@ WORKFLOW_COLUMNS = (
 WORKFLOW = select(*WORKFLOW_COLUMNS).where(
     t.workflow.c.id == _WF, t.workflow.c.deleting == literal_column("0")
 )
-CURRENT_RESULTS = (
-    select(func.coalesce(func.sum(_R.exec_minutes), literal_column("0.0")),
-           func.max(case((_R.run_id == _b("run_"), _R.completed_at))))
+CURRENT_MINUTES = (
+    select(func.coalesce(func.sum(_R.exec_minutes), literal_column("0.0")))
     .join(t.job, and_(_J.id == _R.job_id, _J.result_id == _R.id))
     .where(_R.wf == _WF)
-)  # fmt: skip
-FIRST_START = select(func.min(_J.start_time)).where(_J.wf == _WF, _J.run_id == _b("run_"))
+)
 _KIND = func.coalesce(_J.reason, literal_column("'exit_code'"))
 FAILURES = select(_KIND, func.count()).where(_J.wf == _WF, _J.status == literal_column("6")).group_by(_KIND)

@@ -121,6 +121,9 @@ class Flow:
 
     def __init__(self, workflow: Workflow) -> None:
         self.workflow = workflow
+        self.first_start: int | None = None
+        self.last_end: int | None = None
+        """Of the current run: when its first job started, when its last attempt ended."""
         self.jobs: dict[JobId, Job] = {}
         self.shapes: dict[JobId, Shape] = {}
         self.lines: dict[Shape, Line] = {}
@@ -189,6 +192,8 @@ class Flow:
             self._count(old, was, -1)
             if old.node_id is not None and old.node_id != job.node_id:
                 del self.live[old.node_id][old.id]
+        if job.status is JobStatus.RUNNING and (old is None or old.status is not job.status):
+            self.first_start = self.first_start or job.start_time
         self.jobs[job.id], self.shapes[job.id] = job, shape
         self._count(job, shape, 1)
         if claimable(job) and (
@@ -268,6 +273,8 @@ class Flow:
 
     def keep(self, result: Result) -> None:
         """Store a result."""
+        if result.run_id == self.workflow.run_id:
+            self.last_end = max(result.completed_at, self.last_end or 0)
         self.results[result.job_id, result.run_id, result.attempt_id] = result.id
         self.tables[Result][result.id] = result
 

@@ -107,6 +107,7 @@ def initialize(change: Change, how: Initialize) -> None:
     run = next_run(workflow.run_id, workflow.initialized_run)
     gpus = any(shape.gpus for shape in flow.shapes.values())
     flow.workflow = replace(workflow, run_id=run, initialized_run=run, uses_gpus=gpus)
+    flow.first_start = flow.last_end = None
     blocked = {id for id in fresh if flow.jobs[id].status is JobStatus.BLOCKED}
     _set_anew(change, fresh, run)
     keep_hashes(change, fresh)
@@ -258,10 +259,6 @@ def _stop(change: Change, job: Job, how: Stopping, reason: str | None) -> None:
 def totals(flow: Flow) -> Totals:
     """How far a workflow is, from all its jobs."""
     current = [flow.tables[Result][job.result_id] for job in flow.jobs.values() if job.result_id is not None]
-    run = flow.workflow.run_id
-    starts = [
-        job.start_time for job in flow.jobs.values() if job.start_time is not None and job.run_id == run
-    ]
     failures: dict[str, int] = {}
     for job in flow.jobs.values():
         if job.status is JobStatus.FAILED:
@@ -270,8 +267,8 @@ def totals(flow: Flow) -> Totals:
     return Totals(
         workflow=flow.workflow, counts={status: count for status, count in flow.tally.items() if count},
         active_nodes=sum(node.is_active for node in flow.tables[Node].values()),
-        exec_minutes=sum(result.exec_minutes for result in current), first_start=min(starts, default=None),
-        last_end=max((result.completed_at for result in current if result.run_id == run), default=None),
+        exec_minutes=sum(result.exec_minutes for result in current), first_start=flow.first_start,
+        last_end=flow.last_end,
         failures=failures, **allocations.counts(flow),
     )  # fmt: skip
 

@@ -151,6 +151,7 @@ class Actor(Upheavals):
             self.scene.counts(self.workflow),
             totals.complete,
             totals.workflow.run_id,
+            (round(totals.exec_minutes, 6), totals.first_start, totals.last_end),
             (related, files, needs.num_jobs, needs.num_cpus, needs.memory_bytes, needs.max_runtime_s),
             self.runners(),
         )
@@ -174,7 +175,9 @@ class Actor(Upheavals):
 
     def finish(self, dice: Random) -> Any:
         """A node reports ends, now and then of what it no longer holds."""
-        return self._of_given(dice, lambda one: {"endings": [ended(one, dice.choice(ENDS))]}, "endings")
+        return self._of_given(
+            dice, lambda one: {"endings": [ended(one, dice.choice(ENDS), exec_minutes=0.25)]}, "endings"
+        )
 
     def start(self, dice: Random) -> Any:
         """A node reports a start."""
@@ -196,7 +199,9 @@ class Actor(Upheavals):
         """Somebody reports the end of any job."""
         job = self._job(dice)
         reason = dice.choice((None, "interrupted"))
-        return job and self.scene.end(self.workflow, job.name, dice.choice(ENDS), reason=reason)
+        return job and self.scene.end(
+            self.workflow, job.name, dice.choice(ENDS), reason=reason, exec_minutes=0.5
+        )
 
     def stop(self, dice: Random) -> Any:
         """Somebody stops a job."""
