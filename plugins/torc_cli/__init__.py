@@ -29,6 +29,8 @@ COMMANDS = (
     ("failure-handlers", "app", "Which exit codes are tried again, and how."),
     ("tasks", "app", "Long operations that a server carries out by itself."),
     ("job-dependencies", "app", "Which jobs wait for which, and the files and user data between them."),
+    ("compute-nodes", "app", "The runners of a workflow, and how they are."),
+    ("scheduled-compute-nodes", "app", "The allocations of a batch system, and what ran in them."),
     ("access-groups", "app", "Groups of users, and the workflows that they may use."),
     ("ro-crate", "app", "What a workflow says about itself to the outside."),
     ("admin", "app", "What only admins of a server look at."),

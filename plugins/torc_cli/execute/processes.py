@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torc_core.model import Node, Query, WorkflowId
+from torc_core.model import Node, NodeState, Query, WorkflowId
 from torc_core.protocols import Catalog
 from torc_core.runner.place import Place
 
@@ -25,8 +25,9 @@ def dead_nodes(store: Catalog, workflow: WorkflowId) -> Sequence[Node]:
 
 
 def active(store: Catalog, workflow: WorkflowId) -> Sequence[Node]:
-    """Runners of a workflow that have not left."""
-    return store.find(Node, Query(workflow=workflow, where={"is_active": True})).items
+    """Runners of a workflow that have not left, those that were lost among them."""
+    there = (NodeState.ACTIVE, NodeState.UNREACHABLE, NodeState.LOST)
+    return store.find(Node, Query(workflow=workflow, where={"state": there})).items
 
 
 def living_here(store: Catalog) -> Sequence[Node]:

@@ -1,0 +1,174 @@
+"""`torc scheduled-compute-nodes`: the allocations of a batch system, and what ran in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from cyclopts import App
+
+from torc_cli.noun import Noun
+from torc_cli.output.answer import Listing, Record, refuse_csv
+from torc_cli.output.cells import Column
+from torc_cli.output.records import Item
+from torc_cli.output.whereabouts import allocation_item, in_allocation
+from torc_cli.paging import SHORT, ShortPaging
+from torc_cli.selector import found
+from torc_core.errors import UsageError, did_you_mean
+from torc_core.given import Given
+from torc_core.model import (
+    Allocation,
+    AllocationStatus,
+    Job,
+    Node,
+    Page,
+    Query,
+    Result,
+    SlurmScheduler,
+    Value,
+    WorkflowId,
+)
+from torc_core.model.allocation import shown
+from torc_core.session import Session
+
+app = App(name="scheduled-compute-nodes", help="The allocations of a batch system, and what ran in them.")
+
+STATUSES = tuple(dict.fromkeys(shown(status) for status in AllocationStatus))
+"""The names that people know."""
+
+NOUN = Noun(
+    record=Allocation,
+    group="scheduled-compute-nodes",
+    one="scheduled compute node",
+    many="scheduled compute nodes",
+    item=partial(allocation_item, scheduler=None),
+    columns=(
+        Column(title="ID", key="id", right=True),
+        Column(title="Scheduler", key="scheduler_config_id", right=True),
+        Column(title="Slurm job", key="scheduler_id", right=True),
+        Column(title="Status", key="status"),
+        Column(title="Partition", key="partition"),
+        Column(title="Nodes", key="nodes", right=True),
+        Column(title="Walltime", key="walltime"),
+        Column(title="Reason", key="reason"),
+        Column(title="Est. start", key="estimated_start"),
+    ),
+)
+
+JOB_COLUMNS = (
+    Column(title="Job ID", key="job_id", right=True),
+    Column(title="Job", key="job_name"),
+    Column(title="Status", key="status"),
+    Column(title="Run", key="run_id", right=True),
+    Column(title="Attempt", key="attempt_id", right=True),
+    Column(title="Node", key="compute_node_id", right=True),
+    Column(title="Host", key="hostname"),
+)
+
+
+@app.command(name="list")
+def list_(
+    workflow: str | None = None,
+    /,
+    *,
+    scheduler_id: str | None = None,
+    scheduler_config_id: int | None = None,
+    status: str | None = None,
+    paging: ShortPaging = SHORT,
+    session: Given,
+) -> Listing:
+    """List the allocations of a workflow.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow, or `last`.
+    scheduler_id
+        Only the one that the batch system calls so.
+    scheduler_config_id
+        Only those of this Slurm scheduler.
+    status
+        Only with this status: `pending`, `active`, `complete` or `canceled`.
+    """
+    where: dict[str, Value | tuple[Value, ...]] = {}
+    if scheduler_id is not None:
+        where["scheduler_id"] = scheduler_id
+    if scheduler_config_id is not None:
+        where["scheduler_config_id"] = scheduler_config_id
+    if status is not None:
+        where["status"] = _meant(status)
+    wf = found(session, workflow)
+    return _listing(session, session.store().find(Allocation, paging.query(wf.id, where)))
+
+
+@app.command
+def get(*ids: str, session: Given) -> Record | Listing:
+    """Show allocations.
+
+    Parameters
+    ----------
+    ids
+        Ids of scheduled compute nodes: `7`, `7,9` or `7-9`.
+    """
+    some = [NOUN.fetched(session, number) for number in NOUN.ids(ids)]
+    if len(some) > 1:
+        return _listing(session, Page(items=some, total=len(some)))
+    refuse_csv(session)
+    one = some[0]
+    scheduler = _schedulers(session, one.workflow_id).get(one.scheduler_config_id or 0)
+    return replace(NOUN.told(one), data=allocation_item(one, scheduler=scheduler))
+
+
+@app.command
+def list_jobs(id: int, /, *, session: Given) -> Listing:
+    """List the jobs that ran or run in an allocation, an attempt a line.
+
+    Parameters
+    ----------
+    id
+        Id of the scheduled compute node.
+    """
+    one = NOUN.fetched(session, id)
+    store, wf = session.store(), one.workflow_id
+    nodes: dict[int, Node] = {
+        node.id: node for node in store.find(Node, Query(workflow=wf, where={"allocation_id": one.id})).items
+    }
+    among = {"node_id": tuple(nodes)}
+    results = store.find(Result, Query(workflow=wf, where=among)).items if nodes else ()
+    jobs = store.find(Job, Query(workflow=wf, where=among)).items if nodes else ()
+    items: list[Item] = sorted(in_allocation(nodes, results, jobs), key=_order)
+    return Listing(
+        schema="torc.scheduled-compute-nodes.list-jobs/1",
+        noun="jobs",
+        items=items,
+        columns=JOB_COLUMNS,
+        total=len(items),
+        extra={"scheduled_compute_node_id": one.id},
+    )
+
+
+def _order(item: Item) -> tuple[int, ...]:
+    return tuple(value for name in ("job_id", "run_id", "attempt_id") if isinstance(value := item[name], int))
+
+
+def _meant(text: str) -> tuple[str, ...]:
+    """The statuses that people know by this name."""
+    if text not in STATUSES:
+        raise UsageError(
+            f"no status '{text}'{did_you_mean(text, STATUSES)}; choose from {', '.join(STATUSES)}"
+        )
+    return tuple(status.value for status in AllocationStatus if shown(status) == text)
+
+
+def _listing(session: Session, page: Page[Allocation]) -> Listing:
+    workflows = {one.workflow_id for one in page.items}
+    schedulers = {id: one for wf in workflows for id, one in _schedulers(session, wf).items()}
+    items = [
+        allocation_item(one, scheduler=schedulers.get(one.scheduler_config_id or 0)) for one in page.items
+    ]
+    return replace(NOUN.listing(page), items=items)
+
+
+def _schedulers(session: Session, workflow: WorkflowId) -> dict[int, SlurmScheduler]:
+    found_ = session.store().find(SlurmScheduler, Query(workflow=workflow)).items
+    return {one.id: one for one in found_}
