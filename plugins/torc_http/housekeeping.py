@@ -13,11 +13,25 @@ from torc_core.protocols import Clock, Store
 log = logging.getLogger(__name__)
 
 
-class Sweeper:
-    """Lets time pass in the store: every so many seconds, and when a delayed retry is due."""
+KEEP_SECONDS = 600.0
+"""How often old events are looked for, where the settings want any to go."""
 
-    def __init__(self, store: Store, clock: Clock, seconds: float) -> None:
+
+class Sweeper:
+    """Lets time pass in the store: every so many seconds, and when a delayed retry is due.
+
+    Parameters
+    ----------
+    keep_days, keep_job_events
+        How long events are kept, and how many of jobs; 0: all.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, seconds: float, *, keep_days: int = 0, keep_job_events: int = 0
+    ) -> None:
         self._store = store
+        self._keep = (keep_days, keep_job_events)
+        self._kept_at: float | None = None
         self._clock = clock
         self._seconds = seconds
         self._closed = threading.Event()
@@ -40,7 +54,8 @@ class Sweeper:
     def _sweep(self) -> float:
         """Sweep once; seconds until the next time."""
         try:
-            due = self._store.sweep()
+            days, events = self._keep if self._keeps() else (0, 0)
+            due = self._store.sweep(keep_days=days, keep_job_events=events)
         except TorcError as error:
             log.warning("sweep failed why=%s", error)
             return self._seconds
@@ -51,6 +66,14 @@ class Sweeper:
         if due is None:
             return self._seconds
         return min(self._seconds, max(0.05, (due - self._clock.now()) / 1000))
+
+    def _keeps(self) -> bool:
+        """Whether it is time to look for old events."""
+        now = self._clock.monotonic()
+        if not any(self._keep) or (self._kept_at is not None and now - self._kept_at < KEEP_SECONDS):
+            return False
+        self._kept_at = now
+        return True
 
 
 class Carrier:

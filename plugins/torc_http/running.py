@@ -46,6 +46,8 @@ class Running:
         How long bodies may be, by kind of route; None: as usual.
     sweep_seconds
         How often time passes in the store.
+    keep_days, keep_job_events
+        How long events are kept, and how many of jobs; 0: all.
     eager
         Load the application at the start: for a server that is there to be asked.
     certificate
@@ -66,6 +68,8 @@ class Running:
         settings: ServingSettings | None = None,
         sizes: Mapping[str, int] | None = None,
         sweep_seconds: float = SWEEP_SECONDS,
+        keep_days: int = 0,
+        keep_job_events: int = 0,
         eager: bool = False,
         certificate: Certificate | None = None,
         parts: Mapping[str, Any] | None = None,
@@ -77,7 +81,9 @@ class Running:
         self._sizes = sizes
         self._began = clock.monotonic()
         self._parts: dict[str, Any] = {**(parts or {}), "running": self}
-        self._sweeper = Sweeper(store, clock, sweep_seconds)
+        self._sweeper = Sweeper(
+            store, clock, sweep_seconds, keep_days=keep_days, keep_job_events=keep_job_events
+        )
         self._carrier = Carrier(store)
         self._key: keyfile.KeyFile | None = None
         self._settings = settings

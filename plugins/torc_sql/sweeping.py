@@ -98,17 +98,23 @@ def _look_at(tx: Transaction, id: NodeId, shapes: Shapes) -> None:
     change.close()
 
 
+def _last_old(read: Read, before: int) -> int | None:
+    """The last event of a batch that is too old; PERF: ids ascend with time, so that the first tells of all."""
+    with read() as tx:
+        first = tx.row("OLDEST_EVENTS", limit_=1)
+        if first is None or first[1] >= before:
+            return None
+        batch = tx.rows("OLDEST_EVENTS", limit_=BATCH)
+    return max(int(id) for id, timestamp in batch if timestamp < before)
+
+
 def forget_events(read: Read, write: Write, now: int, keep_days: int, keep_job_events: int) -> None:
     """Remove the oldest events in batches, as far as the settings want it; 0 keeps all (`engine.md` §13)."""
     if keep_days > 0:
-        before, last = now - keep_days * DAY_MS, True
-        while last:
-            with read() as tx:
-                ids = [id for (id,) in tx.rows("OLD_EVENTS", before_=before, limit_=BATCH)]
-            last = len(ids) == BATCH
-            if ids:
-                with write() as tx:
-                    tx.run("DROP_EVENTS_UPTO", id_=ids[-1], before_=before)
+        before = now - keep_days * DAY_MS
+        while (last := _last_old(read, before)) is not None:
+            with write() as tx:
+                tx.run("DROP_EVENTS_UPTO", id_=last)
     if keep_job_events > 0:
         with read() as tx:
             beyond = [

@@ -1394,11 +1394,11 @@ SELECT task.id FROM task WHERE task.finished_at IS NOT NULL AND task.finished_at
 -- FORGET_OLD_TASKS
 DELETE FROM task WHERE task.finished_at IS NOT NULL AND task.finished_at < :before_
 
--- OLD_EVENTS
-SELECT event.id FROM event WHERE event.timestamp < :before_ ORDER BY event.id LIMIT :limit_ OFFSET 0
+-- OLDEST_EVENTS
+SELECT event.id, event.timestamp FROM event ORDER BY event.id LIMIT :limit_ OFFSET 0
 
 -- DROP_EVENTS_UPTO
-DELETE FROM event WHERE event.id <= :id_ AND event.timestamp < :before_
+DELETE FROM event WHERE event.id <= :id_
 
 -- JOB_EVENT_BEYOND
 SELECT event.id FROM event WHERE event.wf = :wf_ AND event.category >= 'job_' AND event.category < 'job`'

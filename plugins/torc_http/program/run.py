@@ -250,6 +250,8 @@ class Program:
             ),
             sizes={"bulk": self._keys.max_request_body_mb * MIB},
             sweep_seconds=self._keys.sweep_seconds,
+            keep_days=self._keys.events.keep_days,
+            keep_job_events=self._keys.events.keep_job_events,
             eager=True,
             certificate=certificate,
             parts={"backups": backups},

@@ -91,8 +91,8 @@ ANY_OLD_TASK = select(t.operation.c.id).where(_OLD_TASK).limit(_ONE)
 FORGET_OLD_TASKS = delete(t.operation).where(_OLD_TASK)
 _E = t.event.c
 _JOB_EVENT = and_(_E.category >= literal_column("'job_'"), _E.category < literal_column("'job`'"))
-OLD_EVENTS = select(_E.id).where(_E.timestamp < _b("before_")).order_by(_E.id).limit(_b("limit_"))
-DROP_EVENTS_UPTO = delete(t.event).where(_E.id <= _b("id_"), _E.timestamp < _b("before_"))
+OLDEST_EVENTS = select(_E.id, _E.timestamp).order_by(_E.id).limit(_b("limit_"))
+DROP_EVENTS_UPTO = delete(t.event).where(_E.id <= _b("id_"))
 JOB_EVENT_BEYOND = (
     select(_E.id).where(_E.wf == _WF, _JOB_EVENT).order_by(_E.id.desc()).limit(_ONE).offset(_b("keep_"))
 )
