@@ -63,6 +63,8 @@ class Group:
         self.folder = f"{folder}/{PREFIX}{name}"
         self.alarm = -1
         """Version 1: readable when the kernel has killed in this group; in version 2 it kills all of it."""
+        # An empty one may be left of a guardian that had the same number.
+        _remove(self.folder)
         os.mkdir(self.folder, 0o700)
         try:
             if version == 1:

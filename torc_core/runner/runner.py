@@ -161,10 +161,11 @@ class Runner:
         node = self._store.join(new)
         log.info(
             "runner_started workflow_id=%d run_id=%d node_id=%d pid=%d cpus=%d memory=%d gpus=%s parallel=%d "
-            "termination_signal=%d lead=%g stdio=%s seconds_left=%s",
+            "termination_signal=%d lead=%g headroom=%g stdio=%s memory_limits=%s runtime_limits=%s seconds_left=%s",
             *(workflow.id, workflow.run_id, node.id, place.pid, detected.capacity.cpus),
             *(detected.capacity.memory, ",".join(detected.gpus) or "-", options.max_parallel_jobs),
-            *(self._execution.termination_signal, self._execution.lead, self._execution.stdio.mode),
+            *(self._execution.termination_signal, self._execution.lead, self._execution.headroom),
+            *(self._execution.stdio.mode, self._execution.limit_resources, self._execution.limit_runtime),
             "-" if new.time_limit is None else new.time_limit,
         )
         return node

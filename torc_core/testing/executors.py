@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from torc_core.model import JobId
-from torc_core.protocols import Executor, Exit, Queueing, Task
+from torc_core.protocols import Executor, Exit, Limiting, Queueing, Task
 
 PATIENCE = 20.0
 """Seconds in which anything that is waited for has to happen."""
@@ -340,6 +340,34 @@ class ExecutorContract:
         seen = ends(executor, 4)
         assert [end.job for end in seen] == [first.job, *(task.job for task in others)]
 
+    def test_a_task_that_goes_beyond_its_memory_is_killed_with_all_its_processes(
+        self, executor: Executor, tasks: Tasks
+    ) -> None:
+        if not isinstance(executor, Limiting) or not executor.limits_memory:
+            pytest.skip("the executor does not limit memory here")
+        hog = f"'{sys.executable}' -S -c 'import time; x = bytearray(150_000_000); time.sleep(600)'"
+        alone = tasks.task(f"exec {hog}", memory=100_000_000)
+        child = tasks.task(f"trap '' TERM; {hog}; sleep 600", memory=100_000_000)
+        small = tasks.task(f"exec {hog.replace('600', '0.5')}", memory=400_000_000)
+
+        one, other, third = run(executor, alone, child, small)
+
+        assert (one.oom, one.return_code) == (True, -signal.SIGKILL)
+        assert other.oom
+        assert (third.oom, third.return_code) == (False, 0)
+        assert (one.usage.peak_memory_bytes or 0) > 80_000_000
+        assert survivors(alone.mark) == survivors(child.mark) == []
+
+    def test_a_kill_that_has_nothing_to_do_with_memory_is_not_told_as_such(
+        self, executor: Executor, tasks: Tasks
+    ) -> None:
+        if not isinstance(executor, Limiting) or not executor.limits_memory:
+            pytest.skip("the executor does not limit memory here")
+
+        seen = run(executor, *(tasks.task("kill -KILL $$", memory=50_000_000) for _ in range(20)))
+
+        assert {(end.oom, end.return_code) for end in seen} == {(False, -signal.SIGKILL)}
+
     def test_a_recalled_task_is_never_started(self, executor: Executor, tasks: Tasks) -> None:
         if not isinstance(executor, Queueing):
             pytest.skip("the executor keeps no queue")
@@ -375,6 +403,7 @@ class Tasks:
         stderr: str | None = "",
         daemons: bool = False,
         line: int = 0,
+        memory: int = 0,
     ) -> Task:
         """A task; `stdout` and `stderr` empty: files of its own."""
         job = JobId(self._next)
@@ -395,6 +424,7 @@ class Tasks:
             mark=mark,
             daemons=daemons,
             line=line,
+            memory=memory,
         )
 
 
