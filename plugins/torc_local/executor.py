@@ -45,6 +45,7 @@ class Subprocesses:
         self._groups: tuple[int, str] | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._running: dict[JobId, str] = {}
+        self._outer = os.environ.get("TORC_MARK", "")
         self._children: list[int] | None = None
         self._found: dict[str, int] = {}
         self._exits: list[Exit] = []
@@ -116,13 +117,16 @@ class Subprocesses:
         if children == self._children:
             return self._found
         marks, ours = {pid: mark for mark, pid in self._found.items()}, set(self._running.values())
-        found = {}
+        found: dict[str, int] = {}
+        unknown = False
         for pid in children:
             mark = marks.get(pid) or os.fsdecode(trees.variable(pid, trees.MARK))
-            if mark in ours:
+            # The main process of a job is an older child than what the job has left to the guardian.
+            if mark in ours and mark not in found:
                 found[mark] = pid
+            unknown = unknown or mark in ("", self._outer)
         # Between fork and exec a child has the guardian's environment: it is looked at again.
-        self._found, self._children = found, children if len(found) == len(children) else None
+        self._found, self._children = found, None if unknown else children
         return found
 
     def sweep(self, prefix: str) -> int:

@@ -17,6 +17,7 @@ from collections import deque
 from torc_local import trees
 from torc_local.channel import RECALLED, Channel, Closed
 from torc_local.groups import Groups
+from torc_local.orphans import Orphans
 from torc_local.spawn import Busy, NotStarted, Spawner, Work, make
 
 TYPE_CHECKING = False
@@ -109,6 +110,8 @@ class Guardian:
         self._closing = False
         self._poll = select.poll()
         self._groups = Groups(self._poll, self._exceeded)
+        self._orphans = Orphans()
+        self._daemons = False
 
     def serve(self) -> None:
         """The loop; returns when the runner is gone and so are its jobs."""
@@ -143,6 +146,8 @@ class Guardian:
                 # The runner, if it lives, waits until this end is closed by our own end.
                 poll.unregister(self._channel.fd)
                 listening = False
+        if not self._daemons:
+            self._end_hidden()
         self._groups.close()
 
     def _obey(self, order: str, *what: Any) -> None:
@@ -195,6 +200,7 @@ class Guardian:
             tree = Tree(work.job, pid, mark, begin, daemons=work.daemons, line=work.line, group=group)
             self._trees[work.job] = tree
             self._pids[pid] = work.job
+            self._daemons = self._daemons or work.daemons
 
     def _not_started(self, work: Work, tries: int, begin: float, error: NotStarted | Busy) -> None:
         """Say that a job could not be started, or try again soon."""
@@ -221,36 +227,50 @@ class Guardian:
 
     def _reap(self) -> None:
         """Every child that has ended: report it, unless something of it is left."""
-        while self._pids:
+        ended = []
+        now = time.monotonic()
+        while True:
             try:
                 pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if not pid:
-                return
+                break
             job = self._pids.pop(pid, None)
             if job is None:
                 continue
-            now = time.monotonic()
             tree = self._trees[job]
             code = os.waitstatus_to_exitcode(status)
             tree.ended = (code, now - tree.start, used.ru_maxrss, used.ru_utime + used.ru_stime)
             if pid in self._dying:
                 self._look_soon()
-            elif tree.daemons or not _signal(-pid, 0):
+            elif tree.daemons:
                 self._done(tree)
-                if not tree.daemons:
-                    if not self._marks:
-                        self._sweep_at = max(self._sweep_at, now + SWEEP_AFTER)
-                    self._marks.add(tree.mark)
             else:
-                self._dying[pid] = tree
-                tree.kill_at = now + LEFTOVER_GRACE
-                left = trees.members({pid: tree.mark}, self._gone).get(pid, [])
-                tree.leftovers = len(left)
-                for one in left:
-                    _signal(one, signal.SIGTERM)
-                self._look_soon()
+                ended.append(tree)
+        if ended:
+            self._main_processes_ended(ended, now)
+
+    def _main_processes_ended(self, ended: list[Tree], now: float) -> None:
+        """Jobs have ended, unless something of them is left."""
+        orphans: set[bytes] = set()
+        if self._orphans.adopted:
+            # PERF: one look for all that ended at once, and nearly always at a list of nobody.
+            orphans = set(self._orphans.marked({tree.mark for tree in ended}, self._pids).values())
+        for tree in ended:
+            if not _signal(-tree.pid, 0) and tree.mark not in orphans:
+                self._done(tree)
+                if not self._marks:
+                    self._sweep_at = max(self._sweep_at, now + SWEEP_AFTER)
+                self._marks.add(tree.mark)
+                continue
+            self._dying[tree.pid] = tree
+            tree.kill_at = now + LEFTOVER_GRACE
+            left = trees.members({tree.pid: tree.mark}, self._gone).get(tree.pid, [])
+            tree.leftovers = len(left)
+            for one in left:
+                _signal(one, signal.SIGTERM)
+            self._look_soon()
 
     def _done(self, tree: Tree) -> None:
         assert tree.ended is not None
@@ -319,7 +339,7 @@ class Guardian:
 
     def _sweep(self, now: float) -> None:
         """Look for processes that left their session and outlived their job."""
-        found = trees.marked(self._marks)
+        found = self._orphans.marked(self._marks, self._pids)
         self._marks.clear()
         self._sweep_at = now + CHEAP * (time.monotonic() - now)
         for pid, mark in found.items():
@@ -361,6 +381,15 @@ class Guardian:
                 tree.kill_at = now + grace
             self._dying[tree.pid] = tree
         self._look_soon()
+
+    def _end_hidden(self) -> None:
+        """Kill what has neither the group nor the session nor the mark of any job, and was left behind by one."""
+        deadline = time.monotonic() + GIVE_UP
+        while (left := self._orphans.alive(())) and time.monotonic() < deadline:
+            for pid in left:
+                _signal(pid, signal.SIGKILL)
+            time.sleep(FIRST_LOOK)
+            self._reap()
 
     def _answer(self) -> None:
         if self._exits and not self._urgent and time.monotonic() < self._oldest_exit + HOLD_BACK:

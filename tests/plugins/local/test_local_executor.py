@@ -69,15 +69,63 @@ def test_a_program_without_a_shebang_is_run_by_bash(executor: Subprocesses, task
     assert Path(task.stdout or "").read_text().startswith("plain 5")
 
 
+def adopts(executor: Subprocesses) -> bool:
+    """Whether orphans are given to the guardian here."""
+    return os.path.exists(f"/proc/{executor.guardian}/task/{executor.guardian}/children")
+
+
 def test_a_daemon_that_left_its_session_is_found_by_its_mark(executor: Subprocesses, tasks: Tasks) -> None:
     task = tasks.task("setsid sleep 600 & sleep 0.2; exit 0")
 
-    run(executor, task)
+    (end,) = run(executor, task)
 
+    if adopts(executor):
+        assert end.leftovers == 1
+        assert survivors(task.mark) == []
     deadline = time.monotonic() + 10
     while survivors(task.mark):
         assert time.monotonic() < deadline
         executor.wait(0.05)
+
+
+def test_daemons_of_many_jobs_are_counted_for_each(executor: Subprocesses, tasks: Tasks) -> None:
+    if not adopts(executor):
+        pytest.skip("orphans are not given to the guardian here")
+    count = 50 if os.environ.get("TORC_TEST_FULL") else 10
+    todo = [
+        tasks.task(f"for i in $(seq {n % 3}); do (setsid sleep 600 &); done; exit 0") for n in range(count)
+    ]
+
+    seen = run(executor, *todo)
+
+    assert [end.leftovers for end in seen] == [n % 3 for n in range(count)]
+    assert [pid for task in todo for pid in survivors(task.mark)] == []
+
+
+def test_a_daemon_that_hides_without_a_mark_ends_with_the_executor(
+    executor: Subprocesses, tasks: Tasks
+) -> None:
+    if not adopts(executor):
+        pytest.skip("orphans are not given to the guardian here")
+    task = tasks.task("(env -i setsid /bin/sh -c 'echo $$; exec sleep 600' &); sleep 0.3; exit 0")
+    run(executor, task)
+    hidden = int(Path(task.stdout or "").read_text())
+    os.kill(hidden, 0)
+
+    executor.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(hidden, 0)
+
+
+def test_daemons_that_may_stay_outlive_the_executor(executor: Subprocesses, tasks: Tasks) -> None:
+    task = tasks.task("setsid sleep 600 & echo $!; exit 0", daemons=True)
+    run(executor, task)
+
+    executor.close()
+
+    (left,) = survivors(task.mark)
+    os.kill(left, signal.SIGKILL)
 
 
 def test_jobs_end_when_their_runner_is_killed(tmp_path: Path) -> None:
