@@ -27,6 +27,7 @@ COMMANDS = (
     ("events", "app", "What happened to a workflow, and what happens now."),
     ("resource-requirements", "app", "What jobs need of each of their nodes."),
     ("failure-handlers", "app", "Which exit codes are tried again, and how."),
+    ("reports", "app", "What a workflow used, how its jobs ended and where their output is."),
     ("tasks", "app", "Long operations that a server carries out by itself."),
     ("job-dependencies", "app", "Which jobs wait for which, and the files and user data between them."),
     ("compute-nodes", "app", "The runners of a workflow, and how they are."),

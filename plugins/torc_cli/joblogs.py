@@ -68,8 +68,13 @@ def log_files(
         Output folder to assume when the node is not known.
     """
     recorded = store.get(Node, node).output_dir if node is not None else None
+    return files_in(workflow, job, run_id, attempt_id, recorded or folder)
+
+
+def files_in(workflow: Workflow, job: Job, run_id: int, attempt_id: int, folder: str) -> Sequence[LogFile]:
+    """The files of an attempt in an output folder: those that are there, else those that there should be."""
     stem = f"job_wf{workflow.id}_j{job.id}_r{run_id}_a{attempt_id}"
-    home = Path(recorded or folder).absolute() / "job_stdio"
+    home = Path(folder).absolute() / "job_stdio"
     files = [LogFile(stream=stream, path=home / (stem + suffix)) for stream, suffix in SUFFIXES.items()]
     present = [file for file in files if file.exists]
     wanted = STREAMS.get(_mode(workflow, job), STREAMS["separate"])

@@ -77,6 +77,16 @@ LISTS = [
     ["config", "paths"],
     ["plugins", "list"],
 ]
+REPORTS = [
+    ["reports", "check-resource-utilization", "1", "--all"],
+    ["reports", "check-resource-utilization", "1", "--include-failed"],
+    ["reports", "check-resource-utilization", "2"],
+    ["reports", "results", "1"],
+    ["reports", "results", "1", "--all-runs", "--all-attempts"],
+    ["reports", "results", "2"],
+    ["reports", "summary", "2"],
+    ["workflows", "check-resources", "1"],
+]
 EMPTY = [
     [*words[:2], "2"]
     for words in LISTS
@@ -141,6 +151,9 @@ RECORDS = [
     ["workflows", "export", "1", "-o", "w.json"],
     ["tasks", "wait", "1"],
     ["ping"],
+    ["reports", "summary", "1"],
+    ["workflows", "correct-resources", "1"],
+    ["workflows", "correct-resources", "1", "--dry-run", "--job-ids", "1,2"],
     ["config", "show"],
     ["config", "get", "client.format"],
     ["config", "set", "client.run.num_cpus", "2"],
@@ -183,6 +196,11 @@ NEED_A_WORKFLOW = [
     ["job-dependencies", "job-user-data"],
     ["compute-nodes", "list"],
     ["scheduled-compute-nodes", "list"],
+    ["reports", "check-resource-utilization"],
+    ["reports", "results"],
+    ["reports", "summary"],
+    ["workflows", "correct-resources"],
+    ["workflows", "check-resources"],
 ]
 NEED_AN_ID = [
     ["jobs", "get"],
@@ -281,7 +299,7 @@ def closed(schema):
 
 
 @pytest.mark.parametrize(
-    "words", [*LISTS, *EMPTY, *(one for one in RECORDS if one[0] != "plugins")], ids=spoken
+    "words", [*LISTS, *REPORTS, *EMPTY, *(one for one in RECORDS if one[0] != "plugins")], ids=spoken
 )
 def test_json_follows_its_schema_to_the_key(torc, stores, words):
     ran = torc(*words, "-f", "json")
@@ -437,7 +455,7 @@ def test_every_schema_is_used():
         "torc.admin.audit.list/1", "torc.admin.tokens.list/1", "torc.access-groups.member/1", "torc.access-groups.link/1",
         "torc.ro-crate.validate/1",
     }  # fmt: skip
-    printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *RECORDS) if len(words) > 1}
+    printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *REPORTS, *RECORDS) if len(words) > 1}
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}
     printed.add("torc.workflows.reinitialize-check/1")
     printed.add("torc.ping/1")
