@@ -17,6 +17,7 @@ COMMANDS = (
     ("exec", "exec_", "Run single commands, one line in, results out."),
     ("status", "status", "Show how far a workflow is."),
     ("ping", "ping", "Ask the server, or the database, whether it answers."),
+    ("explain", "explain", "Say why jobs do not run, and what helps."),
     ("cancel", "cancel", "Stop workflows."),
     ("delete", "delete", "Delete workflows and all that belongs to them."),
     ("workflows", "app", "The workflows of a store."),

@@ -33,6 +33,7 @@ from torc_core.session import Session
 
 app = App(name="jobs", help="The jobs of a workflow.")
 app.command(job_changes.create)
+app.command("torc_cli.explain:explain_job", name="explain", help="Say why a job does not run.")
 app.command(job_changes.create_from_file)
 app.command(job_changes.update)
 app.command(job_changes.delete)

@@ -13,6 +13,7 @@ def routes() -> Sequence[Route]:
         actions,
         allocations,
         events,
+        explain,
         jobs,
         nodes,
         patches,
@@ -27,5 +28,5 @@ def routes() -> Sequence[Route]:
 
     return (
         *verbs.ROUTES, *events.ROUTES, *security.ROUTES, *sessions.ROUTES, *servers.ROUTES, *nodes.ROUTES, *actions.ROUTES,
-        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES,
+        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES, *explain.ROUTES,
     )  # fmt: skip

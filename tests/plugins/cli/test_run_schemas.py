@@ -43,6 +43,8 @@ def closed(schema: Any) -> Any:
         (("exec", "-c", "true", "--dry-run"), "torc.exec.plan/1"),
         (("status", "1"), "torc.status/1"),
         (("status", "1", "--by-stage"), "torc.status/1"),
+        (("explain", "1"), "torc.explain-workflow/1"),
+        (("jobs", "explain", "1"), "torc.explain/1"),
         (("create", "two.yaml"), "torc.outcome/1"),
         (("cancel", "1"), "torc.outcome/1"),
         (("delete", "1", "--yes"), "torc.outcome/1"),
