@@ -36,6 +36,8 @@ def why(return_code: int, reason: str | None) -> str:
     kind, _, rest = reason.partition(":")
     if kind == "signal":
         return f"killed by signal {rest.strip()}"
+    if kind == "oom":
+        return f"exit {return_code} (out of memory, {plain(rest.strip())})"
     return f"exit {return_code} ({plain(reason)})"
 
 

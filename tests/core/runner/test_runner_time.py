@@ -152,6 +152,29 @@ def test_sixty_four_jobs_of_which_half_are_stubborn_all_have_results_before_the_
     ]
 
 
+def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) -> None:
+    count = 16
+    create(
+        site,
+        [PATIENT, STUBBORN] * (count // 2),
+        execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 6},
+        compute_node_min_time_for_new_jobs_seconds=0,
+    )
+    turn = site.store.turn
+
+    def slow(one: Any) -> Any:
+        time.sleep(1)
+        return turn(one)
+
+    monkeypatch.setattr(site.store, "turn", slow)
+    end = site.clock.monotonic() + 12
+
+    site.runner(max_parallel_jobs=count, end=end).run()
+
+    assert site.clock.monotonic() < end
+    assert [status for status, _, _ in outcomes(site)] == [JobStatus.TERMINATED] * count
+
+
 def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later) -> None:
     create(site, [STUBBORN], execution_config={"sigterm_lead_seconds": 30, "sigkill_headroom_seconds": 0})
     runner = site.runner(end=site.clock.monotonic() + 41.8)

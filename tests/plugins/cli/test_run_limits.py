@@ -42,7 +42,7 @@ def test_a_command_that_takes_more_memory_than_it_was_given_is_told_so(torc: Tor
     assert ran.code == 1
     ((code, reason),) = ends(ran)
     assert (code, reason.partition(":")[0]) == (137, "oom")
-    assert "failed: exit 137 (oom: peak " in ran.err
+    assert "failed: exit 137 (out of memory, peak " in ran.err
 
 
 @pytest.mark.parametrize("option", ["--timeout", "--runtime"])
