@@ -35,7 +35,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
         program.chmod(0o755)
     env = {
         "HOME": str(folder / "home"), "USER": "ada", "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": str(folder),
-        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
     }  # fmt: skip
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL,
