@@ -82,7 +82,9 @@ def bench(session: nox.Session) -> None:
     """The figures of docs/explanation/performance.md as one table; `-- --quick` for a tenth of the work."""
     session.install(wheel(session))
     session.run("python", "tests/bench/figures.py", *session.posargs)
-    session.run("python", "tests/bench/monitoring.py", *(one for one in session.posargs if one == "--quick"))
+    quick = [one for one in session.posargs if one == "--quick"]
+    session.run("python", "tests/bench/monitoring.py", *quick)
+    session.run("python", "tests/bench/serving.py", *quick)
 
 
 @nox.session(python=PYTHON)
