@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event as Flag
+from time import sleep
 
 import pytest
 
@@ -13,6 +14,9 @@ from torc_core.errors import Fenced, NotFound
 from torc_core.model import JobStatus, Node, Orders, Turn, Usage, Verdict
 from torc_core.testing.plans import chain, fan, need, shaped
 from torc_core.testing.stores.scene import Scene, SceneContract, beat, ended, held, names
+
+HELD_BY = 0.5
+"""Seconds after which a turn that was sent is held."""
 
 SOON = 10.0
 """Seconds within which a held turn has to come back when something happens; far below its 20 s."""
@@ -225,11 +229,12 @@ class TurnContract(SceneContract):
         given = scene.claim(node)
         after: list[Orders] = []
 
-        orders = _held(
-            scene,
-            node,
-            lambda: after.append(scene.turn(node, endings=[ended(given[0])], offer=scene.offer(node))),
-        )
+        def next_turn() -> None:
+            # The one that is to be held has to be there first, over whatever connection it comes.
+            sleep(HELD_BY)
+            after.append(scene.turn(node, endings=[ended(given[0])], offer=scene.offer(node)))
+
+        orders = _held(scene, node, next_turn)
 
         assert (list(orders.jobs), names(after[0].jobs)) == ([], ["job1"])
 
