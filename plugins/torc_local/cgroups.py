@@ -56,7 +56,7 @@ def tidy(folder: str) -> None:
 class Group:
     """The group of one job; its processes have `limit` bytes together."""
 
-    __slots__ = ("_entry", "_version", "alarm", "folder")
+    __slots__ = ("_version", "alarm", "folder")
 
     def __init__(self, version: int, folder: str, name: str, limit: int) -> None:
         self._version = version
@@ -75,23 +75,24 @@ class Group:
                 _write(f"{self.folder}/memory.max", limit)
                 self._try("memory.swap.max", 0)
                 self._try("memory.oom.group", 1)
-            self._entry = os.open(f"{self.folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
-            self._entry = -1
             self.close()
             raise
 
     def enter(self, pid: int) -> None:
         """Put a process that has just been started into the group, with all that it has started since."""
         waiting = [pid]
+        # Opened only now and not kept: thousands of jobs may run, and their limits are those of the user.
+        entry = os.open(f"{self.folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
         while waiting:
             one = waiting.pop()
             try:
-                os.write(self._entry, b"%d" % one)
+                os.write(entry, b"%d" % one)
             except OSError:
                 continue  # it has ended
             # PERF: what it starts from now on is in the group; the list is nearly always empty.
             waiting += trees.children(one)
+        os.close(entry)
 
     @property
     def exceeded(self) -> bool:
@@ -112,10 +113,9 @@ class Group:
 
     def close(self) -> bool:
         """Remove the group; whether it is gone. As long as a process is in it, it stays."""
-        for fd in (self._entry, self.alarm):
-            if fd >= 0:
-                os.close(fd)
-        self._entry = self.alarm = -1
+        if self.alarm >= 0:
+            os.close(self.alarm)
+        self.alarm = -1
         return _remove(self.folder)
 
     def _alarm(self) -> int:

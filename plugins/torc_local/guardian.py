@@ -195,7 +195,7 @@ class Guardian:
             self._not_started(work, tries, begin, error)
         else:
             if group is not None:
-                group.enter(pid)
+                self._groups.enter(group, pid)
             mark = os.fsencode(work.mark)
             tree = Tree(work.job, pid, mark, begin, daemons=work.daemons, line=work.line, group=group)
             self._trees[work.job] = tree

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from torc_core.errors import UsageError
 from torc_core.record import record
+
+FEWEST_FILES = 64
+"""Files that a runner has to be able to open at once."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,19 @@ def process_start(pid: int) -> int | None:
     except PermissionError:
         pass
     return 0
+
+
+def room_for_files() -> None:
+    """See that this process may open the files that it needs.
+
+    Raises
+    ------
+    UsageError
+        If it may open hardly any.
+    """
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= soft < FEWEST_FILES:
+        raise UsageError(f"only {soft} files may be open at once; allow more with 'ulimit -n 1024'")
 
 
 def output_folder(output_dir: str) -> str:

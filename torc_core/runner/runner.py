@@ -24,7 +24,7 @@ from torc_core.runner.log import log, log_to
 from torc_core.runner.monitoring import metered
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.outcome import Cause
-from torc_core.runner.place import Place, output_folder
+from torc_core.runner.place import Place, output_folder, room_for_files
 from torc_core.runner.report import End, Leaving, Report, Tally, Watcher
 from torc_core.runner.signals import signals_to
 from torc_core.runner.stock import Stock
@@ -110,10 +110,11 @@ class Runner:
         Raises
         ------
         UsageError
-            If the output directory cannot be written to.
+            If the output directory cannot be written to, or hardly any file may be opened.
         TorcError
             If the store refuses this runner; its jobs have been killed then.
         """
+        room_for_files()
         output_dir, place, workflow = output_folder(self._options.output_dir), Place.here(), self._workflow
         name = f"job_runner_{place.hostname}_wf{workflow.id}_r{workflow.run_id}.log"
         with log_to(f"{output_dir}/{name}"), signals_to(self.interrupt):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import threading
 import time
 from collections import Counter
@@ -238,6 +239,18 @@ def test_an_output_directory_that_cannot_be_written_to_is_refused(site) -> None:
 
     with pytest.raises(UsageError, match=r"cannot write to '.*out'"):
         site.runner().run()
+
+
+def test_where_hardly_any_file_may_be_opened_nothing_is_run(site) -> None:
+    site.create("true")
+    runner, before = site.runner(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, before[1]))
+
+    try:
+        with pytest.raises(UsageError, match="only 40 files may be open at once"):
+            runner.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_files_and_folders_of_a_run_are_for_their_owner_alone(site) -> None:

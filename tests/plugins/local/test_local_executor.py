@@ -69,6 +69,37 @@ def test_a_program_without_a_shebang_is_run_by_bash(executor: Subprocesses, task
     assert Path(task.stdout or "").read_text().startswith("plain 5")
 
 
+PIDS = Path("/sys/fs/cgroup/pids")
+
+
+@pytest.mark.skipif(
+    not os.access(PIDS / "cgroup.procs", os.W_OK), reason="the number of processes cannot be bounded"
+)
+def test_where_there_is_no_room_for_a_process_a_start_is_tried_again(
+    executor: Subprocesses, tasks: Tasks
+) -> None:
+    run(executor, tasks.task("true; true"))
+    group = PIDS / f"torc-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(executor.guardian))
+        (group / "pids.max").write_text("1")
+        begin = time.monotonic()
+
+        (never,) = run(executor, tasks.task("true; true"))
+
+        took = time.monotonic() - begin
+        executor.start([tasks.task("exit 3")])
+        time.sleep(0.2)
+        (group / "pids.max").write_text("max")
+        (late,) = ends(executor, 1)
+        assert (never.error, late.return_code) == ("spawn_failed: EAGAIN", 3)
+        assert 1 < took < 5
+    finally:
+        (PIDS / "cgroup.procs").write_text(str(executor.guardian))
+        group.rmdir()
+
+
 def adopts(executor: Subprocesses) -> bool:
     """Whether orphans are given to the guardian here."""
     return os.path.exists(f"/proc/{executor.guardian}/task/{executor.guardian}/children")
