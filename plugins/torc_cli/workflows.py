@@ -50,6 +50,9 @@ app.command("torc_cli.transfers:import_", name="import", help="Create a workflow
 for name, target, text in (
     ("correct-resources", "correcting:correct_resources", "Ask for what jobs have been seen to need."),
     ("check-resources", "correcting:check_resources", "Compare what jobs used with what they asked for."),
+    ("execution-plan", "planning:execution_plan", "Show which jobs become ready when others have completed."),
+    ("simulate", "planning:simulate", "Say how long a workflow takes on so many nodes, and what they cost."),
+    ("graph", "graph:graph", "Draw a workflow: what waits for what."),
 ):
     app.command(f"torc_cli.{target}", name=name, help=text)
 

@@ -86,6 +86,10 @@ REPORTS = [
     ["reports", "results", "2"],
     ["reports", "summary", "2"],
     ["workflows", "check-resources", "1"],
+    ["workflows", "simulate", "1", "--nodes", "1,2", "--cpus", "4", "--walltime", "1h"],
+    ["workflows", "graph", "1"],
+    ["workflows", "graph", "1", "--view", "files"],
+    ["workflows", "graph", "2", "--view", "user-data"],
 ]
 EMPTY = [
     [*words[:2], "2"]
@@ -152,6 +156,8 @@ RECORDS = [
     ["tasks", "wait", "1"],
     ["ping"],
     ["reports", "summary", "1"],
+    ["workflows", "execution-plan", "1"],
+    ["workflows", "execution-plan", "2", "--nodes", "2", "--cpus", "2", "--stages", "1"],
     ["workflows", "correct-resources", "1"],
     ["workflows", "correct-resources", "1", "--dry-run", "--job-ids", "1,2"],
     ["config", "show"],
@@ -201,6 +207,9 @@ NEED_A_WORKFLOW = [
     ["reports", "summary"],
     ["workflows", "correct-resources"],
     ["workflows", "check-resources"],
+    ["workflows", "execution-plan"],
+    ["workflows", "simulate"],
+    ["workflows", "graph"],
 ]
 NEED_AN_ID = [
     ["jobs", "get"],
