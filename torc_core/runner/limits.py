@@ -56,7 +56,7 @@ class Limits:
             self._followed[attempt.held.job] = attempt
         if self._followed and not self._busy.is_set():
             self._busy.set()
-            if not self._thread.is_alive():
+            if self._thread.ident is None:
                 self._thread.start()
 
     def ended(self, attempt: Attempt) -> None:

@@ -253,8 +253,11 @@ class Runner:
         """See that jobs stay within what was stated for them."""
         execution, executor = self._execution, self._executor
         enforced = isinstance(executor, Limiting) and executor.limits_memory
-        if execution.limit_resources and not enforced and self._sampler and isinstance(executor, Locating):
-            self._attempts.limits = Limits(self._sampler, executor, self._clock, executor.wake)
+        if execution.limit_resources and not enforced:
+            if self._sampler and isinstance(executor, Locating):
+                self._attempts.limits = Limits(self._sampler, executor, self._clock, executor.wake)
+            else:
+                log.warning("memory_not_limited workflow_id=%d reason=nothing_measures", self._workflow.id)
         if execution.limit_runtime and self._chore_store is not None:
             default = Query(workflow=self._workflow.id, where={"name": "default"})
             self._attempts.unstated = {one.id for one in self._chore_store.find(Requirement, default).items}
