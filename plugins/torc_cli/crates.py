@@ -7,9 +7,11 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from torc_cli.output.cells import instant
 from torc_core.model import File, FileId, RoCrateEntity, Workflow
+from torc_core.record import record
 
 CRATE = "ro-crate-metadata.json"
 CONTEXT: Sequence[Any] = ["https://w3id.org/ro/crate/1.1/context", {"prov": "http://www.w3.org/ns/prov#"}]
@@ -22,9 +24,18 @@ PROV = {
 Node = dict[str, Any]
 
 
-def crate(workflow: Workflow, entities: Sequence[RoCrateEntity]) -> Node:
+@record(frozen=True, slots=True, kw_only=True)
+class Crate:
+    """What a crate tells of: entities of the store, and nodes that are in no store."""
+
+    entities: Sequence[RoCrateEntity]
+    nodes: Sequence[Node] = ()
+
+
+def crate(workflow: Workflow, told: Crate) -> Node:
     """The metadata document."""
-    nodes = [_node(one) for one in entities]
+    nodes = [_node(one) for one in told.entities]
+    nodes += [{**node, "@type": _types(node["@type"])} for node in told.nodes]
     root: Node = {
         "@id": "./",
         "@type": ["Dataset"],
@@ -86,6 +97,11 @@ def pack(path: Path, document: Mapping[str, Any], files: Mapping[str, Path]) -> 
         for place, source in files.items():
             if source.is_file():
                 archive.write(source, place)
+            elif source.is_dir():
+                archive.write(source, place)
+                for inner in sorted(source.rglob("*")):
+                    if inner.is_file() and not inner.is_symlink():
+                        archive.write(inner, place.rstrip("/") + "/" + inner.relative_to(source).as_posix())
             else:
                 missing.append(place)
     return missing
@@ -98,11 +114,12 @@ def inside(
     home = Path(workflow.submission_directory or ".")
     found: dict[str, Path] = {}
     for one in entities:
-        place = PurePosixPath(one.entity_id)
+        text = unquote(one.entity_id, errors="surrogateescape")
+        place = PurePosixPath(text)
         if one.file_id is None or one.file_id not in files:
             continue
         if not place.is_absolute() and ".." not in place.parts and ":" not in one.entity_id:
-            found[one.entity_id] = home / files[one.file_id].path
+            found[text] = home / files[one.file_id].path
     return found
 
 
@@ -113,13 +130,20 @@ def text(document: Mapping[str, Any]) -> str:
 
 def _node(entity: RoCrateEntity) -> Node:
     given: Node = dict(entity.metadata)
-    types = given.pop("@type", entity.entity_type)
+    types = _types(given.pop("@type", entity.entity_type))
+    if isinstance(given.get("contentSize"), int):
+        given["contentSize"] = str(given["contentSize"])  # text by the vocabulary
+    return {"@id": given.pop("@id", entity.entity_id), "@type": types, **given}
+
+
+def _types(types: str | Sequence[str]) -> list[str]:
+    """Types with what they are in the ontology of provenance."""
     listed = [types] if isinstance(types, str) else list(types)
     for one in list(listed):
         prov = PROV.get(one)
         if prov is not None and prov not in listed:
             listed.append(prov)
-    return {"@id": given.pop("@id", entity.entity_id), "@type": listed, **given}
+    return listed
 
 
 def _references(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

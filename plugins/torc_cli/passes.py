@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -306,6 +307,10 @@ def _reset_report(
 def _begun(
     session: Session, workflow: Workflow, run_id: int, moved: Mapping[str, int], *, verb: str, **more: Json
 ) -> Outcome:
+    if workflow.enable_ro_crate:
+        from torc_core.runner.provenance import Recorder
+
+        Recorder(session.store(), workflow, os.getcwd()).inputs()
     counts = session.store().totals([workflow.id])[0]
     ready = f"{counts.counts.get(JobStatus.READY, 0)} jobs ready"
     return Outcome(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.crates import CRATE, crate, inside, pack, problems, text
+from torc_cli.crates import CRATE, Crate, crate, inside, pack, problems, text
 from torc_cli.datasets import HashMode, measured
 from torc_cli.given_text import json_object
 from torc_cli.noun import Noun, sure
@@ -17,6 +17,7 @@ from torc_cli.output.answer import Listing, Outcome, Record, Report, Text, refus
 from torc_cli.output.cells import Column
 from torc_cli.output.records import Item
 from torc_cli.paging import WHOLE, Paging
+from torc_cli.provenance import ALL, automatic
 from torc_cli.selector import found
 from torc_cli.selector import workflow as selected
 from torc_cli.transfers import write_file
@@ -273,12 +274,13 @@ def export(
         raise UsageError("--include-files needs --zip FILE")
     chosen = found(session, workflow)
     store = session.store()
-    entities = store.find(RoCrateEntity, Query(workflow=chosen.id)).items
-    files = (
-        {one.id: one for one in store.find(File, Query(workflow=chosen.id)).items} if include_files else {}
-    )
+    query = Query(workflow=chosen.id, limit=ALL)
+    told = Crate(entities=store.find(RoCrateEntity, query).items)
+    if chosen.enable_ro_crate:
+        told = automatic(store, chosen, told.entities)
+    files = {one.id: one for one in store.find(File, query).items} if include_files else {}
     session.close()
-    document = crate(chosen, entities)
+    document, count = crate(chosen, told), len(told.entities) + len(told.nodes)
     wrong = problems(document) if validate else []
     if wrong:
         return Report(
@@ -287,19 +289,19 @@ def export(
         )  # fmt: skip
     if zip is not None:
         try:
-            missing = pack(zip, document, inside(chosen, entities, files))
+            missing = pack(zip, document, inside(chosen, told.entities, files))
         except OSError as error:
             raise UsageError(f"cannot write '{zip}': {(error.strerror or 'error').lower()}") from error
         if missing:
             session.warn(f"{len(missing)} files are not there and were left out, the first '{missing[0]}'")
         return Outcome(
-            message=f"Wrote {zip} with {len(entities)} entities", workflow_id=chosen.id,
-            extra={"path": str(zip), "entities": len(entities), "missing_files": missing},
+            message=f"Wrote {zip} with {count} entities", workflow_id=chosen.id,
+            extra={"path": str(zip), "entities": count, "missing_files": missing},
         )  # fmt: skip
     if output is None:
         return Text(text=text(document))
     write_file(output / CRATE if output.is_dir() else output, text(document).encode())
     return Outcome(
-        message=f"Wrote {output} with {len(entities)} entities", workflow_id=chosen.id,
-        extra={"path": str(output), "entities": len(entities)},
+        message=f"Wrote {output} with {count} entities", workflow_id=chosen.id,
+        extra={"path": str(output), "entities": count},
     )  # fmt: skip

@@ -19,8 +19,6 @@ from torc_core.model import (
     JobId,
     Node,
     NodeId,
-    Page,
-    Query,
     Verdict,
     Workflow,
     WorkflowId,
@@ -29,6 +27,7 @@ from torc_core.protocols import Clock, Exit, Task
 from torc_core.runner.attempt import Workplace
 from torc_core.runner.errands import Errands
 from torc_core.runner.log import log
+from torc_core.runner.provenance import RecordStore
 
 R = TypeVar("R")
 
@@ -40,12 +39,8 @@ LAST_CALL = 2.0
 """Seconds that a call to the store may take to end when the runner leaves."""
 
 
-class ChoreStore(Protocol):
-    """What a runner needs of a store besides the queue: for limits, actions and recovery scripts."""
-
-    def find(self, kind: type[R], query: Query) -> Page[R]:
-        """Records of a workflow."""
-        ...
+class ChoreStore(RecordStore, Protocol):
+    """What a runner needs of a store besides the queue: for limits, actions, recovery scripts and provenance."""
 
     def due_actions(self, workflow: WorkflowId, triggers: Sequence[str] = ()) -> Sequence[Action]:
         """Actions that have fired and are not executed, or are persistent."""

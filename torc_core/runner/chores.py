@@ -1,4 +1,4 @@
-"""What a runner does besides running jobs: actions and recovery scripts, as the loop sees them."""
+"""What a runner does besides running jobs: actions, recovery scripts, provenance, as the loop sees them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from torc_core.runner.attempt import Workplace
 from torc_core.runner.attempts import Attempts
 from torc_core.runner.errands import Errands
 from torc_core.runner.ledger import Ledger
+from torc_core.runner.provenance import Recorder
 from torc_core.runner.recovery import Recoveries
 from torc_core.runner.report import End
 
 
 class Chores:
-    """Actions and recovery scripts of one runner; every method is called by its loop."""
+    """Actions, recovery scripts and provenance of one runner; every method is called by its loop."""
 
     def __init__(
         self,
@@ -35,6 +36,9 @@ class Chores:
         self._errands = Errands(executor)
         self._actions = Actions(store, self._errands, clock, node, workflow, place, output_dir)
         self.recoveries = Recoveries(store, self._errands, node, place, ledger)
+        self._recorder = (
+            Recorder(store, workflow, place.cwd, self._errands.wake) if workflow.enable_ro_crate else None
+        )
         self._finished = False
 
     @property
@@ -49,6 +53,8 @@ class Chores:
 
     def begin(self) -> bool:
         """Do what is due when a worker starts; whether there is something, which jobs wait for."""
+        if self._recorder is not None:
+            self._recorder.begin()
         self._actions.begin()
         return self._actions.busy
 
@@ -74,6 +80,8 @@ class Chores:
         for end, verdict in ends:
             if verdict is Verdict.RETRY:
                 self._attempts.forgive(end)
+        if self._recorder is not None:
+            self._recorder.hear(ends)
         self.recoveries.stop([*orders.cancel, *orders.unknown], self._signal, lead, now)
         self._actions.hear(orders.due)
 
@@ -86,6 +94,9 @@ class Chores:
         if not self._finished and not hurry:
             self._finished = True
             self._actions.finish()
+        if self._recorder is not None and not hurry:
+            self._recorder.end()
+            return not self.busy and self._recorder.done
         return not self.busy
 
     def next_time(self) -> float | None:
@@ -96,3 +107,5 @@ class Chores:
         """Do nothing more, wait for nothing more."""
         self._actions.close()
         self.recoveries.close()
+        if self._recorder is not None:
+            self._recorder.close()
