@@ -113,7 +113,9 @@ class Running:
         if self._auth is not None:
             path = None if self.doors.path is None else str(self.doors.path)
             folder = keyfile.servers(self._environ)
-            self._key = keyfile.ensured(folder, self._store.server_id, self.urls, path, self._clock.now())
+            self._key = keyfile.ensured(
+                folder, self._store.server_id, self.urls, path, self._clock.now(), self._fingerprint
+            )
         self._store.renew_leases()
         self._open()
         self._sweeper.start()
@@ -152,6 +154,10 @@ class Running:
             generation=given.generation,
         )  # fmt: skip
         return capability.written(self._key.key, claim)
+
+    @property
+    def _fingerprint(self) -> str | None:
+        return None if self._certificate is None else self._certificate.fingerprint
 
     @property
     def peer_identity(self) -> str:
@@ -209,6 +215,7 @@ class Running:
         if self.security is None:
             path = None if self.doors.path is None else str(self.doors.path)
             self.security = secured(
-                self._store, self._auth, self._clock, self._environ, urls=self.urls, socket=path
-            )
+                self._store, self._auth, self._clock, self._environ, urls=self.urls, socket=path,
+                fingerprint=self._fingerprint,
+            )  # fmt: skip
         return replace(service, gate=self.security.gate, guard=guard)

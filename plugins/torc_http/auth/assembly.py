@@ -83,6 +83,7 @@ def secured(
     *,
     urls: Sequence[str] = (),
     socket: str | None = None,
+    fingerprint: str | None = None,
 ) -> Security:
     """The security of a server that will be reached under these addresses.
 
@@ -92,6 +93,8 @@ def secured(
         Every name under which it is reached: of the host, of its network, loopback.
     socket
         The path of its Unix socket.
+    fingerprint
+        Of its certificate, which clients pin (S11).
 
     Raises
     ------
@@ -99,7 +102,7 @@ def secured(
         If the key file or the password file is not as it has to be.
     """
     folder = keyfile.servers(environ)
-    key = keyfile.ensured(folder, store.server_id, urls, socket, clock.now())
+    key = keyfile.ensured(folder, store.server_id, urls, socket, clock.now(), fingerprint)
     path = folder / f"{store.server_id}.json"
     store.set_admins(settings.admin_users)
     gate = Gate(store, settings, Keys(path), clock)

@@ -160,8 +160,15 @@ def private_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def ensured(folder: Path, server_id: str, urls: Iterable[str], socket: str | None, now: int) -> KeyFile:
-    """The key of a server: made at its first start, its addresses brought up to date at each."""
+def ensured(
+    folder: Path,
+    server_id: str,
+    urls: Iterable[str],
+    socket: str | None,
+    now: int,
+    fingerprint: str | None = None,
+) -> KeyFile:
+    """The key of a server: made at its first start, its addresses and certificate brought up to date at each."""
     path = folder / f"{server_id}.json"
     wanted = tuple(dict.fromkeys(one for one in map(normalised, urls) if one))
     try:
@@ -171,7 +178,7 @@ def ensured(folder: Path, server_id: str, urls: Iterable[str], socket: str | Non
     if found.server_id != server_id:
         raise Invalid(f"key file '{path}' belongs to another server; move it away")
     kept = tuple(one for one in found.retired if one.until > now)
-    told = replace(found, urls=wanted, socket=socket, retired=kept)
+    told = replace(found, urls=wanted, socket=socket, retired=kept, fingerprint=fingerprint)
     if not found.key:
         told = replace(told, key_id=_new_id(), key=os.urandom(KEY_BYTES), created_at=now)
     if told != found:

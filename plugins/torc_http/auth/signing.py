@@ -121,6 +121,20 @@ def signer(url: SplitResult, credentials: Credentials, line: Line, clock: Clock)
     return Unsigned(headers)
 
 
+def pinned(url: SplitResult, credentials: Credentials) -> str | None:
+    """The fingerprint by which the certificate of a server is known (S11).
+
+    A certificate authority that was named goes before it, and so does the wish to check nothing.
+    """
+    if url.scheme != "https" or credentials.ca_cert or credentials.insecure:
+        return None
+    if credentials.token_file:
+        shown = secret_of(Path(credentials.token_file).expanduser())
+        return None if isinstance(shown, str) else shown.fingerprint
+    keys = keyfile.found(credentials.key_folder, url.geturl())
+    return next((key.fingerprint for key in keys if key.fingerprint), None)
+
+
 def secret_of(path: Path) -> KeyFile | str:
     """The key or the token in a file that is this user's alone.
 

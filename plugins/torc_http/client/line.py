@@ -10,10 +10,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult
 
 from torc_core.errors import Unavailable, Unreached
+from torc_http.auth.session import Unproven
 from torc_http.serving.identity import unix_uid
 
 CONNECT = 10.0
@@ -42,6 +44,8 @@ class Place(NamedTuple):
         What stands before every path: the base path, and a capability in front of it.
     name
         The address as people know it.
+    pin
+        SHA-256 of the one certificate that is taken (`security.md` S11); None: `tls` decides.
     """
 
     host: str
@@ -50,9 +54,10 @@ class Place(NamedTuple):
     tls: ssl.SSLContext | None
     prefix: str
     name: str
+    pin: str | None = None
 
 
-def place_of(url: SplitResult, prefix: str, tls: ssl.SSLContext | None) -> Place:
+def place_of(url: SplitResult, prefix: str, tls: ssl.SSLContext | None, pin: str | None = None) -> Place:
     """The place that a URL names.
 
     Raises
@@ -69,7 +74,7 @@ def place_of(url: SplitResult, prefix: str, tls: ssl.SSLContext | None) -> Place
         raise Unavailable(f"the address '{name}' has no valid port: {error}") from error
     if not url.hostname:
         raise Unavailable(f"the address '{name}' has no host; write http://HOST:PORT/torc-service/v1")
-    return Place(url.hostname, port or (443 if tls else 80), None, tls, prefix, name)
+    return Place(url.hostname, port or (443 if tls else 80), None, tls, prefix, name, pin)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -227,10 +232,24 @@ class Line:
             connection.connect()
             if place.socket is None:
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if place.pin is not None:
+                _check_pin(connection.sock, place.pin)
+        except Unproven as error:
+            connection.close()
+            raise Unproven(f"the server at {place.name} is not yours: {error}") from error
         except (OSError, UnicodeError) as error:
             connection.close()
             raise Unreached(f"the server at {place.name} cannot be reached: {_words(error)}") from error
         return connection
+
+
+def _check_pin(wire: Any, pin: str) -> None:
+    """Nothing has been sent yet when this raises."""
+    shown = wire.getpeercert(binary_form=True) or b""
+    if sha256(shown).hexdigest() != pin:
+        raise PermissionError(
+            errno.EACCES, "its certificate is not the one that the key file of this server names"
+        )
 
 
 def _words(error: Exception) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from torc_core.config.credentials import Credentials
 from torc_core.errors import Unavailable
 from torc_core.protocols import Clock, Store
-from torc_http.auth.signing import signer
+from torc_http.auth.signing import pinned, signer
 from torc_http.client.line import Line, place_of
 from torc_http.client.settings import HttpStoreSettings
 from torc_http.client.store import HttpStore
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def opened(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Credentials) -> Store:
     """A store for the server of an address, which is there; nothing is asked of it yet."""
     split = urlsplit(url)
-    line = Line(place_of(split, _prefix(split), _tls(split, credentials)))
+    pin = pinned(split, credentials)
+    line = Line(place_of(split, _prefix(split), _tls(split, credentials, pin), pin))
     line.reach()
     shown = signer(split, credentials, line, clock)
     return cast(
@@ -44,7 +45,7 @@ def _prefix(url: SplitResult) -> str:
     return path + BASE
 
 
-def _tls(url: SplitResult, credentials: Credentials) -> ssl.SSLContext | None:
+def _tls(url: SplitResult, credentials: Credentials, pin: str | None) -> ssl.SSLContext | None:
     if url.scheme != "https":
         return None
     try:
@@ -53,7 +54,7 @@ def _tls(url: SplitResult, credentials: Credentials) -> ssl.SSLContext | None:
         raise Unavailable(
             f"the certificates in '{credentials.ca_cert}' cannot be read: {error.strerror}"
         ) from error
-    if credentials.insecure:
+    if credentials.insecure or pin is not None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

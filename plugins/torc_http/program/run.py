@@ -263,7 +263,7 @@ class Program:
             write_pid(pid_file)
         try:
             running.start()
-            self._publish(store, running, shown)
+            self._publish(store, running, shown, certificate)
             self._tell(running, auth, doors, shown)
             backups.start(store, self._path)
             stopping.wait(store, backups)
@@ -337,7 +337,7 @@ class Program:
         names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), self._host}
         return own_certificate(self._path, names)
 
-    def _publish(self, store: Store, running: Running, shown: str) -> None:
+    def _publish(self, store: Store, running: Running, shown: str, certificate: Certificate | None) -> None:
         publish: Callable[[dict[str, str]], None] | None = getattr(store, "publish", None)
         if publish is None:
             return
@@ -346,6 +346,8 @@ class Program:
             address["socket"] = str(running.doors.path)
         if running.key_file is not None:
             address["key_file"] = str(running.key_file)
+        if certificate is not None:
+            address["fingerprint"] = certificate.fingerprint
         publish(address)
 
     def _tell(self, running: Running, auth: AuthSettings, doors: Listening, shown: str) -> None:

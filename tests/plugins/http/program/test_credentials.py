@@ -92,3 +92,25 @@ def test_without_systemd_a_service_says_what_to_do_instead(account) -> None:
     told = account.torc("server", "service", "install", "--user", "--port", "8085", code=3)
 
     assert "torc-server run --daemon" in told
+
+
+def test_a_certificate_of_its_own_is_known_by_its_fingerprint(account) -> None:
+    server = account.serve("--https", "--host", "127.0.0.1")
+    spec = account.spec("tls", [{"name": "one", "command": "true"}])
+
+    created = account.answer("create", spec, TORC_API_URL=server.url)
+    told = account.torc("run", str(created["workflow_id"]), TORC_API_URL=server.url)
+
+    assert server.url.startswith("https://")
+    assert "completed 1" in told
+
+
+def test_another_certificate_is_not_spoken_to(account) -> None:
+    server = account.serve("--https")
+    (path,) = (account.root / ".config/torc/servers").glob("*.json")
+    key = json.loads(path.read_text())
+    path.write_text(json.dumps({**key, "fingerprint": "0" * 64}))
+
+    told = account.torc("workflows", "list", code=6, TORC_API_URL=server.url)
+
+    assert "its certificate is not the one that the key file of this server names" in told
