@@ -247,9 +247,7 @@ def _check_pin(wire: Any, pin: str) -> None:
     """Nothing has been sent yet when this raises."""
     shown = wire.getpeercert(binary_form=True) or b""
     if sha256(shown).hexdigest() != pin:
-        raise PermissionError(
-            errno.EACCES, "its certificate is not the one that the key file of this server names"
-        )
+        raise Unproven("its certificate is not the one that the key file of this server names")
 
 
 def _words(error: Exception) -> str:
