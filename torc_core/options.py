@@ -34,6 +34,11 @@ OPTIONS = (
         names=("--standalone", "-s"), key="flag.standalone", fixed="yes",
         help="The database ./torc_output/torc.db, whatever is configured.",
     ),
+    Option(names=("--in-memory",), key="flag.in_memory", fixed="yes", help="run, exec: work in memory, write the database at the end."),
+    Option(
+        names=("--snapshot-interval-seconds",), value="N", key="stores.sqlite-memory.snapshot_interval_seconds",
+        help="With --in-memory: write the database every so many seconds, too.",
+    ),
     Option(
         names=("--format", "-f"), value="FORMAT", key="client.format", choices=get_args(Format),
         help="How results are printed: table, json, csv.",

@@ -33,6 +33,9 @@ LEVELS = {
     "trace": TRACE,
 }
 
+IN_MEMORY = ("run", "exec")
+SNAPSHOTS = "stores.sqlite-memory.snapshot_interval_seconds"
+
 Command = Callable[..., Answer | str | None]
 """What plugins register with `torc_commands`; a text that is returned is printed."""
 
@@ -66,6 +69,7 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     if getattr(command, "__self__", None) is app:  # help or version: nothing to be given, nothing to be shown
         command(*bound.args, **bound.kwargs)
         return 0
+    _check_memory(flags, _first_command(rest))
     session = _session(host, flags, umask)
     boundary.debug = session.verbose
     for problem in session.config.warnings:
@@ -153,7 +157,8 @@ class Said:
 
 
 def _session(host: Host, flags: Flags, umask: int) -> Session:
-    config = host.config.over(flags)
+    # NOTE: the host opens stores, and what they are shown, such as `--token-file`, is in the options.
+    host.config = config = host.config.over(flags)
     client = config.client
     _set_up_logging(client.log_level)
     quiet = "flag.quiet" in flags
@@ -174,6 +179,15 @@ def _session(host: Host, flags: Flags, umask: int) -> Session:
         interactive=sys.stdin is not None and sys.stdin.isatty() and tty_err,
         umask=umask,
     )
+
+
+def _check_memory(flags: Flags, command: str | None) -> None:
+    """A store in memory is for commands that fill it themselves (`cli.md` S4)."""
+    if "flag.in_memory" in flags:
+        if command not in IN_MEMORY:
+            raise UsageError(f"--in-memory is for 'torc run' and 'torc exec' only, not for 'torc {command}'")
+    elif given := flags.get(SNAPSHOTS):
+        raise UsageError(f"{given[1]} is of use with --in-memory only")
 
 
 class _Stderr(logging.Handler):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torc_core import hookimpl
 from torc_core.providers import StoreProvider
-from torc_sqlite.settings import SqliteSettings
+from torc_sqlite.settings import MemorySettings, SqliteSettings
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock, Store
@@ -21,6 +21,12 @@ def torc_stores() -> Iterable[StoreProvider]:
         summary="A file, for one machine or one server.",
         settings=SqliteSettings,
         open=open_sqlite,
+    )
+    yield StoreProvider(
+        name="sqlite-memory",
+        summary="The same in memory, copied into the file at the end.",
+        settings=MemorySettings,
+        open=open_memory,
     )
 
 
@@ -37,7 +43,18 @@ def open_sqlite(url: str, settings: SqliteSettings, clock: Clock) -> Store:
     from torc_sql.store import SqlStore
     from torc_sqlite.database import SqliteDatabase
 
-    path = url.removeprefix("sqlite://")
+    return SqlStore(SqliteDatabase(_path(url), settings, clock), clock)
+
+
+def open_memory(url: str, settings: MemorySettings, clock: Clock) -> Store:
+    """As `open_sqlite`, for `sqlite-memory:///home/a/torc.db`: all is done in memory, and the file written at the end."""
+    from torc_sql.store import SqlStore
+    from torc_sqlite.volatile import VolatileDatabase
+
+    return SqlStore(VolatileDatabase(_path(url), SqliteSettings(), settings, clock), clock)
+
+
+def _path(url: str) -> str:
+    path = url.partition("://")[2]
     # Four slashes, as other programs write an absolute path, mean the same as three.
-    path = f"/{path.lstrip('/')}" if path.startswith("//") else path
-    return SqlStore(SqliteDatabase(path, settings, clock), clock)
+    return f"/{path.lstrip('/')}" if path.startswith("//") else path

@@ -21,3 +21,12 @@ class SqliteSettings:
             " else `local`"
         },
     )
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """The table `[stores.sqlite-memory]`."""
+
+    snapshot_interval_seconds: float | None = field(
+        default=None, metadata={"help": "Copy the database into its file every so many seconds, too."}
+    )

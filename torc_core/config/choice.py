@@ -33,6 +33,8 @@ def choose(layers: Mapping[Layer, Mapping[str, Entry]], environ: Mapping[str, st
     UsageError
         If one layer names two.
     """
+    if memory := layers.get("flag", {}).get("flag.in_memory"):
+        return _in_memory(layers["flag"], memory)
     for layer in reversed(LAYERS):
         entries = layers.get(layer, {})
         named = [entries[name] for name in FLAGS if entries.get(name) and entries[name].value]
@@ -50,6 +52,19 @@ def choose(layers: Mapping[Layer, Mapping[str, Entry]], environ: Mapping[str, st
                 why="a store of this folder was asked for",
             )
     return Choice(url=sqlite_url(default_database(environ)), source=Source(), why="no layer names a store")
+
+
+def _in_memory(flags: Mapping[str, Entry], memory: Entry) -> Choice:
+    """A store in memory for the file of `--db`, else for that of this folder (S4)."""
+    named = [flags[name] for name in FLAGS if flags.get(name)]
+    if other := next((one for one in named if one.key != "client.database"), None):
+        raise UsageError(_two(memory, other))
+    url = _url(named[0]) if named else sqlite_url(STANDALONE)
+    return Choice(
+        url=url.replace("sqlite:", "sqlite-memory:", 1),
+        source=memory.source,
+        why="a store in memory was asked for",
+    )
 
 
 def default_database(environ: Mapping[str, str]) -> Path:

@@ -218,7 +218,7 @@ def _provider_value(entry: Entry, name: str, keys: Mapping[str, Key]) -> Any:
     if name not in keys:
         raise InvalidConfig(f"{where}unknown key {entry.key!r}{did_you_mean(name, keys)}")
     try:
-        if entry.source.layer == "env":
+        if entry.source.layer in ("env", "flag"):
             return from_text(entry.value, keys[name])
         return typed(entry.value, keys[name])
     except ValueError as error:

@@ -25,7 +25,11 @@ def opened(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Cre
     pin = pinned(split, credentials)
     line = Line(place_of(split, _prefix(split), _tls(split, credentials, pin), pin))
     line.reach()
-    shown = signer(split, credentials, line, clock)
+    try:
+        shown = signer(split, credentials, line, clock)
+    except BaseException:
+        line.close()
+        raise
     return cast(
         "Store", HttpStore(line, shown, settings.answer_timeout, check_version=credentials.check_version)
     )

@@ -35,3 +35,13 @@ def test_a_server_that_is_not_there_is_unavailable(torc, home, more):
 
     assert (ran.code, ran.out) == (4, "")
     assert str(port) in ran.err
+
+
+def test_options_reach_the_server_too(torc, url, home):
+    (home / "token").write_text("no token\n")
+    (home / "token").chmod(0o600)
+
+    ran = torc("ping", "--url", url, "--token-file", "token")
+
+    assert ran.code == 2
+    assert "'token'" in ran.err
