@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @hookimpl
 def torc_addhooks(manager: PluginManager) -> None:
     """Let plugins add routes of their own to the server: dashboards, metrics."""
-    from torc_http import hookspecs
+    from torc_http import hookspecs, plugged
 
     manager.add_hookspecs(hookspecs)
+    plugged.remember(manager)
 
 
 @hookimpl

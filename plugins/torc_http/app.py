@@ -6,6 +6,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -16,6 +17,7 @@ from torc_core.errors import NotFound
 from torc_http import errors
 from torc_http.call import NOBODY, Answer, Call, Principal, Service
 from torc_http.collecting import uncollected
+from torc_http.counting import Counts
 from torc_http.errors import Refused
 from torc_http.keeping import Deletes, Sent, once
 from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 
 CAPABILITY = "torc.capability"
 """Where the environment of a request holds the token of `/t/<token>/…` (`security.md` O2)."""
+
+ROUTE = "torc.route"
+"""Where the environment of a request holds the name of its route, once that is known."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
 HEADERS = (
@@ -87,11 +92,17 @@ class Desk:
             What was wrong; `errors` tells it to the client.
         """
         environ = req.env
-        service = self.service
-        principal = NOBODY if route.access == "public" else service.gate.admit(environ, route)
+        environ[ROUTE] = route.operation_id
+        principal = self._principal(environ, route)
         raw = body_of(environ, route, self.sizes[route.size])
         with uncollected(len(raw)):
             self._serve(route, req, resp, params, principal, raw)
+
+    def _principal(self, environ: WSGIEnvironment, route: Route) -> Principal:
+        if route.access == "public":
+            return NOBODY
+        known = None if route.knows is None else route.knows(environ, self.service)
+        return known or self.service.gate.admit(environ, route)
 
     def _serve(
         self,
@@ -211,24 +222,26 @@ class Application:
     def __init__(self, service: Service) -> None:
         self.routes = all_routes() if service.routes is None else checked(service.routes)
         desk = Desk(service)
+        self._counts: Counts = (service.parts or {}).get("counts") or Counts()
         self._requests = itertools.count(1)
         self._boot = service.clock.uuid()[:8]
         self._limits = [
-            (route.method, re.compile(_pattern(route.path)), desk.sizes[route.size])
+            (route.method, re.compile(_pattern(route.place)), desk.sizes[route.size])
             for route in self.routes
             if route.size != "plain"
         ]
         self._plain = desk.sizes["plain"]
         self.falcon = falcon.App(media_type="application/json")
         self.falcon.req_options.auto_parse_form_urlencoded = False
-        for path, routes in _by_path(self.routes).items():
-            self.falcon.add_route(BASE + path, Resource(desk, routes))
+        for place, routes in _by_place(self.routes).items():
+            self.falcon.add_route(place, Resource(desk, routes))
         self.falcon.add_error_handler(Exception, _tell)
         self.falcon.add_error_handler(falcon.HTTPError, _tell_http)
         self.falcon.add_sink(_unknown, "/")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request."""
+        began = perf_counter()
         request = environ["torc.request"] = f"{self._boot}-{next(self._requests):x}"
         path: str = environ.get("PATH_INFO", "")
         if path.startswith("/t/"):
@@ -237,6 +250,8 @@ class Application:
             environ["PATH_INFO"] = slash + rest if rest.startswith(BASE[1:] + "/") else "/t"
 
         def start(status: str, headers: list[tuple[str, str]], *why: Any) -> Any:
+            route = environ.get(ROUTE, "none")
+            self._counts.request(route, environ["REQUEST_METHOD"], status[:3], perf_counter() - began)
             return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request)], *why)
 
         return self.falcon(environ, start)
@@ -252,13 +267,13 @@ class Application:
 
 
 def _pattern(path: str) -> str:
-    return re.escape(BASE) + re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(path))
+    return re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(path))
 
 
-def _by_path(routes: Sequence[Route]) -> Mapping[str, Mapping[str, Route]]:
+def _by_place(routes: Sequence[Route]) -> Mapping[str, Mapping[str, Route]]:
     found: dict[str, dict[str, Route]] = {}
     for route in routes:
-        found.setdefault(route.path, {})[route.method] = route
+        found.setdefault(route.place, {})[route.method] = route
     return found
 
 

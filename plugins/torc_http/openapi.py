@@ -47,6 +47,8 @@ def document(routes: Sequence[Route]) -> Mapping[str, Plain]:
     components: dict[str, Plain] = {"ErrorResponse": dict(ERROR)}
     paths: dict[str, dict[str, Plain]] = {}
     for route in routes:
+        if route.outside:
+            continue
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, components)
     return {
         "openapi": "3.1.0",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from marshmallow import Schema
     from marshmallow.fields import Field
 
-    from torc_http.call import Call
+    from torc_http.call import Call, Principal, Service
 
 BASE = "/torc-service/v1"
 """Where all routes lie (`wire.md` T1)."""
@@ -60,6 +60,10 @@ class Route:
         The first published HTTP API that has it, where it matters.
     x
         One of our additions: bodies and parameters are strict (`wire.md` T11).
+    outside
+        The path does not lie below the base.
+    knows
+        Asked before the gate whether it knows the caller by itself; None: it does not.
     """
 
     method: str
@@ -78,6 +82,13 @@ class Route:
     since: str | None = None
     legacy: bool = False
     x: bool = False
+    outside: bool = False
+    knows: Callable[[Mapping[str, Any], Service], Principal | None] | None = None
+
+    @property
+    def place(self) -> str:
+        """The whole path, base and all."""
+        return self.path if self.outside else BASE + self.path
 
     @property
     def parameters(self) -> Sequence[str]:

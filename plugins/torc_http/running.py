@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from torc_core.model import Assignment, Operation, OperationStatus, Query
+from torc_core.model import Assignment, Event, Operation, OperationStatus, Query
 from torc_core.protocols import Clock, Embedded, Listening, Store
+from torc_http import plugged
 from torc_http.auth import capability, keyfile
 from torc_http.auth.settings import AuthSettings
 from torc_http.housekeeping import Carrier, Sweeper
@@ -100,6 +101,11 @@ class Running:
     def uptime(self) -> float:
         """Seconds since the start."""
         return self._clock.monotonic() - self._began
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, those handed over aside."""
+        return int(getattr(self._service, "connections", 0))
 
     @property
     def key_file(self) -> Path | None:
@@ -195,18 +201,31 @@ class Running:
 
     def _completed(self) -> Service:
         from torc_http.call import Service
+        from torc_http.counting import Counts
         from torc_http.hub.streams import Streams
         from torc_http.hub.turns import HeldTurns
 
         if "turns" not in self._parts:
-            streams = Streams(self._store)
-            cast("Listening", self._store).listen(streams.heard)
+            streams, counts = Streams(self._store), Counts()
+
+            def heard(events: Sequence[Event]) -> None:
+                streams.heard(events)
+                counts.heard(events)
+
+            cast("Listening", self._store).listen(heard)
             self._parts |= {
+                "counts": counts,
                 "turns": HeldTurns(cast("Embedded", self._store)),
                 "streams": streams,
                 "operations": self._carrier,
             }
-        service = Service(store=self._store, clock=self._clock, parts=self._parts, sizes=self._sizes)
+        service = Service(
+            store=self._store,
+            clock=self._clock,
+            parts=self._parts,
+            sizes=self._sizes,
+            routes=plugged.routes(),
+        )
         if self._auth is None:
             return service
         from torc_http.auth.assembly import secured

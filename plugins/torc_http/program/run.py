@@ -21,6 +21,7 @@ from torc_core.given import Given
 from torc_core.protocols import Store
 from torc_core.session import Session
 from torc_http.auth.settings import AuthSettings, settled
+from torc_http.figures import Figures
 from torc_http.program import logs, places
 from torc_http.program.backups import Backups
 from torc_http.program.daemon import Daemon, write_pid
@@ -254,7 +255,7 @@ class Program:
             keep_job_events=self._keys.events.keep_job_events,
             eager=True,
             certificate=certificate,
-            parts={"backups": backups},
+            parts={"backups": backups, "metrics": self._metrics()},
         )  # fmt: skip
         pid_file = Path(self._pid_file) if self._pid_file else None
         if pid_file is None and self._daemon is not None:
@@ -291,6 +292,10 @@ class Program:
             auth_is_default=self._config.given("server.auth") is None,
             allow_shared_permissions=self._shared,
         )
+
+    def _metrics(self) -> Figures:
+        keys = self._keys
+        return Figures(enabled=keys.metrics, token_file=keys.metrics_token_file, database=self._path)
 
     def _backups(self) -> Backups:
         return Backups(self._keys.backup_dir, self._keys.backup_every, self._keys.backup_keep)

@@ -15,6 +15,7 @@ def routes() -> Sequence[Route]:
         events,
         explain,
         jobs,
+        metrics,
         nodes,
         patches,
         plans,
@@ -28,5 +29,5 @@ def routes() -> Sequence[Route]:
 
     return (
         *verbs.ROUTES, *events.ROUTES, *security.ROUTES, *sessions.ROUTES, *servers.ROUTES, *nodes.ROUTES, *actions.ROUTES,
-        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES, *explain.ROUTES,
+        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES, *explain.ROUTES, *metrics.ROUTES,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from torc_http.call import Answer, Call
 from torc_http.hub.turns import HeldTurns, only_waits
 
 if TYPE_CHECKING:
+    from torc_http.counting import Counts
     from torc_http.running import Running
 
 PAUSE_MS = (2_000, 5_000)
@@ -24,6 +25,9 @@ def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     parts = call.service.parts or {}
     held: HeldTurns | None = parts.get("turns")
     encode = _with_capabilities(encode, parts.get("running"))
+    counts: Counts | None = parts.get("counts")
+    if turn.offer is not None and counts is not None:
+        encode = _counting(encode, counts)
     if held is not None:
         held.end(turn.node)
     if not isinstance(call.service.store, Embedded) or held is None or not only_waits(turn):
@@ -38,6 +42,16 @@ def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     if hold is not None and held.hold(turn, workflow, encode, hold.later):
         return Answer(raw=b"")
     return Answer(raw=encode(replace(orders, pause_ms=random.randint(*PAUSE_MS))))  # noqa: S311 - spreads a herd
+
+
+def _counting(encode: Callable[[Orders], bytes], counts: Counts) -> Callable[[Orders], bytes]:
+    """Count what claims are given."""
+
+    def encoded(orders: Orders) -> bytes:
+        counts.claim(len(orders.jobs))
+        return encode(orders)
+
+    return encoded
 
 
 def _with_capabilities(
