@@ -33,6 +33,7 @@ def export(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     include_results: Flag = False,
     include_events: Flag = False,
+    include_logs: Flag = False,
     compact: Flag = False,
     session: Given,
 ) -> Outcome | Text:
@@ -48,14 +49,21 @@ def export(
         With the results of all attempts, and the nodes they ran on.
     include_events
         With all events.
+    include_logs
+        With the output of all attempts, as far as its files can be read from here.
     compact
         Lists of blockers and inputs that jobs share stand once: much smaller for wide workflows.
     """
     refuse_csv(session)
     chosen = found(session, workflow)
-    document = session.store().export_workflow(
+    store = session.store()
+    document = store.export_workflow(
         chosen.id, results=include_results, events=include_events, compact=compact
     )
+    if include_logs:
+        from torc_cli.exported_logs import with_logs
+
+        document = with_logs(store, chosen, document, session.config.client.run.output_dir)
     text = json.dumps(document, ensure_ascii=False, indent=None if compact else 1) + "\n"
     if output is None:
         return Text(text=text)

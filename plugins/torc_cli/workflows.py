@@ -47,6 +47,7 @@ for verb in ("create", "run", "status", "cancel", "delete"):
     app.command(f"torc_cli.older:workflows_{verb}", name=verb, show=False)
 app.command("torc_cli.transfers:export", name="export", help="Write a workflow as a JSON document.")
 app.command("torc_cli.transfers:import_", name="import", help="Create a workflow from an exported document.")
+app.command("torc_cli.purging:purge", name="purge", help="Export archived workflows, and delete them.")
 for name, target, text in (
     ("correct-resources", "correcting:correct_resources", "Ask for what jobs have been seen to need."),
     ("check-resources", "correcting:check_resources", "Compare what jobs used with what they asked for."),
