@@ -6,8 +6,9 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import falcon
 import orjson
@@ -15,6 +16,8 @@ import orjson
 from torc_core import __version__
 from torc_core.errors import NotFound
 from torc_http import errors
+from torc_http.accesslog import PRINCIPAL, ROUTE
+from torc_http.auditing import Audited
 from torc_http.call import NOBODY, Answer, Call, Principal, Service
 from torc_http.collecting import uncollected
 from torc_http.counting import Counts
@@ -22,17 +25,17 @@ from torc_http.errors import Refused
 from torc_http.keeping import Deletes, Sent, once
 from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
 from torc_http.routes import BASE, SIZES, Route, all_routes, checked
+from torc_http.shares import Shares
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from torc_core.protocols import Store
 
 log = logging.getLogger(__name__)
 
 CAPABILITY = "torc.capability"
 """Where the environment of a request holds the token of `/t/<token>/…` (`security.md` O2)."""
-
-ROUTE = "torc.route"
-"""Where the environment of a request holds the name of its route, once that is known."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
 HEADERS = (
@@ -80,6 +83,7 @@ class Desk:
         self.sizes = {**SIZES, **(service.sizes or {})}
         self._deletes = Deletes(service.clock)
         self._bulk = Turnstile()
+        self._shares = Shares()
 
     def serve(
         self, route: Route, req: falcon.Request, resp: falcon.Response, params: Mapping[str, str]
@@ -92,17 +96,20 @@ class Desk:
             What was wrong; `errors` tells it to the client.
         """
         environ = req.env
-        environ[ROUTE] = route.operation_id
+        environ[ROUTE] = route
         principal = self._principal(environ, route)
-        raw = body_of(environ, route, self.sizes[route.size])
-        with uncollected(len(raw)):
-            self._serve(route, req, resp, params, principal, raw)
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        with self._shares.one(route, size, environ.get("torc.service")):
+            raw = body_of(environ, route, self.sizes[route.size])
+            with uncollected(len(raw)):
+                self._serve(route, req, resp, params, principal, raw)
 
     def _principal(self, environ: WSGIEnvironment, route: Route) -> Principal:
         if route.access == "public":
             return NOBODY
         known = None if route.knows is None else route.knows(environ, self.service)
-        return known or self.service.gate.admit(environ, route)
+        principal = environ[PRINCIPAL] = known or self.service.gate.admit(environ, route)
+        return principal
 
     def _serve(
         self,
@@ -130,26 +137,37 @@ class Desk:
             body=body,
             generation=generation_of(environ.get("HTTP_USER_AGENT", "")),
             peer=environ.get("REMOTE_ADDR", ""),
-            request_id=environ["torc.request"],
+            request_id=environ["torc.request_id"],
             environ=environ,
         )
+        audits: list[Audited] = []
+        try:
+            self._do(call, audits, req, resp, raw)
+        finally:
+            for one in audits:
+                one.close_audit()
+
+    def _do(
+        self, call: Call, audits: list[Audited], req: falcon.Request, resp: falcon.Response, raw: bytes
+    ) -> None:
+        route, environ, service = call.route, call.environ, call.service
         if route.access != "public" and route.method != "DELETE":
-            call = _guarded(call)
+            call = _guarded(call, audits)
         key = environ.get("HTTP_IDEMPOTENCY_KEY") if route.method == "POST" else None
         if key is not None:
             target = f"POST {req.path}?{environ.get('QUERY_STRING', '')}"
             _send(resp, once(service.store, call.identity, target, key, raw, lambda: _sent(_done(call))))
         elif route.method == "DELETE":
-            self._delete(call, req, resp)
+            self._delete(call, audits, req, resp)
         else:
             _answer(resp, _done(call))
 
-    def _delete(self, call: Call, req: falcon.Request, resp: falcon.Response) -> None:
+    def _delete(self, call: Call, audits: list[Audited], req: falcon.Request, resp: falcon.Response) -> None:
         target = f"{req.path}?{call.environ.get('QUERY_STRING', '')}"
         who = call.identity
         try:
             # NOTE: guarded in here, since what is gone belongs to no workflow any more.
-            answer = _done(_guarded(call))
+            answer = _done(_guarded(call, audits))
         except NotFound:
             before = self._deletes.again(who, target)
             if before is None:
@@ -166,10 +184,12 @@ class Desk:
         _send(resp, sent)
 
 
-def _guarded(call: Call) -> Call:
-    from dataclasses import replace
-
-    return replace(call, store=call.service.guard(call))
+def _guarded(call: Call, audits: list[Audited]) -> Call:
+    """The call with the store as far as its principal may use it; what matters there is written down."""
+    who = call.principal
+    store = Audited(call.service.guard(call), call.audit, who.name if who.is_admin else None)
+    audits.append(store)
+    return replace(call, store=cast("Store", store))
 
 
 def _done(call: Call) -> Answer:
@@ -242,7 +262,8 @@ class Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request."""
         began = perf_counter()
-        request = environ["torc.request"] = f"{self._boot}-{next(self._requests):x}"
+        request = environ.get("torc.request_id") or f"{self._boot}-{next(self._requests):x}"
+        environ["torc.request_id"] = request
         path: str = environ.get("PATH_INFO", "")
         if path.startswith("/t/"):
             token, slash, rest = path[3:].partition("/")
@@ -250,8 +271,9 @@ class Application:
             environ["PATH_INFO"] = slash + rest if rest.startswith(BASE[1:] + "/") else "/t"
 
         def start(status: str, headers: list[tuple[str, str]], *why: Any) -> Any:
-            route = environ.get(ROUTE, "none")
-            self._counts.request(route, environ["REQUEST_METHOD"], status[:3], perf_counter() - began)
+            route: Route | None = environ.get(ROUTE)
+            name = "none" if route is None else route.operation_id
+            self._counts.request(name, environ["REQUEST_METHOD"], status[:3], perf_counter() - began)
             return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request)], *why)
 
         return self.falcon(environ, start)
@@ -282,7 +304,7 @@ def _unknown(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
 
 
 def _tell(req: falcon.Request, resp: falcon.Response, error: Exception, params: Mapping[str, Any]) -> None:
-    failed = errors.failure(error, req.env["torc.request"])
+    failed = errors.failure(error, req.env["torc.request_id"])
     resp.status = falcon.code_to_http_status(failed.status)
     resp.data = orjson.dumps(failed.body, default=repr)
     resp.content_type = "application/json"

@@ -195,11 +195,14 @@ class Call:
         return together(self.service.store)
 
     def audit(self, operation: str, object: str, detail: str = "", outcome: str = "ok") -> None:
-        """Write a security matter down."""
+        """Write a security matter down: in the store, and in the log."""
+        from torc_http.auth.audit import log_entry
+
         entry = AuditEntry(
-            operation=operation, principal=self.identity, established=self.principal.established, peer=self.peer, object=object,
+            timestamp=self.clock.now(), operation=operation, principal=self.identity, established=self.principal.established, peer=self.peer, object=object,
             outcome=outcome, detail=detail, request_id=self.request_id,
         )  # fmt: skip
+        log_entry(entry)
         self.service.store.add([entry])
 
 

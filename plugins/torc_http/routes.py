@@ -58,6 +58,8 @@ class Route:
         Success statuses besides 200, and the errors that the published contract lists.
     since
         The first published HTTP API that has it, where it matters.
+    slow
+        It may take seconds: only a quarter of the threads does such things at once (`promises.md` W2).
     x
         One of our additions: bodies and parameters are strict (`wire.md` T11).
     outside
@@ -81,6 +83,7 @@ class Route:
     statuses: Sequence[int] = ()
     since: str | None = None
     legacy: bool = False
+    slow: bool = False
     x: bool = False
     outside: bool = False
     knows: Callable[[Mapping[str, Any], Service], Principal | None] | None = None

@@ -193,11 +193,12 @@ class Running:
             self._front.start()
 
     def _load(self) -> Application:
+        from torc_http.accesslog import AccessLog
         from torc_http.app import create_app
 
         app = create_app(self._completed())
         call = self.security.front(app) if self.security is not None else app
-        return Application(call=call, limit_of=app.limit_of)
+        return Application(call=AccessLog(call), limit_of=app.limit_of)
 
     def _completed(self) -> Service:
         from torc_http.call import Service

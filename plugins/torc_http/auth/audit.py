@@ -24,6 +24,16 @@ FAILURES_AT_ONCE = 50
 """Failed log-ins that are written down; more of them are counted, so that nobody fills the disk with them."""
 
 
+def log_entry(entry: AuditEntry) -> None:
+    """The line that says the same in the log."""
+    log.log(
+        logging.INFO if entry.outcome == "ok" else logging.WARNING,
+        "%s principal=%s established=%s peer=%s object=%s outcome=%s request_id=%s detail=%s",
+        entry.operation, entry.principal, entry.established, entry.peer, entry.object, entry.outcome,
+        entry.request_id, entry.detail,
+    )  # fmt: skip
+
+
 class Audit:
     """The only way by which audit records are written."""
 
@@ -54,12 +64,7 @@ class Audit:
             timestamp=self._clock.now(), operation=operation, principal=name, established=how, peer=peer,
             object=object, outcome=outcome, detail=detail, request_id=request_id,
         )  # fmt: skip
-        level = logging.INFO if outcome == "ok" else logging.WARNING
-        log.log(
-            level,
-            "%s principal=%s established=%s peer=%s object=%s outcome=%s request_id=%s detail=%s",
-            operation, name, how, peer, object, outcome, request_id, detail,
-        )  # fmt: skip
+        log_entry(entry)
         try:
             self._store.add([entry])
         except TorcError as error:

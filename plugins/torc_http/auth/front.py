@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from torc_http.auth.encoding import digest
 from torc_http.auth.gate import SIGNED, Gate
 from torc_http.auth.session import HEADER
 from torc_http.auth.sessions import Signed
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOLD = "torc.hold"
+
+PIECE = 1024**2
+"""Bytes of a body that are in memory at once while it is hashed."""
 
 
 class Front:
@@ -79,10 +81,17 @@ def _proven(
 
 def _digest_of_body(environ: WSGIEnvironment) -> bytes:
     """The SHA-256 of a body, which is left to be read once more."""
-    size = int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"].read(size) if size else b""
-    environ["wsgi.input"] = io.BytesIO(body)
-    return digest(body)
+    found = hashlib.sha256()
+    left = int(environ.get("CONTENT_LENGTH") or 0)
+    if left:
+        # NOTE: large bodies lie in a file; the application reads it from where it stands.
+        body = environ["wsgi.input"]
+        start = body.tell()
+        while left > 0 and (piece := body.read(min(left, PIECE))):
+            found.update(piece)
+            left -= len(piece)
+        body.seek(start)
+    return found.digest()
 
 
 def _refusal(error: Refused, start_response: StartResponse) -> Iterable[bytes]:

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -44,6 +45,7 @@ class Stopping:
         self._stdin_eof = stdin_eof
         self._over = threading.Event()
         self._copy = threading.Event()
+        self._stacks = threading.Event()
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
 
@@ -52,7 +54,7 @@ class Stopping:
         """Signals are heard in the block: before anybody is told that there is a process to send them to."""
         before = {
             number: signal.signal(number, self._heard)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
         }
         try:
             yield
@@ -61,12 +63,15 @@ class Stopping:
                 signal.signal(number, handler)
 
     def wait(self, store: Store, backups: Backups) -> None:
-        """Return when there is a reason; SIGUSR1 has a backup made meanwhile."""
+        """Return when there is a reason; SIGUSR1 has a backup made meanwhile, SIGUSR2 writes stacks to the log."""
         quiet_since = time.monotonic()
         while not self._over.is_set():
             if self._copy.is_set():
                 self._copy.clear()
                 backups.now()
+            if self._stacks.is_set():
+                self._stacks.clear()
+                log_stacks()
             self._sleep()
             if self._idle is not None:
                 if _busy(store):
@@ -88,9 +93,18 @@ class Stopping:
             self._over.set()
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        (self._copy if number == signal.SIGUSR1 else self._over).set()
+        wanted = {signal.SIGUSR1: self._copy, signal.SIGUSR2: self._stacks}
+        wanted.get(signal.Signals(number), self._over).set()
         # NOTE: a flag alone would not end the `select`.
         os.write(self._wake_out, b"x")
+
+
+def log_stacks() -> None:
+    """Write what every thread is doing to the log, one line each (`promises.md` W5)."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way to see what other threads do
+        stack = "".join(traceback.format_stack(frame))
+        log.warning("stack thread=%s stack=\n%s", names.get(ident, ident), stack)
 
 
 def _busy(store: Store) -> bool:

@@ -43,7 +43,6 @@ def create(call: Call) -> object:
         raise Conflict(f"group '{SYSTEM}' is filled from the server's configuration; choose another name")
     group = AccessGroup(name=name, description=call.body.get("description"))
     added = call.store.add([group])[0]
-    call.audit("group_created", f"group {added.id} ({name})")
     return writer(AccessGroupModel)(added)
 
 
@@ -84,7 +83,6 @@ def remove(call: Call) -> object:
         group = call.store.get(AccessGroup, call.id)
         _ordinary(group)
         call.store.remove(AccessGroup, [call.id])
-    call.audit("group_removed", f"group {call.id} ({group.name})")
     return writer(AccessGroupModel)(group)
 
 
@@ -128,7 +126,6 @@ def add_member(call: Call) -> object:
         if _member(call, body["user_name"]):
             raise Conflict(f"'{body['user_name']}' is a member of group {call.id} already")
         added = call.store.add([Membership(group_id=group_id, user_name=body["user_name"], role=role)])[0]
-    call.audit("group_member_added", f"group {call.id}", detail=f"{body['user_name']} as {role}")
     return writer(MembershipModel)(added)
 
 
@@ -165,7 +162,6 @@ def remove_member(call: Call) -> object:
         if member is None:
             raise NotFound(f"'{call.ids['user_name']}' is no member of group {call.id}")
         call.store.remove(Membership, [member.id])
-    call.audit("group_member_removed", f"group {call.id}", detail=member.user_name)
     return writer(MembershipModel)(member)
 
 
@@ -203,7 +199,6 @@ def link(call: Call) -> object:
         if _link(call) is not None:
             raise Conflict(f"group {group} is linked to workflow {call.id} already")
         added = call.store.add([GroupLink(workflow_id=WorkflowId(call.id), group_id=group)])[0]
-    call.audit("workflow_linked", f"workflow {call.id}", detail=f"group {group}")
     return writer(GroupLinkModel)(added)
 
 
@@ -220,7 +215,6 @@ def unlink(call: Call) -> object:
         if found is None:
             raise NotFound(f"group {call.ids['group_id']} is not linked to workflow {call.id}")
         call.store.remove(GroupLink, [found.id])
-    call.audit("workflow_unlinked", f"workflow {call.id}", detail=f"group {found.group_id}")
     return writer(GroupLinkModel)(found)
 
 

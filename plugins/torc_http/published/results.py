@@ -77,7 +77,6 @@ def update(call: Call) -> object:
         if body["run_id"]:
             same_place(call, stored, body, "run_id")
         changed = call.store.change(Result, call.id, _changes(stored, body))
-    call.audit("result_changed", f"result {call.id}")
     return NOUN.one(call, changed)
 
 

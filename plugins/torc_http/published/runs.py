@@ -148,7 +148,7 @@ ROUTES = (
     Route(
         method="POST", path="/workflows/{id}/initialize_jobs", operation_id="initialize_jobs", access="operate",
         group=GROUP, handler=initialize, query=How, answer=Object(), statuses=(202, 403, 404, 409, 500),
-        summary="Start a new run: jobs become ready or blocked.",
+        slow=True, summary="Start a new run: jobs become ready or blocked.",
     ),
     Route(
         method="POST", path="/workflows/{id}/reset_status", operation_id="reset_workflow_status", access="operate",
@@ -157,12 +157,12 @@ ROUTES = (
     Route(
         method="POST", path="/workflows/{id}/reset_job_status", operation_id="reset_job_status", access="operate",
         group=GROUP, handler=reset_jobs, query=FailedOnly, answer=ResetAnswer(),
-        summary="Set jobs back to uninitialized.",
+        slow=True, summary="Set jobs back to uninitialized.",
     ),
     Route(
         method="POST", path="/workflows/{id}/process_changed_job_inputs", operation_id="process_changed_job_inputs",
         access="edit", group=GROUP, handler=changed_inputs, query=DryRun, answer=Changed(),
-        summary="Set back jobs whose inputs changed.",
+        slow=True, summary="Set back jobs whose inputs changed.",
     ),
     Route(
         method="PUT", path="/workflows/{id}/cancel", operation_id="cancel_workflow", access="operate", group=GROUP,

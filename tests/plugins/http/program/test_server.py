@@ -256,3 +256,26 @@ def test_wrong_options_are_one_sentence(account, words: list[str], code: int, se
 
     assert sentence in told
     assert "Traceback" not in told
+
+
+def test_a_signal_has_the_stacks_of_all_threads_written_to_the_log(account) -> None:
+    server = account.serve("--log-dir", "logs")
+    ping(server.url)
+    path = account.root / "logs/torc-server.log"
+
+    server.process.send_signal(signal.SIGUSR2)
+
+    account.until(lambda: "stack thread=torc-sweep" in path.read_text())
+    assert "stack thread=MainThread" in path.read_text()
+    assert ping(server.url) == {"status": "ok"}
+
+
+def test_every_request_is_a_line_in_the_log(account) -> None:
+    server = account.serve("--log-dir", "logs")
+    account.torc("workflows", "list", TORC_API_URL=server.url)
+    server.stop()
+
+    lines = (account.root / "logs/torc-server.log").read_text().splitlines()
+    (line,) = [line for line in lines if "route=/x/store/find" in line]
+    assert "request user=owner:ada peer=127.0.0.1 method=POST" in line
+    assert " status=200 ms=" in line
