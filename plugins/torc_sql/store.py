@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from torc_core.engine.checks import checked, wrong
+from torc_core.engine.checks import check_modes, checked, wrong
 from torc_core.engine.explain import Empty
 from torc_core.engine.records import check_addable, check_removable, removed
 from torc_core.errors import Invalid
@@ -231,6 +231,7 @@ class SqlStore(
 
     def create(self, plan: Plan, user: str) -> Workflow:
         """Create all of a plan, or nothing."""
+        check_modes(plan.workflow.execution_config)
         self._resume_rest()
         wf = creation.create(self._write, plan, user)
         return self.get(Workflow, wf)

@@ -30,6 +30,7 @@ from torc_core.model import (
     UserData,
     Workflow,
 )
+from torc_core.model.execution import misplaced
 from torc_core.model.resources import duration_seconds, memory_bytes, walltime_seconds
 
 LONGEST_NAME = 255
@@ -141,6 +142,13 @@ def check_env(env: Mapping[str, str] | None) -> None:
         raise wrong("env", len(env), f"the environment has {len(env)} entries; the limit is {MOST_ENV}")
     if size > MOST_ENV_BYTES:
         raise wrong("env", size, f"the environment is {size // 1024} KiB long; the limit is 128 KiB")
+
+
+def check_modes(config: Mapping[str, Any] | None) -> None:
+    """Refuse fields of the other mode of execution; what `auto` will be is only known on the nodes."""
+    config = config or {}
+    for field, sentence in misplaced(config, str(config.get("mode") or "direct")):
+        raise wrong(f"execution_config.{field}", config[field], sentence)
 
 
 def number(record: Any, field: str, least: int, most: int = 2**63 - 1) -> None:

@@ -10,7 +10,7 @@ from dataclasses import fields as declared
 from dataclasses import replace
 from typing import Any
 
-from torc_core.engine.checks import OWN_DATA, check_text, wrong
+from torc_core.engine.checks import OWN_DATA, check_modes, check_text, wrong
 from torc_core.engine.liveness import may_still_run
 from torc_core.engine.telling import Told, ours
 from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -332,13 +332,15 @@ def changed(record: Any, new: Mapping[str, Any]) -> Any:
 
 
 def check_idle(workflow: Workflow, new: Mapping[str, Any], live: int) -> None:
-    """Refuse to change how jobs are executed while some are (`wire.md` §3.3).
+    """Refuse to change how jobs are executed while some are, or to what no mode knows (`wire.md` §3.3).
 
     Raises
     ------
     Invalid
         Naming the field.
     """
+    if "execution_config" in new:
+        check_modes(new["execution_config"])
     if live and "execution_config" in new:
         sentence = f"execution_config of workflow {workflow.id} cannot change while {live} of its jobs are pending or running"
         raise wrong("execution_config", None, sentence)

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from torc_core.model.execution import misplaced
 from torc_core.spec.complaint import Report
 from torc_core.spec.document import Path
 from torc_core.spec.parse import Spec
 from torc_core.spec.shape import quoted
-from torc_core.spec.tables import MANAGED, ONLY_IN
+from torc_core.spec.tables import MANAGED
 
 JOB_TRIGGERS = ("on_jobs_ready", "on_jobs_complete")
 WORKER_TRIGGERS = ("on_worker_start", "on_worker_complete")
@@ -153,10 +154,8 @@ def _modes(spec: Spec, report: Report) -> None:
     mode = mode_of(spec)
     if config.get("mode") is None and spec.given((*path, "mode")):
         return
-    for key, only in ONLY_IN.items():
-        if only != mode and config.get(key) is not None:
-            message = f"execution_config.{key} only applies in {only} mode, but the mode is {mode}"
-            report.error("mode-conflict", (*path, key), message)
+    for key, message in misplaced(config, mode):
+        report.error("mode-conflict", (*path, key), message)
     alone = any(action["start_one_worker_per_node"] for _, action in spec.objects("actions"))
     if config.get("srun_mpi") is not None and mode == "direct" and not alone:
         message = "srun_mpi needs an action with start_one_worker_per_node: true"

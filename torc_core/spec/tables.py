@@ -314,17 +314,6 @@ EXECUTION = Table(
         boolean, "staggered_start", "limit_resources", "limit_runtime", "allow_daemons", "enable_cpu_bind"
     ),
 )
-ONLY_IN = {
-    **dict.fromkeys(
-        (
-            "limit_resources", "limit_runtime", "termination_signal", "sigterm_lead_seconds", "allow_daemons",
-            "oom_exit_code", "srun_mpi",
-        ),
-        "direct",
-    ),
-    **dict.fromkeys(("srun_termination_signal", "enable_cpu_bind"), "slurm"),
-}  # fmt: skip
-"""Fields of `execution_config` that belong to one mode."""
 MONITOR = Table(
     enabled=Field(boolean),
     granularity=_granularity,

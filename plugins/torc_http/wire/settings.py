@@ -9,7 +9,7 @@ from torc_core.errors import Invalid
 from torc_core.spec.complaint import Complaint, Report, path_text
 from torc_core.spec.document import Position
 from torc_core.spec.shape import Reading, Table, list_of, map_of
-from torc_core.spec.tables import EXECUTION, MONITOR, NOTIFY, ONLY_IN, slurm_default
+from torc_core.spec.tables import EXECUTION, MONITOR, NOTIFY, slurm_default
 
 
 def read_as(kind: Callable[[Reading, Any, Any], Any], name: str, value: Any) -> Any:
@@ -48,12 +48,6 @@ def check_settings(body: Mapping[str, Any]) -> None:
         read_as(map_of(slurm_default), "slurm_defaults", body["slurm_defaults"])
     if body.get("notify"):
         read_as(list_of(NOTIFY), "notify", body["notify"])
-    config = body.get("execution_config") or {}
-    mode = config.get("mode") or "direct"
-    for name, only in ONLY_IN.items():
-        if mode in ("direct", "slurm") and only != mode and config.get(name) is not None:
-            message = f"execution_config.{name} only applies in {only} mode, but the mode is {mode}"
-            raise Invalid(message, details={"field": f"execution_config.{name}", "value": config[name]})
     directory = body.get("submission_directory")
     if directory and not directory.startswith("/"):
         raise Invalid(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from torc_core.engine import telling
-from torc_core.engine.checks import checked, wrong
+from torc_core.engine.checks import check_modes, checked, wrong
 from torc_core.engine.records import (
     COUNTERS,
     NAMED,
@@ -328,6 +328,7 @@ class MemoryStore(
 
     def create(self, plan: Plan, user: str) -> Workflow:
         """Create all of a plan, or nothing."""
+        check_modes(plan.workflow.execution_config)
         with self._locked():
             groups = self._groups_named(plan.workflow.access_groups)
             id = WorkflowId(self._number("workflow"))

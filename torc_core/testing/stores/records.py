@@ -21,9 +21,12 @@ from torc_core.model import (
     Job,
     JobStatus,
     JobUsage,
+    Json,
     LocalScheduler,
     Membership,
     NewJob,
+    Plan,
+    PlannedWorkflow,
     Query,
     Requirement,
     Result,
@@ -437,6 +440,33 @@ class RecordContract(SceneContract):
         with pytest.raises(Invalid, match="execution_config"):
             scene.store.change(Workflow, workflow, {"execution_config": {"mode": "direct"}})
         scene.store.change(Workflow, workflow, {"description": "d"})
+
+    def test_fields_of_the_other_mode_are_refused(self, scene: Scene) -> None:
+        wrong: list[tuple[dict[str, Json], str]] = [
+            ({"mode": "slurm", "limit_resources": True}, "limit_resources only applies in direct mode, but the mode is slurm"),
+            ({"enable_cpu_bind": False}, "enable_cpu_bind only applies in slurm mode, but the mode is direct"),
+            ({"mode": "direct", "srun_termination_signal": "TERM@60"}, "srun_termination_signal only applies in slurm mode"),
+        ]  # fmt: skip
+        for config, sentence in wrong:
+            workflow = scene.created(fan(0)).id
+
+            with pytest.raises(Invalid, match=f"^execution_config.{sentence}") as caught:
+                scene.store.create(Plan(workflow=PlannedWorkflow(name="w", execution_config=config)), "ann")
+            with pytest.raises(Invalid, match=f"^execution_config.{sentence}"):
+                scene.store.change(Workflow, workflow, {"execution_config": config})
+
+            assert str(caught.value.details["field"]).startswith("execution_config.")
+            assert scene.store.get(Workflow, workflow).execution_config is None
+
+    def test_fields_of_one_mode_go_with_it_and_with_auto(self, scene: Scene) -> None:
+        workflow = scene.created(fan(0)).id
+        for config in (
+            {"limit_resources": False, "stdio": {"mode": "none"}},
+            {"mode": "slurm", "enable_cpu_bind": True},
+            {"mode": "auto", "enable_cpu_bind": True, "limit_runtime": True},
+        ):
+            changed = scene.store.change(Workflow, workflow, {"execution_config": config})
+            assert changed.execution_config == config
 
     def test_groups_have_members_and_links(self, scene: Scene) -> None:
         workflow = scene.created(fan(0)).id
