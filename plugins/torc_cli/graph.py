@@ -37,7 +37,7 @@ def graph(
     """
     from torc_cli import drawing
     from torc_cli.dag_source import dag_from
-    from torc_core.engine.graph import picture
+    from torc_core.engine.graph import document, picture
 
     dag, source = dag_from(session, what)
     drawn = picture(dag, view, collapse=None if collapse == "auto" else False)
@@ -53,30 +53,4 @@ def graph(
     if wanted == "dot":
         return Text(text=drawing.dot(dag.name, drawn))
     session.format = "json"
-    return Report(
-        schema="torc.workflows.graph/1",
-        data={
-            "source": source,
-            "workflow_id": dag.workflow,
-            "workflow_name": dag.name,
-            "view": view,
-            "collapsed": drawn.collapsed,
-            "total_nodes": drawn.total_nodes,
-            "omitted_nodes": drawn.omitted_nodes,
-            "omitted_edges": drawn.omitted_edges,
-            "nodes": [
-                {
-                    "id": one.id,
-                    "label": one.label,
-                    "kind": one.kind,
-                    "level": one.level,
-                    "count": one.count,
-                    "status": dict(one.status),
-                }
-                for one in drawn.nodes
-            ],
-            "edges": [
-                {"from": start, "to": end, "count": count} for (start, end), count in drawn.edges.items()
-            ],
-        },
-    )
+    return Report(schema="torc.workflows.graph/1", data=document(dag, view, drawn, source))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from torc_core.engine.dag import Dag
+from torc_core.model import Json
 from torc_core.record import record
 
 View = Literal["jobs", "files", "user-data"]
@@ -132,3 +133,25 @@ def _drawn(
             between.setdefault(thing, 2 * levels[job] - 1)
     others = [node(kind, number, name, between.get(number, 1)).id for number, name in enumerate(things)]
     return jobs, others
+
+
+def document(dag: Dag, view: View, drawn: Picture, source: str) -> dict[str, Json]:
+    """`torc.workflows.graph/1` without its schema: the same for commands and for pages."""
+    return {
+        "source": source,
+        "workflow_id": dag.workflow,
+        "workflow_name": dag.name,
+        "view": view,
+        "collapsed": drawn.collapsed,
+        "total_nodes": drawn.total_nodes,
+        "omitted_nodes": drawn.omitted_nodes,
+        "omitted_edges": drawn.omitted_edges,
+        "nodes": [
+            {
+                "id": one.id, "label": one.label, "kind": one.kind, "level": one.level, "count": one.count,
+                "status": dict(one.status),
+            }
+            for one in drawn.nodes
+        ],
+        "edges": [{"from": start, "to": end, "count": count} for (start, end), count in drawn.edges.items()],
+    }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from torc_core.engine.liveness import seen
 from torc_core.errors import Invalid
 from torc_core.model import (
     Job,
@@ -14,6 +15,8 @@ from torc_core.model import (
     JobFile,
     JobStatus,
     JobUserData,
+    Node,
+    NodeState,
     Query,
     RunningJob,
     SchedulerId,
@@ -27,7 +30,7 @@ from torc_http.call import Call
 from torc_http.published.nouns import ERRORS, there
 from torc_http.routes import Route
 from torc_http.wire.durations import iso_duration
-from torc_http.wire.fields import Id, Plain
+from torc_http.wire.fields import Choice, Id, Plain
 from torc_http.wire.jobs import (
     CorrelationModel,
     JobDependencyModel,
@@ -57,9 +60,36 @@ class OfScheduler(Schema):
     scheduler_config_id = Id()
 
 
+class Viewed(Schema):
+    """How much is told."""
+
+    view = Choice("full")
+
+
 def status(call: Call) -> object:
-    """How far a workflow is."""
-    return status_body(call.store.get(Workflow, call.id), _totals(call))
+    """How far a workflow is; `view=full`: also how long, and what it waits for."""
+    totals = _totals(call)
+    body = status_body(call.store.get(Workflow, call.id), totals)
+    return {**body, **_more(call, totals)} if call.query.get("view") == "full" else body
+
+
+def _more(call: Call, totals: Totals) -> Mapping[str, Plain]:
+    """What our own views show besides (`observability.md` §1)."""
+    from torc_core.store.explaining import explained_workflow
+
+    now, workflow = call.clock.now(), totals.workflow.id
+    over = totals.complete or (not totals.active_nodes and totals.last_end is not None)
+    end = totals.last_end if over and totals.last_end is not None else now
+    began = totals.first_start
+    nodes = call.store.find(Node, Query(workflow=workflow, where={"is_active": True})).items
+    _, groups = explained_workflow(call.store, workflow, now)
+    return {
+        "unreachable_compute_nodes": sum(seen(one, now) is NodeState.UNREACHABLE for one in nodes),
+        "elapsed_seconds": None if began is None else max(0, end - began) / 1000,
+        "eta": None,
+        "failures_by_reason": dict(totals.failures),
+        "waiting": {one.code: one.count for one in groups if one.code != "running"},
+    }
 
 
 def _totals(call: Call) -> Totals:
@@ -213,7 +243,7 @@ def _pair_route(
 ROUTES = (
     Route(
         method="GET", path="/workflows/{id}/status", operation_id="get_workflow_status", access="read", group=GROUP,
-        handler=status, answer=StatusAnswer(), statuses=ERRORS, summary="Tell how far a workflow is.",
+        handler=status, query=Viewed, answer=StatusAnswer(), statuses=ERRORS, summary="Tell how far a workflow is.",
     ),
     Route(
         method="PUT", path="/workflows/{id}/status", operation_id="update_workflow_status", access="operate",

@@ -14,6 +14,7 @@ def routes() -> Sequence[Route]:
         allocations,
         events,
         explain,
+        graph,
         jobs,
         metrics,
         nodes,
@@ -29,5 +30,5 @@ def routes() -> Sequence[Route]:
 
     return (
         *verbs.ROUTES, *events.ROUTES, *security.ROUTES, *sessions.ROUTES, *servers.ROUTES, *nodes.ROUTES, *actions.ROUTES,
-        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES, *explain.ROUTES, *metrics.ROUTES,
+        *allocations.ROUTES, *runs.ROUTES, *jobs.ROUTES, *patches.ROUTES, *transfer.ROUTES, *plans.ROUTES, *explain.ROUTES, *metrics.ROUTES, *graph.ROUTES,
     )  # fmt: skip

@@ -262,3 +262,17 @@ def test_a_server_says_why_nothing_runs(api: Api) -> None:
 
 def test_a_server_without_a_database_file_makes_no_backup(api: Api) -> None:
     assert api.ask("POST", "/x/admin/backup").status == 503
+
+
+def test_a_workflow_is_drawn_and_its_status_says_what_it_waits_for(api: Api) -> None:
+    workflow = api.plan(*PAIR)["workflow_id"]
+
+    drawn = api("GET", f"/x/workflows/{workflow}/graph?view=jobs&collapse=none")
+    brief, full = (api("GET", f"/workflows/{workflow}/status{more}") for more in ("", "?view=full"))
+
+    assert [one["label"] for one in drawn["nodes"]] == ["a", "b"]
+    assert len(drawn["edges"]) == 1
+    assert full["waiting"] == {"no_runner": 1, "waiting_dependency": 1}
+    assert {*full} - {*brief} == {
+        "unreachable_compute_nodes", "elapsed_seconds", "eta", "failures_by_reason", "waiting",
+    }  # fmt: skip
