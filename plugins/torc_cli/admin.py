@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from cyclopts import App
 
+from torc_cli.distance import distant
 from torc_cli.noun import Noun, sure
 from torc_cli.options import Yes
 from torc_cli.output.answer import Listing, Outcome, refuse_csv
 from torc_cli.output.cells import Column, instant
 from torc_cli.output.records import Item
 from torc_cli.paging import WHOLE, Paging
-from torc_core.errors import UsageError
+from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.model import AuditEntry, Token
 
@@ -76,6 +77,20 @@ TOKENS = Noun(
     ),
     sorts={"class": "access_class"},
 )
+
+
+@app.command
+def reload_auth(*, session: Given) -> Outcome:
+    """Have the server read its password file again, at once."""
+    refuse_csv(session)
+    far = distant(session.store())
+    if far is None:
+        raise Conflict(
+            "no server is running on this store, so there is no password file to read again; give its address with --url"
+        )
+    count = far.reload_auth()
+    users = "1 user" if count == 1 else f"{count} users"
+    return Outcome(message=f"The password file was read again: {users}", extra={"user_count": count})
 
 
 @audit.command(name="list")

@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 
 
 KEEP_SECONDS = 600.0
-"""How often old events are looked for, where the settings want any to go."""
+"""How often old events and audit entries are looked for."""
+AUDIT_DAYS = 365
+"""How long audit entries are kept (`security.md` §11)."""
 
 
 class Sweeper:
@@ -30,7 +32,7 @@ class Sweeper:
         self, store: Store, clock: Clock, seconds: float, *, keep_days: int = 0, keep_job_events: int = 0
     ) -> None:
         self._store = store
-        self._keep = (keep_days, keep_job_events)
+        self._keep = (keep_days, keep_job_events, AUDIT_DAYS)
         self._kept_at: float | None = None
         self._clock = clock
         self._seconds = seconds
@@ -54,8 +56,8 @@ class Sweeper:
     def _sweep(self) -> float:
         """Sweep once; seconds until the next time."""
         try:
-            days, events = self._keep if self._keeps() else (0, 0)
-            due = self._store.sweep(keep_days=days, keep_job_events=events)
+            days, events, audit = self._keep if self._keeps() else (0, 0, 0)
+            due = self._store.sweep(keep_days=days, keep_job_events=events, keep_audit_days=audit)
         except TorcError as error:
             log.warning("sweep failed why=%s", error)
             return self._seconds
@@ -68,9 +70,9 @@ class Sweeper:
         return min(self._seconds, max(0.05, (due - self._clock.now()) / 1000))
 
     def _keeps(self) -> bool:
-        """Whether it is time to look for old events."""
+        """Whether it is time to look for what is too old."""
         now = self._clock.monotonic()
-        if not any(self._keep) or (self._kept_at is not None and now - self._kept_at < KEEP_SECONDS):
+        if self._kept_at is not None and now - self._kept_at < KEEP_SECONDS:
             return False
         self._kept_at = now
         return True

@@ -98,13 +98,13 @@ def _look_at(tx: Transaction, id: NodeId, shapes: Shapes) -> None:
     change.close()
 
 
-def _last_old(read: Read, before: int) -> int | None:
-    """The last event of a batch that is too old; PERF: ids ascend with time, so that the first tells of all."""
+def _last_old(read: Read, oldest: str, before: int) -> int | None:
+    """The last record of a batch that is too old; PERF: ids ascend with time, so that the first tells of all."""
     with read() as tx:
-        first = tx.row("OLDEST_EVENTS", limit_=1)
+        first = tx.row(oldest, limit_=1)
         if first is None or first[1] >= before:
             return None
-        batch = tx.rows("OLDEST_EVENTS", limit_=BATCH)
+        batch = tx.rows(oldest, limit_=BATCH)
     return max(int(id) for id, timestamp in batch if timestamp < before)
 
 
@@ -112,7 +112,7 @@ def forget_events(read: Read, write: Write, now: int, keep_days: int, keep_job_e
     """Remove the oldest events in batches, as far as the settings want it; 0 keeps all (`engine.md` §13)."""
     if keep_days > 0:
         before = now - keep_days * DAY_MS
-        while (last := _last_old(read, before)) is not None:
+        while (last := _last_old(read, "OLDEST_EVENTS", before)) is not None:
             with write() as tx:
                 tx.run("DROP_EVENTS_UPTO", id_=last)
     if keep_job_events > 0:
@@ -126,3 +126,11 @@ def forget_events(read: Read, write: Write, now: int, keep_days: int, keep_job_e
             while removed == BATCH:
                 with write() as tx:
                     removed = tx.run("DROP_JOB_EVENTS", wf_=wf, id_=row[0], limit_=BATCH)
+
+
+def forget_audit(read: Read, write: Write, now: int, keep_days: int) -> None:
+    """Remove the oldest audit entries in batches; 0 keeps all (`security.md` §11)."""
+    before = now - keep_days * DAY_MS
+    while keep_days > 0 and (last := _last_old(read, "OLDEST_AUDIT", before)) is not None:
+        with write() as tx:
+            tx.run("DROP_AUDIT_UPTO", id_=last)

@@ -1400,6 +1400,12 @@ SELECT event.id, event.timestamp FROM event ORDER BY event.id LIMIT :limit_ OFFS
 -- DROP_EVENTS_UPTO
 DELETE FROM event WHERE event.id <= :id_
 
+-- OLDEST_AUDIT
+SELECT audit.id, audit.timestamp FROM audit ORDER BY audit.id LIMIT :limit_ OFFSET 0
+
+-- DROP_AUDIT_UPTO
+DELETE FROM audit WHERE audit.id <= :id_
+
 -- JOB_EVENT_BEYOND
 SELECT event.id FROM event WHERE event.wf = :wf_ AND event.category >= 'job_' AND event.category < 'job`'
 ORDER BY event.id DESC LIMIT 1 OFFSET :keep_

@@ -36,6 +36,10 @@ class Distant(Protocol):
         """
         ...
 
+    def reload_auth(self) -> int:
+        """Have the server read its password file again; how many users it has now."""
+        ...
+
     def follow(
         self,
         workflow: WorkflowId,

@@ -389,7 +389,7 @@ class Nodes(Protocol):
         """A node of a published client has gone: what it claimed and never started is ready again."""
         ...
 
-    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0) -> int | None:
+    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0, keep_audit_days: int = 0) -> int | None:
         """Let time pass in the store: leases, claims by hand, delayed retries, retention (`engine.md` §13, §15.3).
 
         Parameters
@@ -398,6 +398,8 @@ class Nodes(Protocol):
             Events are kept for so many days; 0: for ever.
         keep_job_events
             So many `job_*` events are kept of each workflow; 0: all.
+        keep_audit_days
+            Audit entries are kept for so many days; 0: for ever.
 
         Returns
         -------

@@ -115,6 +115,10 @@ class HttpStore:
             return Hello(version=told)
         return Hello(version=str(told.get("version", "")), api_version=told.get("api_version"))
 
+    def reload_auth(self) -> int:
+        """Have the server read its password file again."""
+        return int(json.loads(self.ask("POST", "/admin/reload-auth", b"").body)["user_count"])
+
     def follow(
         self,
         workflow: WorkflowId,

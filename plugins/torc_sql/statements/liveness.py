@@ -93,6 +93,8 @@ _E = t.event.c
 _JOB_EVENT = and_(_E.category >= literal_column("'job_'"), _E.category < literal_column("'job`'"))
 OLDEST_EVENTS = select(_E.id, _E.timestamp).order_by(_E.id).limit(_b("limit_"))
 DROP_EVENTS_UPTO = delete(t.event).where(_E.id <= _b("id_"))
+OLDEST_AUDIT = select(t.audit.c.id, t.audit.c.timestamp).order_by(t.audit.c.id).limit(_b("limit_"))
+DROP_AUDIT_UPTO = delete(t.audit).where(t.audit.c.id <= _b("id_"))
 JOB_EVENT_BEYOND = (
     select(_E.id).where(_E.wf == _WF, _JOB_EVENT).order_by(_E.id.desc()).limit(_ONE).offset(_b("keep_"))
 )

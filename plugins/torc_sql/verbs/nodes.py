@@ -66,12 +66,13 @@ class NodeVerbs(Transacting):
             change.close()
             return nodes.node_of(tx, node)
 
-    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0) -> int | None:
+    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0, keep_audit_days: int = 0) -> int | None:
         """Let time pass in the store; one that is idle is only read."""
         for part in sweeping.found(self._read, self._clock.now()):
             with self._write() as tx:
                 sweeping.carry_out(tx, part, self._shapes)
         sweeping.forget_events(self._read, self._write, self._clock.now(), keep_days, keep_job_events)
+        sweeping.forget_audit(self._read, self._write, self._clock.now(), keep_audit_days)
         with self._read() as tx:
             (due,) = tx.row("NEXT_DUE")
             return None if due is None else int(due)

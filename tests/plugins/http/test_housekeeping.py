@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from torc_core.model import Event, Initialize, NewNode, Node, NodeState, Query, Resources
+from torc_core.model import AuditEntry, Event, Initialize, NewNode, Node, NodeState, Query, Resources
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import fan
 from torc_core.testing.plugin import SetClock
@@ -33,3 +33,20 @@ def test_a_server_sees_lost_nodes_and_forgets_old_events_by_itself(clock: SetClo
     assert store.get(Node, node.id).state is NodeState.LOST
     told = store.find(Event, Query(workflow=workflow)).items
     assert [one.category for one in told] == ["compute_node_lost"]
+
+
+def test_a_server_keeps_the_audit_record_for_a_year(clock: SetClock) -> None:
+    store = MemoryStore(clock)
+    store.add([AuditEntry(operation="old", principal="bob", established="password", peer="10.0.0.1")])
+    clock.move(200 * 86_400)
+    store.add([AuditEntry(operation="young", principal="bob", established="password", peer="10.0.0.1")])
+    clock.move(200 * 86_400)
+    sweeper = Sweeper(store, clock, 0.01)
+
+    sweeper.start()
+    until = time.monotonic() + 10
+    while store.find(AuditEntry, Query()).total > 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    sweeper.close()
+
+    assert [one.operation for one in store.find(AuditEntry, Query()).items] == ["young"]

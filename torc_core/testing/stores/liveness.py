@@ -10,6 +10,7 @@ import pytest
 from torc_core.errors import Conflict, Fenced, Invalid
 from torc_core.model import (
     Assignment,
+    AuditEntry,
     Ending,
     Initialize,
     Job,
@@ -18,6 +19,7 @@ from torc_core.model import (
     NodeState,
     Plan,
     PlannedHandler,
+    Query,
     Usage,
     Verdict,
     Workflow,
@@ -463,6 +465,22 @@ class LivenessContract(SceneContract):
         assert kept == ["job_completed"] * 3
         assert others > 0
         assert {one.category for one in scene.events(workflow)} <= {"compute_node_lost"}
+
+    def test_audit_entries_are_kept_as_long_as_is_said(self, scene: Scene) -> None:
+        old = scene.store.add(
+            [AuditEntry(operation="denied", principal="bob", established="password", peer="10.0.0.1")]
+        )[0]
+        scene.move(3 * 86_400)
+        young = scene.store.add(
+            [AuditEntry(operation="denied", principal="bob", established="password", peer="10.0.0.1")]
+        )[0]
+        scene.store.sweep(keep_days=1)
+        before = [one.id for one in scene.store.find(AuditEntry, Query()).items]
+
+        scene.store.sweep(keep_audit_days=2)
+
+        assert before[-2:] == [old.id, young.id]
+        assert [one.id for one in scene.store.find(AuditEntry, Query()).items] == [young.id]
 
     def test_an_idle_sweep_changes_nothing(self, scene: Scene) -> None:
         workflow, _, _ = _running(scene)

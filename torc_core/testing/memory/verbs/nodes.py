@@ -7,7 +7,19 @@ from dataclasses import replace
 
 from torc_core.engine import telling
 from torc_core.engine.liveness import check_evidence, check_open, seen
-from torc_core.model import Ending, Held, Node, NodeId, NodeState, Progress, Turn, Usage, Verdict, WorkflowId
+from torc_core.model import (
+    AuditEntry,
+    Ending,
+    Held,
+    Node,
+    NodeId,
+    NodeState,
+    Progress,
+    Turn,
+    Usage,
+    Verdict,
+    WorkflowId,
+)
 from torc_core.testing.memory import actions, attempts, losing, nodes, operations, retrying
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.holding import Holding
@@ -66,7 +78,7 @@ class NodeVerbs(Holding):
             with self._change(flow.workflow.id) as change:
                 return losing.close_node(change, flow.tables[Node][node], usage)
 
-    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0) -> int | None:
+    def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0, keep_audit_days: int = 0) -> int | None:
         """Let time pass in the store."""
         with self._locked():
             silent = [
@@ -82,6 +94,11 @@ class NodeVerbs(Holding):
                 with self._change(workflow) as change:
                     _pass_time(change)
             self._forget_events(keep_days, keep_job_events)
+            if keep_audit_days > 0:
+                before = self._clock.now() - keep_audit_days * DAY_MS
+                audit = self._records.get(AuditEntry, {})
+                for id in [id for id, one in audit.items() if one.timestamp < before]:
+                    del audit[id]
             waiting = [
                 job.not_before
                 for flow in self._flows.values()
