@@ -118,7 +118,8 @@ def _declare_options(app: App) -> None:
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None if option.value else False,
                 annotation=Annotated[
-                    str | None if option.value else bool, Parameter(name=option.names, help=option.help)
+                    str | None if option.value else bool,
+                    Parameter(name=option.names, help=option.help, negative=()),
                 ],
             )
             for option in OPTIONS

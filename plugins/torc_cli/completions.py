@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from cyclopts import App
@@ -10,12 +12,13 @@ from cyclopts import App
 from torc_cli.options import Flag
 from torc_core.given import Answer, Given
 
-Shell = Literal["bash", "zsh", "fish", "powershell"]
+Shell = Literal["bash", "zsh", "fish", "elvish", "powershell"]
 
 NEXT = {
     "bash": "start a new shell, or: source {path}",
     "zsh": "put 'fpath=({folder} $fpath)' before compinit in ~/.zshrc and start a new shell",
     "fish": "start a new shell",
+    "elvish": "put 'eval (slurp < {path})' into your rc.elv and start a new shell",
     "powershell": "put '. {path}' into your profile and start a new shell",
 }
 """What is left to do after the script was written."""
@@ -34,10 +37,11 @@ def completions_of(app: App) -> Callable[..., Answer]:
         install
             Write the script where the shell looks for it, instead of printing it.
         """
+        from torc_cli.completion_scripts import script
         from torc_cli.output.answer import Outcome, Text, refuse_csv
 
         if not install:
-            return Text(text=app.generate_completion(shell=shell, prog_name="torc"))
+            return Text(text=script(app, shell))
         refuse_csv(session)
         path = written(app, shell)
         return Outcome(
@@ -57,12 +61,19 @@ def written(app: App, shell: Shell) -> str:
     Conflict
         If the folder cannot be written to.
     """
+    from torc_cli.completion_scripts import script
     from torc_core.errors import Conflict
 
     try:
-        return str(app.install_completion(shell=shell, add_to_startup=False))
+        if shell == "elvish":
+            path = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "elvish/lib/torc.elv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            path = Path(app.install_completion(shell=shell, add_to_startup=False))
+        path.write_text(script(app, shell), encoding="utf-8")
     except OSError as error:
         said = (error.strerror or "error").lower()
         raise Conflict(
             f"cannot write '{error.filename}': {said}; print the script instead, without --install"
         ) from error
+    return str(path)

@@ -32,6 +32,7 @@ def create(
     # PERF: only what `--help` needs is imported above.
     from torc_cli.execute.specs import accepted, dry_text, problems, read
     from torc_cli.execute.target import there
+    from torc_cli.remembered import remember
     from torc_cli.standing import amount
 
     refuse_csv(session)
@@ -47,6 +48,7 @@ def create(
         )
     plan = accepted(session, found)
     workflow = session.store().create(plan, session.user())
+    remember(session.config.environ, [(workflow.id, workflow.name)])
     return Outcome(
         message=(
             f"Created workflow {workflow.id} '{plain(workflow.name)}' "

@@ -16,6 +16,7 @@ from torc_cli.output.answer import Listing, Record, refuse_csv
 from torc_cli.output.cells import Column, age, shortened
 from torc_cli.output.records import Item, action_item, workflow_item
 from torc_cli.paging import WHOLE, Paging
+from torc_cli.remembered import remember
 from torc_cli.selector import found
 from torc_cli.selector import workflow as selected
 from torc_cli.standing import state
@@ -128,6 +129,7 @@ def new(
         )
     )
     workflow = session.store().create(plan, session.user())
+    remember(session.config.environ, [(workflow.id, workflow.name)])
     return NOUN.told(workflow, hint=f"add jobs: torc jobs create {workflow.id} -n NAME -c COMMAND")
 
 
@@ -178,6 +180,9 @@ def list_(
     items = []
     for totals in store.totals([workflow.id for workflow in page.items]) if page.items else ():
         items.append(_with_state(totals) | ({"age": age(totals.workflow.created_at, now)} if table else {}))
+    mine = [(one.id, one.name) for one in page.items if one.user == session.user() and not one.is_archived]
+    whole = not (where.keys() - {"user", "is_archived"}) and name is None and len(page.items) == page.total
+    remember(session.config.environ, reversed(mine), only=whole)
     return Listing(
         schema="torc.workflows.list/1",
         noun="workflows",

@@ -24,6 +24,9 @@ from torc_core.protocols import Store
 R = TypeVar("R")
 PIECE = 5_000
 
+MOST_PAIRS = 500_000
+"""Pairs of jobs in one answer; where each job waits for many, fewer are asked about."""
+
 
 def dag_of(store: Store, workflow: WorkflowId) -> Dag:
     """The jobs of a workflow; those that have ended took as long as they did, the others as long as they declare."""
@@ -82,8 +85,13 @@ def _step(
 
 
 def _relations(store: Store, jobs: Sequence[Job]) -> Iterator[JobRelations]:
-    for start in range(0, len(jobs), PIECE):
-        yield from store.relations([job.id for job in jobs[start : start + PIECE]])
+    start, size = 0, 50
+    while start < len(jobs):
+        found = store.relations([job.id for job in jobs[start : start + size]])
+        yield from found
+        start += size
+        most = max(len(one.depends_on) for one in found)
+        size = min(PIECE, 10 * size, max(1, MOST_PAIRS // max(most, 1)))
 
 
 def _every(store: Store, kind: type[R], workflow: WorkflowId) -> Iterator[R]:

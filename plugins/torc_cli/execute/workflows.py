@@ -16,6 +16,7 @@ from torc_cli.execute.specs import accepted, dry_text, problems, read
 from torc_cli.execute.target import Kind, Target
 from torc_cli.output.answer import Report as Answer
 from torc_cli.output.cells import plain
+from torc_cli.remembered import remember
 from torc_cli.selector import found as selected
 from torc_cli.standing import amount
 from torc_core.detection import Detected
@@ -99,6 +100,7 @@ def continued(session: Session, store: Store, plan: Plan, *, ended: bool = False
 
 def created(session: Session, workflow: Workflow) -> Workflow:
     """Say that there is a new workflow."""
+    remember(session.config.environ, [(workflow.id, workflow.name)])
     session.note(f"created workflow {workflow.id} '{plain(workflow.name)}'")
     return workflow
 

@@ -22,7 +22,7 @@ def scripts(tmp_path_factory):
             words, env=environ, cwd=home, capture_output=True, text=True, check=True, timeout=60
         ).stdout
 
-    return {shell: script(shell) for shell in ("bash", "zsh", "fish")}
+    return {shell: script(shell) for shell in ("bash", "zsh", "fish", "elvish")}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def complete(scripts, tmp_path):
 
     def ask(*words: str) -> list[str]:
         quoted = " ".join(f"'{word}'" for word in ("torc", *words))
-        asked = f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _torc; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        asked = f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _torc_with_workflows; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         program = f"source {script}; {asked}"
         ran = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=20)
         return ran.stdout.split()
@@ -41,23 +41,52 @@ def complete(scripts, tmp_path):
     return ask
 
 
+def test_bash_completes_the_ids_of_workflows_and_shows_their_names(complete, torc, home):
+    for name in ("one", "two\nlines"):
+        torc("workflows", "new", "-n", name)
+
+    assert complete("status", "") == ["2", "two\\nlines", "1", "one"]
+    assert complete("jobs", "list", "2") == ["2"]
+    assert complete("-f", "json", "results", "list", "1") == ["1"]
+    assert complete("files", "get", "") == []
+    assert "1" not in complete("server", "run", "")
+    assert "--limit" in complete("jobs", "list", "--l")
+
+
+def test_a_list_of_workflows_refreshes_what_shells_complete(torc, home):
+    remembered = home / ".cache" / "torc" / "workflows"
+    for name in ("one", "two"):
+        torc("workflows", "new", "-n", name)
+    torc("delete", "1", "--yes")
+
+    torc("workflows", "list")
+
+    assert remembered.read_text() == "2\ttwo\n"
+    assert remembered.stat().st_mode & 0o777 == 0o600
+
+
+def test_options_without_a_value_have_no_opposite(scripts):
+    assert all("--no-quiet" not in script and "--no-no-color" not in script for script in scripts.values())
+
+
 def test_bash_completes_commands_options_and_values(complete):
     assert {"jobs", "job-dependencies"} <= set(complete("jo"))
     assert "list" in complete("jobs", "li")
+    assert complete("reini") == []
     assert "--sort-by" in complete("jobs", "list", "--so")
     assert {"debug", "info", "warning", "error"} <= set(complete("events", "list", "3", "--severity", ""))
     assert "jobs" in complete("-f", "json", "jo")
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish"])
 def test_every_script_is_valid_for_its_shell_also_when_json_is_the_format(scripts, tmp_path, shell):
     path = tmp_path / f"script.{shell}"
     path.write_text(scripts[shell])
 
     assert "job-dependencies" in scripts[shell]
-    assert "reinit" not in scripts[shell]
     if shutil.which(shell):
-        subprocess.run([shell, "-n", str(path)], check=True, timeout=20)
+        check = "-compileonly" if shell == "elvish" else "-n"
+        subprocess.run([shell, check, str(path)], check=True, timeout=20)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +95,7 @@ def test_every_script_is_valid_for_its_shell_also_when_json_is_the_format(script
         ("bash", ".local/share/bash-completion/completions/torc"),
         ("zsh", ".zsh/completions/_cyclopts_torc"),
         ("fish", ".config/fish/completions/torc.fish"),
+        ("elvish", ".config/elvish/lib/torc.elv"),
     ],
 )
 def test_install_writes_where_the_shell_looks_and_touches_nothing_else(torc, home, scripts, shell, place):
