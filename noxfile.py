@@ -27,9 +27,9 @@ def wheel(session: nox.Session) -> str:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """All tests, against the built wheel."""
+    """All tests, against the built wheel, a file at a time on each of two cores."""
     session.install(wheel(session), *GROUPS["test"], *GROUPS["lint"])
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session(python=PYTHON)

@@ -49,7 +49,7 @@ def test_no_secret_reaches_the_log(line: str) -> None:
         assert secret not in redacted(line.format(secret=secret))
 
 
-@pytest.mark.parametrize("secret", [TOKEN, JOB, WORKFLOW])
+@pytest.mark.parametrize("secret", [TOKEN, JOB, WORKFLOW], ids=["named", "job", "workflow"])
 def test_tokens_are_cut_wherever_they_stand(secret: str) -> None:
     shown = redacted(f"somebody said {secret}, and more")
 
