@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from torc_core.engine.runs import RETRIED
 from torc_core.model import Ending, Event, Job, JobStatus, Node, Result, Verdict, Workflow
 from torc_core.testing.checker.evidence import Attempt, Call, Evidence
 from torc_core.testing.checker.violation import Violation
@@ -72,7 +73,8 @@ def _result_stands(ending: Ending, stored: dict[tuple[Any, int, int], Result]) -
     where = f"attempt {ending.attempt_id} of job {ending.job} in run {ending.run_id}"
     if not found:
         yield Violation(rule="I2", what=f"the result of {where} was answered and is gone")
-    elif all(one.return_code != ending.return_code for one in found):
+    # NOTE: when a person has a running job tried again, its attempt gets a result at once; that it ends then confirms it.
+    elif all(one.return_code != ending.return_code and one.reason != RETRIED for one in found):
         codes = ", ".join(str(one.return_code) for one in found)
         yield Violation(
             rule="I2", what=f"{where} was answered with code {ending.return_code} and has {codes}"

@@ -45,20 +45,15 @@ def _by_events(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _wrong(told: list[Event], start: Event, cancels: bool) -> str | None:
-    """What is wrong with a start, by what was told of a blocker before it."""
-    before = [
-        event
-        for event in told
-        if event.id < start.id and event.category in (*ENDS, "job_started", "job_retried")
-    ]
+    """What is wrong with a start, by what was told of a blocker before it.
+
+    A blocker that a person opens again stops nobody who could start already; a failure that is tried again by itself is
+    not told as an end.
+    """
+    before = [event for event in told if event.id < start.id and event.category in ENDS]
     if not before:
         return "before the end"
-    last = before[-1]
-    if last.category not in ENDS:
-        return "before the end"
-    if cancels and ENDS[last.category].bad:
-        return "after the bad end"
-    return None
+    return "after the bad end" if cancels and ENDS[before[-1].category].bad else None
 
 
 def _jobs_of(event: Event) -> Iterator[int]:
@@ -73,17 +68,25 @@ def _jobs_of(event: Event) -> Iterator[int]:
 
 
 def _by_ledger(evidence: Evidence) -> Iterator[Violation]:
+    """Those that waited for a job which ran once and completed began after it."""
     lives = spans(evidence)
+    twice = {
+        job
+        for event in evidence.events
+        if event.category in (*ENDS, "job_retried") and event.category != "job_completed"
+        for job in _jobs_of(event)
+    }
     good = {
-        (one.job_id, one.run_id): one.attempt_id
+        (one.job_id, one.run_id)
         for one in evidence.results
-        if one.status is JobStatus.COMPLETED
+        if one.status is JobStatus.COMPLETED and one.attempt_id == 1 and one.job_id not in twice
     }
     for (id, run, attempt), found in lives.items():
         for blocker in evidence.blockers.get(JobId(id), ()):
-            last = good.get((blocker, run))
-            for end in lives.get((blocker, run, last), ()) if last is not None else ():
-                for span in found:
-                    if span.first.host == end.first.host and span.first.ns < end.last.ns:
-                        what = f"attempt {attempt} of job {id} began before the end of job {blocker} by the ledger"
-                        yield Violation(rule="I5", what=what)
+            ends = lives.get((blocker, run, 1), ()) if (blocker, run) in good else ()
+            for first in found:
+                if any(one.first.host == first.first.host and first.first.ns < one.last.ns for one in ends):
+                    what = (
+                        f"attempt {attempt} of job {id} began before the end of job {blocker} by the ledger"
+                    )
+                    yield Violation(rule="I5", what=what)
