@@ -42,7 +42,7 @@ MOST_COUNTED = 1_000
 """Ready jobs that are looked at to say how many come before a job."""
 
 MOST_PARENTS = 1_000
-SAMPLE = 2_000
+SAMPLE = 500
 """Ready jobs of a workflow that are looked at to find their kinds."""
 
 MOST_KINDS = 100
