@@ -143,6 +143,9 @@ class Change:
         before = job.status
         if status is JobStatus.RUNNING:
             self.started()
+        if job.result_id is not None:
+            # A job that moves on may lose its current result, or get another.
+            self.unsum()
         first = self._moves.get(job.id)
         self._moves[job.id] = (before if first is None else first[0], status)
         self.shifted(before, status)

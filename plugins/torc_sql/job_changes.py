@@ -158,6 +158,7 @@ def _remove_all(change: Change) -> None:
     triggers.forget_job(change, watched)
     for status, count in change.tally.items():
         change.added(status, -count)
+    change.unsum()
     change.tx.write_ready()
     change.tx.run("COUNT_ALL_READY", wf_=change.wf)
 

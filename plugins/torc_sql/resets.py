@@ -65,6 +65,7 @@ def open_again(change: Change, jobs: Sequence[JobState]) -> None:
             change.note(job, JobStatus.UNINITIALIZED, held=job.node_id is not None)
         change.settle(restores=False)
         return
+    change.unsum()
     for job in (*freed, *kept):
         change.shifted(job.status, JobStatus.UNINITIALIZED)
     recount(change)
