@@ -25,6 +25,7 @@ def delete(
     *workflow: str,
     yes: Yes = False,
     force: Flag = False,
+    archived_before: str | None = None,
     with_logs: Flag = False,
     output_dir: Annotated[str | None, Parameter(name=["--output-dir", "-o"])] = None,
     session: Given,
@@ -39,13 +40,29 @@ def delete(
         Do not ask.
     force
         Also while jobs run: they are stopped.
+    archived_before
+        Instead of ids: your workflows that were archived before this time, `2026-05-01` or `90d` (so long ago).
     with_logs
         Also remove the files with the output of their jobs, which are listed first.
     output_dir
         Where these files are; normally `torc_output`.
     """
     refuse_csv(session)
-    chosen = workflows(session, workflow)
+    if archived_before is None:
+        chosen = workflows(session, workflow)
+    else:
+        from torc_cli.given_text import moment
+        from torc_cli.purging import due
+
+        if workflow:
+            raise UsageError("--archived-before chooses the workflows by itself; leave the ids out")
+        before = moment(archived_before, session.clock.now())
+        chosen = [one.workflow.id for one in due(session.store(), session.user(), before)]
+        if not chosen:
+            return Outcome(
+                message="No workflow was archived before then",
+                extra={"deleted_workflows": [], "deleted_jobs": 0},
+            )
     store = session.store()
     totals = store.totals(chosen)
     for one in totals:

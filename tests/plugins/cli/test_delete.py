@@ -80,3 +80,20 @@ def test_an_output_folder_alone_makes_no_sense(torc: Torc, ran_twice: None) -> N
 def test_a_missing_id_is_wrong_usage(torc: Torc, home: Path) -> None:
     assert torc("delete").code == 2
     assert torc("delete", "9", "--yes").code == 5
+
+
+def test_workflows_are_deleted_by_when_they_were_archived(torc, diamond):
+    torc("workflows", "new", "-n", "old")
+    torc("workflows", "archive", "2")
+    later = "2100-01-01"
+
+    assert torc("delete", "1", "--archived-before", later, "--yes").code == 2
+    assert torc("delete", "--archived-before", "someday", "--yes").code == 2
+    assert torc("delete", "--archived-before", later).code == 3
+    assert torc("delete", "--archived-before", "1d", "--yes").out == "No workflow was archived before then\n"
+    done = torc("delete", "--archived-before", later, "--yes", "--json").json
+
+    assert done["deleted_workflows"] == [2]
+    assert [one["id"] for one in torc("workflows", "list", "--include-archived", "--json").json["items"]] == [
+        1
+    ]
