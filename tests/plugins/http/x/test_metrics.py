@@ -22,6 +22,7 @@ from torc_http import plugged
 from torc_http.auth.settings import AuthSettings
 from torc_http.call import Call
 from torc_http.figures import Figures
+from torc_http.program.backups import Backups
 from torc_http.routes import Route
 from torc_http.running import Running
 from torc_http.serving.listening import listen
@@ -110,6 +111,19 @@ def test_figures_ask_for_an_admin_or_for_their_token(tmp_path: Path, clock: Any)
 def test_figures_can_be_switched_off(tmp_path: Path, clock: Any) -> None:
     with serving(tmp_path, clock, parts={"metrics": Figures(enabled=False)}) as api:
         assert api.ask("GET", "/metrics").status == 404
+
+
+def test_a_backup_is_a_whole_database_in_the_folder_of_the_configuration(tmp_path: Path, clock: Any) -> None:
+    backups = Backups(str(tmp_path / "copies"), None, 3)
+    with serving(tmp_path, clock, parts={"backups": backups}) as api:
+        workflow = api.plan({"name": "a", "command": "true"})["workflow_id"]
+        backups.start(api.store, tmp_path / "torc.db")
+
+        told = api("POST", "/x/admin/backup")
+
+    with closing(open_sqlite(f"sqlite://{told['path']}", SqliteSettings(), clock)) as copy:
+        assert copy.get(Workflow, workflow).name == "w"
+    assert Path(told["path"]).parent == tmp_path / "copies"
 
 
 class Greeting:
