@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from torc_cli.distance import distant
 from torc_cli.output import json_text
 from torc_cli.output.answer import refuse_csv
-from torc_core.model import Job, Json, Node, NodeId, Workflow
+from torc_core.errors import NotFound
+from torc_core.model import Job, JobId, Json, Node, NodeId, Workflow
 from torc_core.record import record
 from torc_core.session import Session
 
 if TYPE_CHECKING:
-    from torc_core.protocols import Store
+    from torc_core.protocols import Distant, LogPiece, Store
 
 PIECE = 1024**2
 """Bytes read at once."""
@@ -46,6 +50,41 @@ class LogFile:
     def exists(self) -> bool:
         """Whether it can be seen from here."""
         return self.path.is_file()
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class DistantFile(LogFile):
+    """A file that this host does not see, but the server does.
+
+    Parameters
+    ----------
+    read
+        Asks for its last lines (`tail`), or for what stands from a byte on (`offset`).
+    """
+
+    read: Callable[[int | None, int | None], LogPiece]
+
+
+def seen_by_server(
+    store: Store, job: Job, run_id: int, attempt_id: int, files: Sequence[LogFile]
+) -> Sequence[LogFile]:
+    """These files, as far as a server behind the store sees them; as they are where there is none."""
+    far = distant(store)
+    if far is None:
+        return files
+    found: list[LogFile] = []
+    for file in files:
+        read = partial(_read, far, job.id, file.stream, run_id, attempt_id)
+        with suppress(NotFound):
+            read(0, None)
+            found.append(DistantFile(stream=file.stream, path=file.path, read=read))
+    return found or files
+
+
+def _read(
+    far: Distant, job: JobId, stream: str, run: int, attempt: int, tail: int | None, offset: int | None
+) -> LogPiece:
+    return far.log(job, stream, run=run, attempt=attempt, tail=tail, offset=offset)
 
 
 def log_files(
@@ -124,6 +163,8 @@ class JobLog:
             self._copy(session)
 
     def _described(self, file: LogFile) -> dict[str, Json]:
+        if isinstance(file, DistantFile):
+            return self._told(file)
         described: dict[str, Json] = {"stream": file.stream, "path": str(file.path), "exists": file.exists}
         if file.exists and not self.paths:
             size = file.path.stat().st_size
@@ -138,6 +179,14 @@ class JobLog:
             }
         return described
 
+    def _told(self, file: DistantFile) -> dict[str, Json]:
+        described: dict[str, Json] = {"stream": file.stream, "path": str(file.path), "exists": True}
+        if not self.paths:
+            piece = file.read(self.tail, None)
+            whole = len(piece.text.encode()) >= piece.size
+            described |= {"size_bytes": piece.size, "is_cut": not whole, "content": piece.text}
+        return described
+
     def _copy(self, session: Session) -> None:
         out = sys.stdout.buffer
         sys.stdout.flush()
@@ -145,14 +194,32 @@ class JobLog:
         for file in self.files:
             if len(self.files) > 1:
                 session.note(f"==> {file.stream}: {file.path} <==")
-            start = tail_start(file.path, self.tail) if self.tail is not None and file.exists else 0
-            ends[file.path] = _copied(file.path, start, out.write) if file.exists else 0
+            ends[file.path] = _begun(file, self.tail, out.write)
             out.flush()
         for _ in self.follow() if self.follow else ():
             for file in self.files:
-                if file.exists:
-                    ends[file.path] = _copied(file.path, ends[file.path], out.write)
+                ends[file.path] = _continued(file, ends[file.path], out.write)
             out.flush()
+
+
+def _begun(file: LogFile, tail: int | None, write: Callable[[bytes], object]) -> int:
+    """Copy a file, or its last lines, and say where its end was."""
+    if isinstance(file, DistantFile) and tail is not None:
+        piece = file.read(tail, None)
+        write(piece.text.encode())
+        return piece.next_offset
+    start = tail_start(file.path, tail) if tail is not None and file.exists else 0
+    return _continued(file, start, write)
+
+
+def _continued(file: LogFile, start: int, write: Callable[[bytes], object]) -> int:
+    """Copy what stands from an offset on, and say where that ends."""
+    if isinstance(file, DistantFile):
+        while (piece := file.read(None, start)).next_offset > start:
+            write(piece.text.encode())
+            start = piece.next_offset
+        return start
+    return _copied(file.path, start, write) if file.exists else start
 
 
 def _copied(path: Path, start: int, write: Callable[[bytes], object]) -> int:

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from torc_cli import job_changes, job_resets
 from torc_cli.given_text import statuses
-from torc_cli.joblogs import JobLog, LogFile
+from torc_cli.joblogs import DistantFile, JobLog, LogFile, seen_by_server
 from torc_cli.jobviews import (
     NOUN,
     SORTS,
@@ -148,7 +148,10 @@ def logs(
     job = NOUN.fetched(session, id)
     run_id, attempt_id, files = _attempt(session, job, run, attempt)
     chosen = [file for file in files if stream == "both" or file.stream in (stream, "combined")]
-    if not path and not follow and chosen and not any(file.exists for file in chosen):
+    if not path and chosen and not any(file.exists for file in chosen):
+        chosen = list(seen_by_server(session.store(), job, run_id, attempt_id, chosen))
+    here = any(file.exists or isinstance(file, DistantFile) for file in chosen)
+    if not path and not follow and chosen and not here:
         raise NotFound(f"'{chosen[0].path}' is not there, or not visible from this host")
     if not chosen:
         session.note(f"job {id} keeps no {'output' if stream == 'both' else stream}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torc_core.protocols.clock import Clock
-from torc_core.protocols.distant import Distant, Hello
+from torc_core.protocols.distant import Distant, Hello, LogPiece
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
 from torc_core.protocols.monitor import Monitor, NodeSample, Sample
 from torc_core.protocols.process import Executor, Exit, Limiting, Locating, Queueing, Task
@@ -45,6 +45,7 @@ __all__ = [
     "Limiting",
     "Listening",
     "Locating",
+    "LogPiece",
     "Monitor",
     "NodeSample",
     "Nodes",

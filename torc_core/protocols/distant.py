@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Protocol, runtime_checkable
 
-from torc_core.model import Event, Severity, WorkflowId
+from torc_core.model import Event, JobId, Severity, WorkflowId
 from torc_core.record import record
 
 
@@ -15,6 +15,15 @@ class Hello:
 
     version: str
     api_version: str | None = None
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class LogPiece:
+    """A part of what an attempt wrote: its text, where the next part begins, and how long the whole is."""
+
+    text: str
+    next_offset: int
+    size: int
 
 
 @runtime_checkable
@@ -57,5 +66,31 @@ class Distant(Protocol):
         ------
         Unavailable
             If the server goes away; the caller follows anew, after the last event that it has seen.
+        """
+        ...
+
+    def log(
+        self,
+        job: JobId,
+        stream: str,
+        *,
+        run: int,
+        attempt: int,
+        tail: int | None = None,
+        offset: int | None = None,
+    ) -> LogPiece:
+        """At most 1 MiB of `stdout`, `stderr` or `combined` of an attempt, if the server can see the file.
+
+        Parameters
+        ----------
+        tail
+            The last so many lines.
+        offset
+            From this byte on; without it the end.
+
+        Raises
+        ------
+        NotFound
+            If the server cannot see it.
         """
         ...

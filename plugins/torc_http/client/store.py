@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from torc_core import __version__
 from torc_core.errors import Unavailable
-from torc_core.model import Assignment, Event, Severity, Turn, WorkflowId
-from torc_core.protocols.distant import Hello
+from torc_core.model import Assignment, Event, JobId, Severity, Turn, WorkflowId
+from torc_core.protocols.distant import Hello, LogPiece
 from torc_core.store import codec
 from torc_core.store.calls import CALLS, ONCE
 from torc_http.client.line import Answer, Line
@@ -133,6 +134,22 @@ class HttpStore:
 
         left = counting_down(seconds)
         return followed(self, Wish(workflow=workflow, after=after, level=level, types=types, left=left))
+
+    def log(
+        self,
+        job: JobId,
+        stream: str,
+        *,
+        run: int,
+        attempt: int,
+        tail: int | None = None,
+        offset: int | None = None,
+    ) -> LogPiece:
+        """A part of what an attempt wrote, as far as the server can see the file."""
+        given = {"stream": stream, "run": run, "attempt": attempt, "tail": tail, "offset": offset}
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        told = json.loads(self.ask("GET", f"/x/jobs/{job}/log?{query}", b"").body)
+        return LogPiece(text=told["content"], next_offset=told["next_offset"], size=told["size_bytes"])
 
     def close(self) -> None:
         """Hang up."""
