@@ -14,7 +14,14 @@ from torc_core.model import File, FileId, RoCrateEntity, Workflow
 from torc_core.record import record
 
 CRATE = "ro-crate-metadata.json"
-CONTEXT: Sequence[Any] = ["https://w3id.org/ro/crate/1.1/context", {"prov": "http://www.w3.org/ns/prov#"}]
+CONTEXT = "https://w3id.org/ro/crate/1.1/context"
+PREFIX = {"prov": "http://www.w3.org/ns/prov#"}
+TERMS = {
+    "sha256": "http://schema.org/sha256",
+    "fileCount": "urn:torc:fileCount",
+    "hashMode": "urn:torc:hashMode",
+}
+"""Properties that we use and the context of RO-Crate 1.1, made from schema.org 10, does not know."""
 PROV = {
     "File": "prov:Entity", "Dataset": "prov:Entity", "CreateAction": "prov:Activity",
     "SoftwareApplication": "prov:SoftwareAgent", "Person": "prov:Person", "Organization": "prov:Organization",
@@ -58,7 +65,9 @@ def crate(workflow: Workflow, told: Crate) -> Node:
         "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
         "about": {"@id": "./"},
     }
-    return {"@context": CONTEXT, "@graph": [descriptor, root, *others]}
+    graph = [descriptor, root, *others]
+    terms = {term: meaning for term, meaning in TERMS.items() if any(term in node for node in graph)}
+    return {"@context": [CONTEXT, PREFIX | terms], "@graph": graph}
 
 
 def problems(document: Mapping[str, Any]) -> list[str]:

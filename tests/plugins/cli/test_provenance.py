@@ -94,7 +94,7 @@ def test_the_document_is_an_ro_crate_by_the_letter(torc, study):
     assert len(nodes) == len(document["@graph"])
     assert document["@context"] == [
         "https://w3id.org/ro/crate/1.1/context",
-        {"prov": "http://www.w3.org/ns/prov#"},
+        {"prov": "http://www.w3.org/ns/prov#", "sha256": "http://schema.org/sha256"},
     ]
     descriptor = nodes["ro-crate-metadata.json"]
     assert descriptor["@type"] == "CreativeWork"
