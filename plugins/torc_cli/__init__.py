@@ -36,6 +36,7 @@ COMMANDS = (
     ("access-groups", "app", "Groups of users, and the workflows that they may use."),
     ("ro-crate", "app", "What a workflow says about itself to the outside."),
     ("admin", "app", "What only admins of a server look at."),
+    ("reconcile", "reconcile", "Deliver results that runners could not tell."),
     ("plot-resources", "plot_resources", "Draw what jobs and nodes used over time."),
     ("config", "app", "Settings: what holds, where it comes from, how to change it."),
     ("plugins", "app", "What is installed, what it offers, and why something is not loaded."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import select
@@ -12,8 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from torc_core.errors import TorcError
-from torc_core.model import JobId, JobUsage
-from torc_core.protocols import Exit, Task
+from torc_core.model import JobId, JobStatus, JobUsage
+from torc_core.protocols import Exit, Task, Will
+from torc_core.store import codec
 from torc_local import cgroups, trees
 from torc_local.channel import RECALLED, Channel, Closed
 
@@ -49,6 +51,8 @@ class Subprocesses:
         self._children: list[int] | None = None
         self._found: dict[str, int] = {}
         self._exits: list[Exit] = []
+        self._will: tuple[object, ...] | None = None
+        self._fence: tuple[float, float] | None = None
         self._base: Mapping[str, str] | None = None
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
@@ -83,6 +87,22 @@ class Subprocesses:
     def recall(self, jobs: Sequence[JobId]) -> None:
         """Take tasks out of the lines."""
         self._put(("recall", list(jobs)))
+
+    def entrust(self, will: Will) -> None:
+        """Have this done when this process dies; see `Guarding`."""
+        terminated = json.loads(codec.dumps(JobStatus.TERMINATED))
+        self._will = "will", will.path, dict(will.about), list(will.deliver), terminated
+        self._put(self._will)
+
+    def known(self, jobs: Sequence[JobId]) -> None:
+        """The store knows how these have ended."""
+        if self._will is not None and jobs:
+            self._put(("known", list(jobs)))
+
+    def fence(self, at: float, lead: float) -> None:
+        """End all jobs at this time, unless a later call names a later one."""
+        self._fence = at, lead
+        self._put(("fence", at, lead))
 
     def wait(self, timeout: float | None) -> Sequence[Exit]:
         """Sleep until processes ended, `wake` was called or the time is over; those that ended."""
@@ -186,6 +206,10 @@ class Subprocesses:
         if self._groups:
             cgroups.tidy(self._groups[1])
             self._put(("groups", *self._groups))
+        if self._will is not None:
+            self._put(self._will)
+        if self._fence is not None:
+            self._put(("fence", *self._fence))
 
     def _works(self, tasks: Sequence[Task]) -> list[tuple[object, ...]]:
         if tasks[0].base is not self._base:
@@ -284,6 +308,7 @@ def _work(task: Task) -> tuple[object, ...]:
         task.daemons,
         task.line,
         task.memory,
+        task.lease,
     )
 
 

@@ -19,6 +19,7 @@ from torc_local.channel import RECALLED, Channel, Closed
 from torc_local.groups import Groups
 from torc_local.orphans import Orphans
 from torc_local.spawn import Busy, NotStarted, Spawner, Work, make
+from torc_local.will import Will
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ CHEAP = 100
 """A sweep may cost one part in so many of the time."""
 HOLD_BACK = 0.02
 """Seconds that ends are held back while their places are taken again, so that they travel together."""
+ALARM = 5.0
+"""Seconds after which a fence is looked at again: a wait does not count the time for which the system slept."""
+BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 FIRST_LOOK, LAST_LOOK = 0.001, 0.1
 """Seconds between two looks at processes that were signalled; doubling."""
 
@@ -108,6 +112,9 @@ class Guardian:
         self._sweep_at = 0.0
         self._strays = 0
         self._closing = False
+        self._will: Will | None = None
+        self._died = False
+        self._fence: tuple[float, float] | None = None
         self._poll = select.poll()
         self._groups = Groups(self._poll, self._exceeded)
         self._orphans = Orphans()
@@ -149,6 +156,8 @@ class Guardian:
         if not self._daemons:
             self._end_hidden()
         self._groups.close()
+        if self._will is not None and self._died:
+            self._will.carry_out()
 
     def _obey(self, order: str, *what: Any) -> None:
         match order:
@@ -180,12 +189,21 @@ class Guardian:
                         self._dying[tree.pid] = tree
                 self._drop_retries(set(what[0]))
                 self._look_soon()
+            case "will":
+                self._will = Will(*what)
+            case "known":
+                if self._will is not None:
+                    self._will.known(what[0])
+            case "fence":
+                self._fence = what[0], what[1]
             case "close":
                 self._close(0.0)
 
     def _start(self, work: Work, tries: int) -> None:
         assert self._spawner is not None
         begin = time.monotonic()
+        if self._will is not None and tries == 1:
+            self._will.started(work)
         group = self._groups.group(work.job, work.memory) if work.memory else None
         try:
             pid = self._spawner.spawn(work)
@@ -288,6 +306,8 @@ class Guardian:
 
         `oom`: bytes that it used when it was killed for memory; 0: it was not.
         """
+        if self._will is not None:
+            self._will.ended(job, *end[:4])
         queue = self._lines.get(line)
         if not self._exits:
             self._oldest_exit = time.monotonic()
@@ -318,6 +338,8 @@ class Guardian:
             self._retries = [entry for entry in self._retries if entry[0] > now]
             for _, tries, work in due:
                 self._start(work, tries)
+        if self._fence is not None and time.clock_gettime(BOOT) >= self._fence[0]:
+            self._shut_out(now)
         self._groups.tend(now)
         if self._marks and now >= self._sweep_at:
             self._sweep(now)
@@ -362,11 +384,32 @@ class Guardian:
 
     def _abandoned(self) -> None:
         """The runner has died: its jobs end too (`runner.md` §1, I7)."""
+        self._died = True
+        if self._will is not None:
+            lined = [work for queue in self._lines.values() for work in queue]
+            self._will.never([*lined, *(work for _, _, work in self._retries)])
+        self._terminate()
+        self._close(ORPHAN_GRACE)
+
+    def _shut_out(self, now: float) -> None:
+        """The runner's lease is over and it does not see to it: it stands still, and its jobs may be run elsewhere."""
+        assert self._fence is not None
+        lead, self._fence = self._fence[1], None
+        self._recall({work.job for queue in self._lines.values() for work in queue})
+        self._drop_retries({work.job for _, _, work in self._retries})
+        self._terminate()
+        for tree in self._trees.values():
+            if tree.kill_at is None or tree.kill_at > now + lead:
+                tree.kill_at = now + lead
+            self._dying[tree.pid] = tree
+        self._look_soon()
+
+    def _terminate(self) -> None:
+        """Ask every process of every job to end."""
         roots = {tree.pid: tree.mark for tree in self._trees.values()}
         for left in trees.members(roots, self._gone).values():
             for one in left:
                 _signal(one, signal.SIGTERM)
-        self._close(ORPHAN_GRACE)
 
     def _close(self, grace: float) -> None:
         """End what still runs, also outside of its session, and then leave."""
@@ -416,6 +459,9 @@ class Guardian:
             times.append(look)
         if self._exits:
             times.append(self._oldest_exit + HOLD_BACK)
+        if self._fence is not None:
+            left = self._fence[0] - time.clock_gettime(BOOT)
+            times.append(time.monotonic() + min(max(0.0, left), ALARM))
         return max(0.0, (min(times) - time.monotonic()) * 1000) if times else None
 
 

@@ -44,6 +44,7 @@ class Work:
         "env",
         "files",
         "job",
+        "lease",
         "line",
         "mark",
         "memory",
@@ -66,6 +67,7 @@ class Work:
         daemons: bool,
         line: int,
         memory: int = 0,
+        lease: str = "",
     ) -> None:
         self.job = job
         self.command = command
@@ -79,6 +81,7 @@ class Work:
         self.daemons = daemons
         self.line = line
         self.memory = memory
+        self.lease = lease
 
 
 def make(fields: tuple[Any, ...]) -> Work:

@@ -65,10 +65,18 @@ class Held:
 
 @record(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """I am alive, and this is what I have: claimed but not forked; forked and not yet acknowledged as ended."""
+    """I am alive, and this is what I have: claimed but not forked; forked and not yet acknowledged as ended.
+
+    Parameters
+    ----------
+    number
+        From 1, one more with each beat of a runner, so that one which was under way for long is not taken for the
+        present; 0: not numbered.
+    """
 
     held: Sequence[Held] = ()
     running: Sequence[Held] = ()
+    number: int = 0
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from torc_core.protocols.clock import Clock
 from torc_core.protocols.distant import Distant, Hello, LogPiece
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
 from torc_core.protocols.monitor import Monitor, NodeSample, Sample
-from torc_core.protocols.process import Executor, Exit, Limiting, Locating, Queueing, Task
+from torc_core.protocols.process import Executor, Exit, Guarding, Limiting, Locating, Queueing, Task, Will
 from torc_core.protocols.serve import Admitting, Server
 from torc_core.protocols.store import (
     Actions,
@@ -39,6 +39,7 @@ __all__ = [
     "Executor",
     "Exit",
     "Growth",
+    "Guarding",
     "Hello",
     "LaunchRequest",
     "Launcher",
@@ -60,4 +61,5 @@ __all__ = [
     "Store",
     "Task",
     "Transfer",
+    "Will",
 ]

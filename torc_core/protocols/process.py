@@ -32,6 +32,8 @@ class Task:
         Tasks of one line are of one shape and may take each other's place; 0: none may.
     memory
         Bytes that all its processes may have together, where the executor can see to it (`Limiting`); 0: no limit.
+    lease
+        Under which the attempt is held; empty: it is no attempt at a job.
     """
 
     job: JobId
@@ -48,6 +50,7 @@ class Task:
     daemons: bool = False
     line: int = 0
     memory: int = 0
+    lease: str = ""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -169,4 +172,40 @@ class Limiting(Protocol):
     @property
     def limits_memory(self) -> bool:
         """Whether it does here: a task that goes beyond its `memory` is killed, and its exit says `oom`."""
+        ...
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Will:
+    """What a guardian does when its runner has died and its jobs are ended.
+
+    Parameters
+    ----------
+    path
+        The file that gets the ends of jobs which the store does not know of.
+    about
+        What else the file says: whose results they are.
+    deliver
+        The command that tells the store.
+    """
+
+    path: str
+    about: Mapping[str, str | int]
+    deliver: Sequence[str]
+
+
+@runtime_checkable
+class Guarding(Protocol):
+    """An executor whose jobs are looked after when its own process dies or stands still."""
+
+    def entrust(self, will: Will) -> None:
+        """Have this done when this process dies."""
+        ...
+
+    def known(self, jobs: Sequence[JobId]) -> None:
+        """The store knows how these have ended."""
+        ...
+
+    def fence(self, at: float, lead: float) -> None:
+        """End all jobs at this time, boot-time seconds, unless a later call names a later time."""
         ...

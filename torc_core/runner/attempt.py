@@ -153,6 +153,7 @@ class Workplace:
             daemons=self.execution.allow_daemons,
             line=line,
             memory=attempt.limit,
+            lease=attempt.held.lease,
         )
 
     def _api_url(self, given: Assignment) -> str | None:

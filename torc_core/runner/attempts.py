@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from torc_core.model import Assignment, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId
+from torc_core.model import Assignment, Beat, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId
 from torc_core.protocols import Clock, Executor, Exit, Queueing, Task
 from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.deadlines import Deadlines
@@ -188,6 +188,14 @@ class Attempts:
     def everything(self) -> list[Attempt]:
         """All attempts."""
         return list(self._all.values())
+
+    def beat(self) -> Beat:
+        """What is here: not forked, and forked."""
+        everything = self._all.values()
+        return Beat(
+            held=[one.held for one in everything if not one.forked],
+            running=[one.held for one in everything if one.forked],
+        )
 
     def kill_forked(self) -> None:
         """Kill whatever runs, unrecorded: this runner is about to fail."""

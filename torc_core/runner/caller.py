@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import NamedTuple
 
 from torc_core.errors import Unavailable
-from torc_core.model import Orders, Turn
+from torc_core.model import Ending, Orders, Turn
 from torc_core.protocols import Clock, Queue
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds between two tries while the store is away; doubling (`runner.md` §9.1)."""
 
 
 class Answer(NamedTuple):
-    """What a turn brought: the store's orders, or what went wrong."""
+    """What a turn brought: the store's orders, or what went wrong; `sent` in monotonic seconds."""
 
     turn: Turn
     orders: Orders | None
     error: BaseException | None
+    sent: float = 0.0
 
 
 class Caller:
-    """Two threads, so that a store call never delays the loop.
+    """Two threads, so that a store call never delays the loop. A call is made once: the loop decides what follows.
 
     Parameters
     ----------
     wake
         Called in one of the threads whenever there is an answer.
-    patience
-        So many seconds a turn is repeated while the store is away; every part of a turn is idempotent.
+    keep
+        Called with results before they are sent; None: they need not be kept.
+    may_send
+        Whether a turn may be sent at this moment, asked just before; None: always.
     """
 
-    def __init__(self, store: Queue, clock: Clock, wake: Callable[[], None], patience: float) -> None:
+    def __init__(
+        self,
+        store: Queue,
+        clock: Clock,
+        wake: Callable[[], None],
+        keep: Callable[[Sequence[Ending]], None] | None = None,
+        may_send: Callable[[Turn, float], bool] | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._wake = wake
-        self._patience = patience
+        self._keep = keep
+        self._may_send = may_send
         self._closed = Event()
         self._answers: deque[Answer] = deque()
         self._turns: SimpleQueue[Turn | None] = SimpleQueue()
@@ -84,14 +92,13 @@ class Caller:
             self._wake()
 
     def _ask(self, turn: Turn) -> Answer:
-        began, pause = self._clock.monotonic(), FIRST_PAUSE
-        while True:
-            try:
-                return Answer(turn, self._store.turn(turn), None)
-            except Unavailable as error:
-                if self._closed.is_set() or self._clock.monotonic() - began + pause > self._patience:
-                    return Answer(turn, None, error)
-            except BaseException as error:  # the loop raises it again, in its own thread
-                return Answer(turn, None, error)
-            self._closed.wait(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+        sent = self._clock.monotonic()
+        try:
+            if self._keep is not None and turn.endings:
+                self._keep(turn.endings)
+                sent = self._clock.monotonic()
+            if self._closed.is_set() or (self._may_send is not None and not self._may_send(turn, sent)):
+                return Answer(turn, None, Unavailable("not sent"), sent)
+            return Answer(turn, self._store.turn(turn), None, sent)
+        except BaseException as error:  # the loop raises it again, in its own thread
+            return Answer(turn, None, error, sent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from torc_core.model import Assignment, Json, SchedulerId
@@ -30,6 +30,16 @@ class Options:
         A job is ended when it has run so many times the median of those that were completed here; None: none is.
     poll_interval
         Longest pause, in seconds, between two looks at a store that cannot hold requests.
+    spools
+        Results are written to files before they are sent: the store is not of this process.
+    beat
+        Seconds between two beats.
+    fences
+        End jobs in any case when the store cannot be reached for the length of the lease.
+    ping_interval
+        Seconds between two tries to reach the store when the lease has run out.
+    deliver
+        The command with which the guardian of a dead runner delivers what it left; empty: it does not.
     grace
         Seconds that jobs have to end after SIGTERM when the time left is unknown (`runner.md` §7.2).
     """
@@ -45,6 +55,11 @@ class Options:
     end: float | None = None
     patience: float | None = None
     poll_interval: float = 5.0
+    spools: bool = False
+    beat: float = 30.0
+    fences: bool = False
+    ping_interval: float = 120.0
+    deliver: Sequence[str] = ()
 
 
 @record(frozen=True, slots=True, kw_only=True)

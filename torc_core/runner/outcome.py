@@ -25,6 +25,7 @@ class Cause(StrEnum):
     WALLTIME = "walltime"
     RUNTIME = "runtime"
     MEMORY = "oom"
+    LEASE = "lease_lost"
 
 
 class Outcome(NamedTuple):
@@ -65,7 +66,7 @@ def outcome(
         return Outcome(JobStatus.CANCELED, end.return_code, cause.value)
     if cause is Cause.MEMORY:
         return Outcome(JobStatus.FAILED, execution.oom_code, f"{cause.value}: {told}")
-    if cause is Cause.INTERRUPTED:
+    if cause in (Cause.INTERRUPTED, Cause.LEASE):
         return Outcome(JobStatus.TERMINATED, end.return_code, cause.value)
     if cause is not None:
         code = execution.timeout_code if killed else end.return_code

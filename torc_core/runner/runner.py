@@ -6,11 +6,22 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 
 from torc_core.detection import Detected
-from torc_core.errors import Fenced, Unavailable
-from torc_core.model import Assignment, JobStatus, NewNode, Node, Query, Requirement, Verdict, Workflow
+from torc_core.errors import Fenced
+from torc_core.model import (
+    Assignment,
+    Beat,
+    JobStatus,
+    NewNode,
+    Node,
+    Query,
+    Requirement,
+    Usage,
+    Verdict,
+    Workflow,
+)
 from torc_core.protocols import Clock, Executor, Limiting, Locating, Monitor, Queue
 from torc_core.runner import environment
 from torc_core.runner.actions import ChoreStore
@@ -18,6 +29,8 @@ from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.attempts import Attempts, Taken
 from torc_core.runner.caller import Answer, Caller
 from torc_core.runner.chores import Chores
+from torc_core.runner.keeping import ABSENT, Keeping
+from torc_core.runner.lease import Lease, insist
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.limits import Limits
 from torc_core.runner.log import log, log_to
@@ -97,7 +110,8 @@ class Runner:
         self._signal: int | None = None
         self._leave_by: float | None = None
         self._stop_by: tuple[Cause, float] | None = None
-        self._beginning = self._overdue = self._hurried = False
+        self._beginning = self._overdue = self._hurried = self._asked = False
+        self._unwanted: set[tuple[int, str | None]] = set()
 
     def interrupt(self, number: int) -> None:
         """Obey a signal (`runner.md` §10.3); callable from any thread and from a signal handler."""
@@ -121,7 +135,19 @@ class Runner:
             mark = f"{self._store.server_id}.{workflow.id}"
             if strays := self._executor.sweep(f"{mark}."):
                 log.warning("strays_killed workflow_id=%d processes=%d", workflow.id, strays)
-            node = self._join(place, output_dir)
+            node, joined = self._join(place, output_dir)
+            self._lease = Lease(self._clock, node, joined, self._options.beat)
+            self._keeping = Keeping(
+                self._store,
+                self._executor,
+                self._clock,
+                self._options,
+                node,
+                workflow,
+                place,
+                output_dir,
+                self._chore_store,
+            )
             shared = environment.base(
                 self._environ,
                 workflow,
@@ -142,7 +168,8 @@ class Runner:
             )
             return self._work(node, workplace, output_dir)
 
-    def _join(self, place: Place, output_dir: str) -> Node:
+    def _join(self, place: Place, output_dir: str) -> tuple[Node, float]:
+        """Register; the record, and when the request was sent that the store answered."""
         options, detected, workflow = self._options, self._detected, self._workflow
         new = NewNode(
             workflow_id=workflow.id,
@@ -158,8 +185,13 @@ class Runner:
             scheduler_id=options.scheduler_id,
             output_dir=output_dir,
             time_limit=self._time_left(),
+            fences=options.fences,
         )
-        node = self._store.join(new)
+        node, sent = insist(
+            lambda: self._store.join(new),
+            self._clock,
+            60.0 * workflow.compute_node_wait_for_healthy_database_minutes,
+        )
         log.info(
             "runner_started workflow_id=%d run_id=%d node_id=%d pid=%d cpus=%d memory=%d gpus=%s parallel=%d "
             "termination_signal=%d lead=%g headroom=%g stdio=%s memory_limits=%s runtime_limits=%s seconds_left=%s",
@@ -169,7 +201,7 @@ class Runner:
             *(self._execution.stdio.mode, self._execution.limit_resources, self._execution.limit_runtime),
             "-" if new.time_limit is None else new.time_limit,
         )
-        return node
+        return node, sent
 
     def _time_left(self) -> int | None:
         """Whole seconds until this runner has to have left; None: there is no end."""
@@ -193,9 +225,11 @@ class Runner:
             self._monitor, self._executor, clock, self._workflow, node, self._attempts, self._environ
         )
         self._limit()
-        patience = 60.0 * self._workflow.compute_node_wait_for_healthy_database_minutes
-        caller = Caller(self._store, clock, self._executor.wake, patience)
-        self._turns = Turns(caller, clock, node, ledger, self._stock, self._options, self._timeline)
+        lease = self._lease
+        caller = Caller(self._store, clock, self._executor.wake, self._keeping.before_sending(), lease.allows)
+        self._turns = Turns(
+            caller, clock, node, ledger, self._stock, self._options, lease, self._beat, self._timeline
+        )
         self._idle_since = clock.monotonic()
         if self._chore_store is not None:
             self._chores = Chores(
@@ -214,6 +248,7 @@ class Runner:
             self._turns.claiming = not self._beginning
             while True:
                 now = clock.monotonic()
+                self._watch_lease(now)
                 self._obey(now)
                 self._watch_end(now)
                 while answer := caller.answer():
@@ -229,6 +264,7 @@ class Runner:
                     exits = self._chores.take(exits)
                 if exits:
                     now = clock.monotonic()
+                    self._watch_lease(now)
                     self._take(self._attempts.take(exits, now), now)
         except BaseException:
             self._attempts.kill_forked()
@@ -240,14 +276,61 @@ class Runner:
                 self._attempts.limits.close()
             usage = meter.close(draws=self._signal is None) if meter else None
             caller.close(LAST_CALL)
-        if self._leaving not in (Leaving.AWAY, Leaving.FENCED):
-            self._store.leave(node.id, usage)
+        self._leave(usage)
         caller.join(LAST_CALL)
         report = self._report()
         log.info(
             "runner_left workflow_id=%d node_id=%d leaving=%s", node.workflow_id, node.id, report.leaving
         )
         return report
+
+    def _leave(self, usage: Usage | None) -> None:
+        """Say goodbye; what could not be said is kept."""
+        lost = self._turns.unacknowledged()
+        self._keeping.keep(lost)
+        away = self._turns.away or lost
+        if self._leaving is Leaving.FENCED or away:
+            self._detail = self._keeping.sentence() or self._detail or (str(away) if away else None)
+        if self._leaving is Leaving.COMPLETE:
+            self._keeping.goodbye(usage, ())
+        elif self._leaving is not Leaving.FENCED and not away:
+            # What a call has brought whose answer never came was not forked (`engine.md` §7.10).
+            self._keeping.goodbye(usage, [self._turns.last_beat() for _ in range(ABSENT)])
+
+    def _beat(self) -> Beat:
+        """Everything that is here; a job whose recovery script runs counts as running (`engine.md` §15.2)."""
+        beat = self._attempts.beat()
+        if self._chores is None or not self._chores.recoveries:
+            return beat
+        return replace(beat, running=[*beat.running, *self._chores.recoveries.held])
+
+    def _watch_lease(self, now: float) -> None:
+        """What follows when the store is silent for long, and when it is back (`runner.md` §9.3)."""
+        lease = self._lease
+        if (silent := lease.silence(now)) is not None:
+            log.warning("store_silent seconds=%.0f lease=%.0f why=%s", silent, lease.length, self._turns.away)
+        if lease.begins_to_be_over(now):
+            log.error(
+                "lease_over seconds=%.0f then=%s", now - lease.heard, "fence" if lease.fences else "drain"
+            )
+            self._keeping.keep(self._turns.unacknowledged())
+            if lease.fences:
+                self._stop_all(Leaving.AWAY, Cause.LEASE, min(self._execution.lead, CANCEL_LEAD), now)
+            else:
+                self._let_go()
+                self._turns.claiming = False
+        elif lease.is_back(now):
+            log.warning("lease_good_again")
+            self._turns.claiming = self._leaving is None and not self._beginning
+        self._keeping.renew(lease)
+
+    def _let_go(self) -> None:
+        """What is not forked goes back, and must not be started before it has."""
+        self._attempts.fork()
+        ours, handed = self._stock.clear()
+        for attempt in ours:
+            self._return(attempt)
+        self._attempts.recall(handed)
 
     def _limit(self) -> None:
         """See that jobs stay within what was stated for them."""
@@ -289,15 +372,24 @@ class Runner:
 
     def _tell(self, ends: Sequence[End], now: float) -> None:
         """Ends go into the next turn, and to the watcher at once."""
+        if self._unwanted:
+            ends = [end for end in ends if (end.ending.job, end.ending.lease) not in self._unwanted]
         if ends:
             self._turns.report(ends, now)
+            if self._turns.away or self._leaving is Leaving.FENCED:
+                self._keeping.keep(ends)
             if self._watcher:
                 self._watcher.ended(ends)
 
     def _start(self, attempt: Attempt) -> None:
         """Start a job that is running on record; without a place for it here it goes back."""
-        if self._leaving is not None or not self._attempts.start(attempt):
+        if self._closed or not self._attempts.start(attempt):
             self._return(attempt)
+
+    @property
+    def _closed(self) -> bool:
+        """Nothing may be started here."""
+        return self._leaving is not None or self._lease.lost
 
     def _return(self, attempt: Attempt) -> None:
         self._attempts.remove(attempt)
@@ -307,20 +399,25 @@ class Runner:
         """The store has answered."""
         try:
             ends, starts = self._turns.settle(answer, now)
-        except (Unavailable, Fenced) as error:
+        except Fenced as error:
             self._detail = str(error)
+            self._keeping.keep(self._turns.unacknowledged())
             self._turns.abandon()
-            lost = Leaving.FENCED if isinstance(error, Fenced) else Leaving.AWAY
-            self._stop_all(lost, Cause.INTERRUPTED, 0.0, now)
+            self._stop_all(Leaving.FENCED, Cause.LEASE, 0.0, now)
+            self._leaving = Leaving.FENCED
             return
         orders = answer.orders
-        assert orders is not None
-        for end, verdict in ends:
-            _clean_up(end, verdict)
+        if orders is None:
+            self._keeping.keep(self._turns.unacknowledged())
+            return
+        if ends:
+            self._keeping.answered(ends)
         for attempt, verdict in starts:
-            if verdict not in (Verdict.DONE, Verdict.SAME):
+            if self._attempts.get(attempt.held.job) is not attempt:
+                self._turns.give_back(attempt.held)
+            elif verdict not in (Verdict.DONE, Verdict.SAME):
                 self._attempts.remove(attempt)
-            elif self._leaving is not None or attempt.slot or ledger.fits(attempt.shape):
+            elif self._closed or attempt.slot or ledger.fits(attempt.shape):
                 self._start(attempt)
             else:
                 self._attempts.expect(attempt)
@@ -339,6 +436,10 @@ class Runner:
             elif not attempt_here.forked:
                 self._stock.drop(attempt_here)
                 self._return(attempt_here)
+            elif job in orders.unknown:
+                log.warning("not_ours job_id=%d attempt_id=%d", job, attempt_here.held.attempt_id)
+                self._unwanted.add((job, attempt_here.held.lease))
+                self._attempts.stop([attempt_here], Cause.CANCELED, 0.0, now)
             elif job not in orders.recall:
                 self._attempts.stop([attempt_here], Cause.CANCELED, lead, now)
         if self._chores is not None:
@@ -368,7 +469,7 @@ class Runner:
             attempt = self._attempts.add(given)
             if attempt is None:
                 continue
-            if self._leaving is not None:
+            if self._closed:
                 self._return(attempt)
             elif not given.started:
                 self._stock.hold(attempt)
@@ -401,11 +502,7 @@ class Runner:
         """No new work: what does not run goes back."""
         self._leaving = self._leaving or leaving
         self._turns.claiming = False
-        self._attempts.fork()
-        ours, handed = self._stock.clear()
-        for attempt in ours:
-            self._return(attempt)
-        self._attempts.recall(handed)
+        self._let_go()
 
     def _stop_all(self, leaving: Leaving, cause: Cause, lead: float, now: float) -> None:
         """No new work, and what runs ends."""
@@ -425,6 +522,7 @@ class Runner:
             self._idle_until(),
             None if self._timeline is None else self._timeline.next_time(now),
             chores,
+            self._lease.next_time(),
         )
         due = [time for time in times if time is not None]
         return max(0.0, min(due) - now) if due else None
@@ -434,7 +532,8 @@ class Runner:
         patience = self._workflow.compute_node_wait_for_new_jobs_seconds
         kept = self._options.persistent and self._turns.orders.remaining
         busy = len(self._attempts) or (self._chores is not None and self._chores.busy)
-        if not patience or kept or busy or not self._turns.idle or self._leaving is not None:
+        waits = busy or not self._turns.idle or self._turns.away
+        if not patience or kept or waits or self._leaving is not None:
             return None
         return max(self._idle_since, self._turns.next_retry) + patience
 
@@ -447,14 +546,22 @@ class Runner:
             elif self._turns.idle:
                 self._overdue = True  # what is still being done besides is ended
             else:
-                # Not even the store answers: what it does not know by now the next `torc run` finds out.
-                self._leaving = Leaving.AWAY
+                # Not even the store answers: what it does not know by now is told later.
+                self._leaving, self._overdue = Leaving.AWAY, True
         if len(self._attempts):
             return False
+        if self._lease.lost and self._leaving is None:
+            self._leaving = Leaving.AWAY
         if self._chores is not None and self._chores.recoveries and not self._overdue:
-            return self._leaving is Leaving.AWAY
-        if self._leaving in (Leaving.AWAY, Leaving.FENCED):
+            return self._leaving is Leaving.AWAY and self._turns.away is not None
+        if self._leaving is Leaving.FENCED or self._overdue:
             return True
+        if self._leaving is Leaving.AWAY and self._turns.away:
+            if not self._asked:
+                self._asked = True
+                self._turns.hasten(now)
+                return False
+            return not self._turns.asking
         if not self._turns.idle:
             return False
         if self._leaving is not None:
@@ -489,14 +596,3 @@ class Runner:
             signal=self._signal,
             warnings=() if self._chores is None else self._chores.failures,
         )
-
-
-def _clean_up(end: End, verdict: Verdict) -> None:
-    """An end is acknowledged: remove what was only to be kept for a bad one."""
-    if verdict in (Verdict.STALE, Verdict.DIFFERENT):
-        log.warning("ending_refused job_id=%d verdict=%s", end.ending.job, verdict)
-    elif end.delete_on_success and end.ending.status is JobStatus.COMPLETED:
-        for path in (end.stdout, end.stderr):
-            if path is not None:
-                with suppress(OSError):
-                    os.unlink(path)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from torc_core.model import Held, Node, Offer, Orders, Shape, Turn, Verdict
+from torc_core.errors import Unavailable
+from torc_core.model import Beat, Held, Node, Offer, Orders, Shape, Turn, Verdict
 from torc_core.protocols import Clock
 from torc_core.runner.attempt import Attempt
 from torc_core.runner.caller import Answer, Caller
+from torc_core.runner.lease import Lease, Pauses, told_pause
 from torc_core.runner.ledger import Ledger
+from torc_core.runner.log import log
 from torc_core.runner.options import Options
 from torc_core.runner.report import End
 from torc_core.runner.stock import Stock
@@ -28,8 +32,25 @@ HELD = 0.2
 """Seconds that a turn without news has at least to be away for having been held."""
 
 
+class Flight(NamedTuple):
+    """A turn that is on its way, or has to be sent again, and what it says."""
+
+    turn: Turn
+    ends: list[End]
+    starting: list[Attempt]
+
+
 class Turns:
-    """Collects what the next turn carries, sends it when it is due, and matches answers with what was asked."""
+    """Collects what the next turn carries, sends it when it is due, and matches answers with what was asked.
+
+    While the store is away nothing but beats is sent; when one is answered, what was on its way is sent again as it
+    was, and then everything else (`runner.md` §9.3).
+
+    Parameters
+    ----------
+    beat
+        What is held and what runs here, at the time; the ends that are not acknowledged are added.
+    """
 
     def __init__(
         self,
@@ -39,6 +60,8 @@ class Turns:
         ledger: Ledger,
         stock: Stock,
         options: Options,
+        lease: Lease,
+        beat: Callable[[], Beat],
         timeline: Timeline | None = None,
     ) -> None:
         self._caller = caller
@@ -48,11 +71,19 @@ class Turns:
         self._stock = stock
         self._options = options
         self._timeline = timeline
+        self._lease = lease
+        self._list = beat
+        self._pauses = Pauses(clock)
         self._ends: list[End] = []
         self._give_back: list[Held] = []
-        self._sent: list[End] | None = None
-        self._starting: list[Attempt] = []
+        self._flight: Flight | None = None
+        self._again: Flight | None = None
         self._listening: Turn | None = None
+        self._listen_again: Turn | None = None
+        self._ping: Turn | None = None
+        self._beats = 0
+        self._beaten = False  # since what is to be sent again was sent first, a beat was answered
+        self._retry_at = 0.0
         self._overtaken = False
         self._oldest_end = 0.0
         self._listen_from = 0.0
@@ -66,11 +97,13 @@ class Turns:
         """The newest answer, as far as it tells how things stand."""
         self.next_retry = 0.0
         """When the next delayed retry of the workflow is due, monotonic seconds; what is past does not matter."""
+        self.away: Unavailable | None = None
+        """Why the store could not be reached the last time; None: it could."""
 
     @property
     def idle(self) -> bool:
         """Nothing is to be said, and everything that was said is answered."""
-        return self._sent is None and not self._ends and not self._give_back
+        return not (self._flight or self._again or self._ping or self._ends or self._give_back)
 
     def report(self, ends: Sequence[End], now: float) -> None:
         """These jobs have ended."""
@@ -84,40 +117,62 @@ class Turns:
 
     def is_starting(self, attempt: Attempt) -> bool:
         """Whether the start of this job is on its way to the store."""
-        return attempt in self._starting
+        return any(attempt in one.starting for one in (self._flight, self._again) if one)
+
+    def unacknowledged(self) -> list[End]:
+        """Ends that the store has not judged yet."""
+        return [*(end for one in (self._flight, self._again) if one for end in one.ends), *self._ends]
 
     def abandon(self) -> None:
         """The store is lost: nothing more will be said."""
-        self._ends, self._give_back, self._sent, self._starting = [], [], None, []
+        self._ends, self._give_back, self._flight, self._again, self._ping = [], [], None, None, None
         self.claiming = False
 
     def speak(self, now: float) -> None:
         """Send a turn if one is due and none is on its way; else see that one listens."""
-        if self._sent is not None:
+        if self._flight is not None or self._ping is not None:
             return
-        if self._is_due(now):
-            self._send(self._stock.promote(self._ledger) if self.claiming else [])
+        if self.away is not None and now < self._retry_at:
+            return
+        if self.away is not None and not (self._beaten and self._again):
+            self._ping = self._turn(beat=self._beat(now))
+            self._caller.send(self._ping)
+        elif self._again is not None:
+            self._flight, self._again = self._again, None
+            self._overtaken = self._listening is not None
+            self._caller.send(self._flight.turn)
+        elif self._is_due(now):
+            self._send(self._stock.promote(self._ledger) if self.claiming else [], now)
         elif self.claiming and now >= self._listen_from:
             if self._listening is None:
-                offer = self._offer(limit=max(0, self._ledger.spare()), wait_ms=LISTEN_MS)
-                self._listening = self._turn(offer=offer)
-                self._listening_since = now
-                self._caller.listen(self._listening)
+                self._listen(now)
             elif self._overtaken and now >= self._listen_from + STALE:
                 self._listen_from = now
-                self._send([])
+                self._send([], now)
+
+    def _listen(self, now: float) -> None:
+        """Send a turn that waits for work; one whose answer was lost first, since it may have brought some."""
+        turn, self._listen_again = self._listen_again, None
+        if turn is None:
+            turn = self._turn(offer=self._offer(limit=max(0, self._ledger.spare()), wait_ms=LISTEN_MS))
+        self._listening, self._listening_since = turn, now
+        self._caller.listen(turn)
 
     def next_time(self) -> float | None:
         """When to speak again without news, monotonic seconds; None: there is no need to."""
-        times = []
-        if self._sent is None and self.claiming:
+        if self._flight is not None or self._ping is not None:
+            return None
+        if self.away is not None:
+            return self._retry_at
+        times = [self._lease.beat_at(empty=self._is_empty())]
+        if self.claiming:
             if self._ends:
                 times.append(self._oldest_end + LINGER)
             if self._listening is None:
                 times.append(self._listen_from)
             elif self._overtaken:
                 times.append(self._listen_from + STALE)
-        return min(times, default=None)
+        return min(times)
 
     def settle(
         self, answer: Answer, now: float
@@ -129,7 +184,10 @@ class Turns:
         TorcError
             As the store did.
         """
-        turn, orders, error = answer
+        turn, orders, error, sent_at = answer
+        if isinstance(error, Unavailable):
+            self._missed(turn, error, now)
+            return [], []
         listened = turn is self._listening
         # Of how things stand, a later turn knows better than the held one that it has ended.
         outdated = listened and self._overtaken
@@ -137,23 +195,73 @@ class Turns:
         starting: list[Attempt] = []
         if listened:
             self._listening, self._overtaken = None, False
-        else:
-            sent, starting = self._sent or [], self._starting
-            self._sent, self._starting = None, []
+        elif turn is self._ping:
+            self._ping, self._beaten = None, orders is not None
+        elif self._flight is not None and turn is self._flight.turn:
+            _, sent, starting = self._flight
+            self._flight, self._beaten = None, False
             self._listen_from = now + QUIET if orders is not None and orders.jobs else now
         if orders is None:
             assert error is not None
             raise error
+        self._lease.renew(sent_at)
+        if self.away is not None and not listened:
+            log.warning("store_back after=%.0f", now - self._lease.heard)
+            self.away, self.ask = None, True
+            self._pauses.over()
         if not outdated:
             self.orders = orders
         if listened:
             self._listen_from = now + self._rest(orders, now, outdated=outdated)
         if orders.retry_ms is not None:
             self.next_retry = now + orders.retry_ms / 1000
+        # Of a turn that was given up nothing is left to be matched.
         return (
-            list(zip(sent, orders.endings, strict=True)),
-            list(zip(starting, orders.starts, strict=True)),
+            list(zip(sent, orders.endings, strict=True)) if sent else [],
+            list(zip(starting, orders.starts, strict=True)) if starting else [],
         )
+
+    def _missed(self, turn: Turn, error: Unavailable, now: float) -> None:
+        """A call was not answered: it is made again when the store answers a beat."""
+        if turn is self._listening:
+            self._listening, self._overtaken, self._listen_again = None, False, turn
+        elif turn is self._ping:
+            self._ping = None
+        else:
+            self._flight, self._again = None, self._flight
+        if self.away is None or turn.offer is None or not turn.offer.wait_ms:
+            pause = self._pauses.next(told_pause(error))
+            if self._lease.lost:
+                pause = max(pause, self._options.ping_interval)
+            self._retry_at = now + pause
+            log.info("store_away next_try=%.1f why=%s", pause, error)
+        self.away = error
+
+    def hasten(self, now: float) -> None:
+        """Ask now whether the store is back."""
+        self._retry_at = min(self._retry_at, now)
+
+    @property
+    def asking(self) -> bool:
+        """Whether it is being asked."""
+        return self._ping is not None or self._flight is not None
+
+    def last_beat(self) -> Beat:
+        """A beat of a runner that has nothing any more."""
+        self._beats += 1
+        return Beat(number=self._beats)
+
+    def _beat(self, now: float) -> Beat:
+        """Everything that is here, and every end that is not acknowledged."""
+        self._lease.beaten(now)
+        self._beats += 1
+        here = self._list()
+        over = [_held(end) for end in self.unacknowledged()]
+        return Beat(held=here.held, running=[*here.running, *over], number=self._beats)
+
+    def _is_empty(self) -> bool:
+        """Whether there is nothing to list."""
+        return not (self._stock.busy.total() or self._ends)
 
     def _rest(self, orders: Orders, now: float, *, outdated: bool) -> float:
         """Seconds until to listen again: the store says, or does not hold turns and is asked ever more rarely."""
@@ -171,27 +279,32 @@ class Turns:
         """Whether there is something to say; ends wait a little while every slot is busy and has successors."""
         if self._give_back or (self.ask and self.claiming):
             return True
+        if self._lease.beat_due(now, empty=self._is_empty()):
+            return True
         if self._ends and (not self.claiming or now >= self._oldest_end + LINGER or self._stock.low()):
             return True
         return self.claiming and self._stock.startable(self._ledger)
 
-    def _send(self, starts: list[Attempt]) -> None:
+    def _send(self, starts: list[Attempt], now: float) -> None:
         spare = max(0, self._ledger.spare())
         ahead, shapes = self._stock.wanted(starts)
         offer = None
         if self.claiming and (spare or ahead):
             offer = self._offer(limit=max(spare, 1), ahead=ahead, busy=shapes)
-        self._sent, self._ends, self._starting = self._ends, [], starts
+        due = self._lease.beat_due(now, empty=self._is_empty())
+        ends, self._ends = self._ends, []
+        beat = self._beat(now) if due else None
         give_back, self._give_back = self._give_back, []
         self.ask, self._overtaken = False, self._listening is not None
-        self._caller.send(
-            self._turn(
-                ends=self._sent,
-                starts=[attempt.held for attempt in starts],
-                give_back=give_back,
-                offer=offer,
-            )
+        turn = self._turn(
+            ends=ends,
+            starts=[attempt.held for attempt in starts],
+            give_back=give_back,
+            beat=beat,
+            offer=offer,
         )
+        self._flight = Flight(turn, ends, starts)
+        self._caller.send(turn)
 
     def _turn(
         self,
@@ -199,6 +312,7 @@ class Turns:
         ends: Sequence[End] = (),
         starts: Sequence[Held] = (),
         give_back: Sequence[Held] = (),
+        beat: Beat | None = None,
         offer: Offer | None = None,
     ) -> Turn:
         return Turn(
@@ -207,6 +321,7 @@ class Turns:
             endings=[end.ending for end in ends],
             starts=starts,
             give_back=give_back,
+            beat=beat,
             offer=offer,
         )
 
@@ -222,3 +337,8 @@ class Turns:
             busy=busy,
             wait_ms=wait_ms,
         )
+
+
+def _held(end: End) -> Held:
+    ending = end.ending
+    return Held(job=ending.job, attempt_id=ending.attempt_id, lease=ending.lease or "")

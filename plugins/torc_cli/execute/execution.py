@@ -30,12 +30,13 @@ from torc_cli.execute.summary import (
 from torc_cli.execute.watching import Consumer, Overlooked, Reporter
 from torc_cli.output.answer import Report as Answer
 from torc_cli.progress import ProgressView
+from torc_cli.reconcile import deliver_command
 from torc_cli.stages import every
 from torc_cli.standing import amount
 from torc_core.detection import Detected
 from torc_core.errors import Conflict
 from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
-from torc_core.protocols import Executor, Monitor, Store
+from torc_core.protocols import Distant, Executor, Monitor, Store
 from torc_core.record import record
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Report as RunnerReport
@@ -255,6 +256,13 @@ class Following:
                     end=wish.times.end,
                     patience=wish.patience,
                     poll_interval=wish.times.poll_interval,
+                    spools=isinstance(self._store, Distant),
+                    beat=session.config.server.beat_seconds,
+                    fences=not session.config.client.offline.enabled,
+                    ping_interval=session.config.client.offline.drain_ping_interval_secs,
+                    deliver=deliver_command(
+                        session, self._totals.workflow.id, self._totals.workflow.run_id, wish.output_dir
+                    ),
                 ),
                 watcher=self._reporter,
                 chores=self._store,

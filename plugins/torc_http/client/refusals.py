@@ -62,6 +62,8 @@ def refusal(answer: Answer, what: str) -> TorcError:
         message = f"the server answered {what} with {_status(answer.status)}"
         if words := _words(told if told is not None else answer.body.decode("utf-8", "replace")):
             message += f": {words}"
+    if (pause := answer.headers.get("retry-after", "")).isascii() and pause.isdigit():
+        details = {**(details or {}), "retry_after": int(pause)}
     if answer.status in AWAY and (kind is None or not issubclass(kind, Unavailable)):
         kind = Unavailable
     if kind is None or kind is TorcError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from torc_core import __version__
-from torc_core.errors import Unavailable
+from torc_core.errors import Unavailable, Unreached
 from torc_core.model import Assignment, Event, JobId, Severity, Turn, WorkflowId
 from torc_core.protocols.distant import Hello, LogPiece
 from torc_core.store import codec
@@ -19,6 +21,12 @@ from torc_http.client.line import Answer, Line
 from torc_http.client.refusals import refusal
 from torc_http.client.versions import HEADER, compare
 from torc_http.routes import BASE
+
+TRIES, LONGEST_PAUSE = 8, 1.0
+"""How often a call is made whose answer is lost, and most seconds in between."""
+
+BEAT_PATIENCE, TURN_PATIENCE = 20.0, 60.0
+"""Seconds that the answer to a beat, and to another turn that waits for nothing, may take (`runner.md` §9.1)."""
 
 MARGIN = 40.0
 """Seconds that the answer to a held turn may take longer than the turn is held."""
@@ -75,6 +83,7 @@ class HttpStore:
         self._line = line
         self._signer = signer
         self._patience = patience
+        self._was_there = False
         self._unchecked = check_version
         self._server_id: str | None = None
         self._job_base: str | None = None
@@ -182,10 +191,10 @@ class HttpStore:
             self.ask("GET", "/version", b"")
         body = codec.dumps({"args": list(args), "named": named})
         headers = {"Idempotency-Key": uuid.uuid4().hex} if name in ONCE else {}
-        patience = self._patience
-        if name == "turn" and isinstance(turn := args[0], Turn) and turn.offer is not None:
-            patience = turn.offer.wait_ms / 1000 + MARGIN
-        answer = self.ask("POST", f"/x/store/{name}", body, headers, patience)
+        patience, tries = self._patience, TRIES
+        if name == "turn" and isinstance(turn := args[0], Turn):
+            patience, tries = _patience(turn), 1  # a runner decides itself what follows
+        answer = self.ask("POST", f"/x/store/{name}", body, headers, patience, tries)
         return codec.loads(answer.body)
 
     def ask(
@@ -195,6 +204,7 @@ class HttpStore:
         body: bytes,
         headers: Mapping[str, str] | None = None,
         patience: float | None = None,
+        tries: int = 1,
     ) -> Answer:
         """Send any request and take its answer; every status but 200 and 202 is an error.
 
@@ -208,13 +218,32 @@ class HttpStore:
             plain["Content-Type"] = "application/json"
         for _ in range(2):
             signed = self._signer.sign(method, self._line.place.prefix + path, body)
-            answer = self._line.ask(method, path, body, {**plain, **signed}, patience or self._patience)
+            answer = self._asked(method, path, body, {**plain, **signed}, patience or self._patience, tries)
             if self._signer.accept(answer, signed):
                 break
         self._check_version(answer)
         if answer.status not in (200, 202):
             raise refusal(answer, f"{method} {path}")
         return answer
+
+    def _asked(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], patience: float, tries: int
+    ) -> Answer:
+        """Ask; a call whose answer was lost is made again, and once there was an answer, one that reached nobody."""
+        for left in reversed(range(tries)):
+            try:
+                answer = self._line.ask(method, path, body, headers, patience)
+            except Unavailable as error:
+                lost = not isinstance(error, Unreached) or (
+                    self._was_there and self._line.place.socket is None
+                )
+                if not left or not lost or isinstance(error.__cause__, TimeoutError):
+                    raise
+                threading.Event().wait(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - spreads a herd
+            else:
+                self._was_there = True
+                return answer
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     @contextmanager
     def stream(self, path: str) -> Iterator[Callable[[float], str]]:
@@ -239,3 +268,10 @@ class HttpStore:
         if self._unchecked:
             compare(__version__, answer.headers.get(HEADER), self.url)
             self._unchecked = False
+
+
+def _patience(turn: Turn) -> float:
+    """Seconds that the answer to a turn may take."""
+    if turn.offer is not None:
+        return turn.offer.wait_ms / 1000 + MARGIN
+    return TURN_PATIENCE if turn.endings or turn.starts or turn.give_back else BEAT_PATIENCE

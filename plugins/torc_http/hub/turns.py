@@ -57,9 +57,18 @@ class HeldTurns:
         self._lines: dict[WorkflowId, deque[_Waiting]] = {}
         self._woken: set[WorkflowId] = set()
         self._passed_over: set[WorkflowId] = set()
+        self._beats: dict[NodeId, tuple[str, int]] = {}
         self._closed = False
         self._thread: threading.Thread | None = None
         store.on_wake(self._wake)
+
+    def is_old(self, node: NodeId, epoch: str, number: int) -> bool:
+        """Whether a later beat of this node has been here already, or this very one."""
+        known = self._beats.get(node)
+        if number == 0 or known is None or known[0] != epoch or known[1] < number:
+            self._beats[node] = epoch, number
+            return False
+        return True
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -24,6 +24,9 @@ def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     """Answer a turn, at once or later."""
     parts = call.service.parts or {}
     held: HeldTurns | None = parts.get("turns")
+    if held is not None and turn.beat is not None and held.is_old(turn.node, turn.epoch, turn.beat.number):
+        # It was under way for long, or twice: what it does not list may have been given to the node since.
+        turn = replace(turn, beat=None)
     encode = _with_capabilities(encode, parts.get("running"))
     counts: Counts | None = parts.get("counts")
     if turn.offer is not None and counts is not None:

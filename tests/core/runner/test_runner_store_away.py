@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
 from torc_core.errors import Fenced, NotFound, Unavailable
 from torc_core.model import JobStatus
-from torc_core.runner import caller, runner
+from torc_core.runner import lease, runner
 from torc_core.runner.report import Leaving
 from torc_core.testing.executors import survivors
 
@@ -17,10 +20,15 @@ from torc_core.testing.executors import survivors
 class Troubled:
     """A queue that goes wrong in the turns in which `trouble` says so."""
 
-    def __init__(self, queue, trouble) -> None:
+    def __init__(self, queue, trouble, seconds=None) -> None:
         self._queue = queue
         self._trouble = trouble
+        self._seconds = seconds
         self.turns = 0
+
+    def join(self, new):
+        node = self._queue.join(new)
+        return replace(node, lease_seconds=self._seconds) if self._seconds else node
 
     def __getattr__(self, name):
         return getattr(self._queue, name)
@@ -31,15 +39,15 @@ class Troubled:
         return self._queue.turn(turn)
 
 
-def run(site, trouble, *commands, **settings):
+def run(site, trouble, *commands, lease=None, **settings):
     site.create(*commands, **settings)
     one = site.runner()
-    one._store = Troubled(site.store, trouble)
+    one._store = Troubled(site.store, trouble, lease)
     return one.run()
 
 
 def test_a_store_that_is_away_for_a_while_loses_nothing(site, monkeypatch) -> None:
-    monkeypatch.setattr(caller, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.01)
 
     def trouble(number, turn) -> None:
         if number % 3:
@@ -51,19 +59,89 @@ def test_a_store_that_is_away_for_a_while_loses_nothing(site, monkeypatch) -> No
     assert len(site.results()) == len((site.folder / "ran").read_text().split()) == 30
 
 
-def test_a_store_that_stays_away_makes_the_runner_end_its_jobs_and_leave(site, monkeypatch) -> None:
-    monkeypatch.setattr(caller, "FIRST_PAUSE", 61.0)
+def away_after(seconds):
+    """Trouble from some seconds after the first turn on, for good, or until `back` is set."""
+    begin = []
+    back = threading.Event()
 
     def trouble(number, turn) -> None:
-        if number > 1:
+        begin.append(time.monotonic())
+        if time.monotonic() > begin[0] + seconds and not back.is_set():
             raise Unavailable("no answer from the store")
 
-    settings = {"compute_node_wait_for_healthy_database_minutes": 1}
-    report = run(site, trouble, "exit 0", "sleep 600", **settings)
+    trouble.back = back
+    return trouble
 
+
+def spooled(site):
+    """Endings in the spool, by job."""
+    texts = [json.loads(one.read_text()) for one in (site.folder / "out" / ".torc-spool").glob("*.json")]
+    return {end["job"]: (end["status"]["value"], end["reason"]) for text in texts for end in text["endings"]}
+
+
+def test_a_runner_that_fences_ends_its_jobs_when_the_lease_is_over_and_keeps_the_results(
+    site, monkeypatch
+) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    trouble = away_after(0.2)
+
+    begin = time.monotonic()
+    report = run(site, trouble, "sleep 600", lease=2, retry_on_node_loss=1)
+
+    job = site.jobs()[0]
+    assert 1.5 < time.monotonic() - begin < 30
     assert (report.leaving, report.exit_code) == (Leaving.AWAY, 4)
-    assert report.detail == "no answer from the store"
-    assert survivors(f"{site.store.server_id}.{site.workflow.id}.2.1.1") == []
+    assert "results of 1 job are kept in" in report.detail
+    assert f"torc reconcile {site.workflow.id} {site.workflow.run_id}" in report.detail
+    assert survivors(f"{site.store.server_id}.{site.workflow.id}.{job.id}.1.1") == []
+    assert spooled(site) == {job.id: (int(JobStatus.TERMINATED), "lease_lost")}
+
+
+def test_a_runner_that_drains_lets_its_jobs_run_to_their_end(site, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    trouble = away_after(0.2)
+
+    report = run(site, trouble, "sleep 2; echo done > here", "exit 3", lease=1)
+
+    assert (site.folder / "here").exists()
+    assert (report.leaving, report.exit_code) == (Leaving.AWAY, 4)
+    first, second = site.jobs()
+    assert spooled(site) == {first.id: (int(JobStatus.COMPLETED), None)}
+    assert second.status is JobStatus.FAILED
+
+
+def test_a_store_that_comes_back_finds_a_draining_runner_at_work(site, later, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(lease, "LONGEST_PAUSE", 0.3)
+    trouble = away_after(0.2)
+    site.create("sleep 3; echo x >> ran", *["echo x >> ran"] * 3)
+    one = site.runner(ping_interval=0.2, max_parallel_jobs=1)
+    one._store = Troubled(site.store, trouble, 1)
+    later(2.0, trouble.back.set)
+
+    report = one.run()
+
+    assert report.leaving is Leaving.COMPLETE
+    assert (site.folder / "ran").read_text().split() == ["x"] * 4
+    assert spooled(site) == {}
+
+
+def test_after_an_outage_the_first_thing_said_is_a_beat(site, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    said = []
+
+    def trouble(number, turn) -> None:
+        if 2 <= number < 8:
+            raise Unavailable("away")
+        said.append(turn)
+
+    run(site, trouble, "sleep 0.3", "exit 0", "sleep 1")
+
+    back = said[1]
+    assert back.beat is not None
+    assert not (back.endings or back.starts or back.give_back or back.offer)
+    assert {held.job for held in back.beat.running} <= {job.id for job in site.jobs()}
+    assert back.beat.running
 
 
 def test_a_fenced_runner_ends_its_jobs_and_leaves(site) -> None:

@@ -462,7 +462,7 @@ def test_every_schema_is_used():
     used = {
         "torc.run/1", "torc.status/1", "torc.create.check/1", "torc.run.check/1", "torc.exec.plan/1", "torc.events.event/1", "torc.plugins.check/1", "torc.error/1", "torc.plot-resources/1",
         "torc.admin.audit.list/1", "torc.admin.tokens.list/1", "torc.access-groups.member/1", "torc.access-groups.link/1",
-        "torc.ro-crate.validate/1", "torc.explain/1", "torc.explain-workflow/1",
+        "torc.ro-crate.validate/1", "torc.reconcile/1", "torc.explain/1", "torc.explain-workflow/1",
     }  # fmt: skip
     printed = {f"torc.{words[0]}.{words[1]}/1" for words in (*LISTS, *REPORTS, *RECORDS) if len(words) > 1}
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}

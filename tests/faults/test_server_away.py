@@ -1,0 +1,153 @@
+"""The server is killed, stands still or cannot be reached for a while: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Field
+
+JOBS = int(os.environ.get("TORC_TEST_FAULT_JOBS", "200"))
+KILLS = int(os.environ.get("TORC_TEST_FAULT_KILLS", "5"))
+ROUNDS = int(os.environ.get("TORC_TEST_FAULT_ROUNDS", "1"))
+"""Counts for the CPUs of CI; the promises are 5,000 jobs, 200 kills and 100 rounds (`promises.md` §5)."""
+
+
+def under_way(field: Field, count: int, seconds: float = 30) -> None:
+    """Wait until so many jobs have begun."""
+    field.account.until(lambda: len(field.ledger) >= count, seconds)
+
+
+def test_f1_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(field: Field) -> None:
+    workflow = field.create(JOBS, layers=5)
+    chance = random.Random(1)
+    for number in range(2):
+        field.run(workflow, out=f"out{number}")
+    under_way(field, 5)
+
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 1.0))
+        if all(runner.poll() is not None for runner in field.runners):
+            break
+        field.restart()
+        down = time.monotonic()
+        before = len(field.ledger)
+        field.account.until(
+            lambda before=before: (
+                len(field.ledger) > before or all(runner.poll() is not None for runner in field.runners)
+            ),
+            10,
+        )
+        assert time.monotonic() - down < 10
+
+    field.finish()
+    field.check(workflow, JOBS)
+
+
+def test_f11_answers_that_are_lost_change_nothing(field: Field) -> None:
+    workflow = field.create(JOBS, layers=3, seconds=0.1)
+    field.faults.drop = 0.2
+
+    for number in range(2):
+        field.run(workflow, out=f"out{number}")
+    field.finish()
+
+    field.faults.drop = 0.0
+    field.check(workflow, JOBS)
+    assert field.proxy.counts.dropped
+
+
+def test_f12_requests_that_come_twice_or_late_change_nothing(field: Field) -> None:
+    workflow = field.create(JOBS, layers=3, seconds=0.1)
+    field.faults.double, field.faults.again, field.faults.later = 0.3, 0.1, (0.2, 3.0)
+
+    for number in range(2):
+        field.run(workflow, out=f"out{number}")
+    field.finish()
+
+    field.check(workflow, JOBS)
+    assert field.proxy.counts.doubled
+    assert field.proxy.counts.repeated
+
+
+@pytest.mark.parametrize("way", ["both", "one_way", "server_stopped", "runner_stopped"])
+def test_f7_f9_f10_a_partition_shorter_than_the_lease_kills_and_repeats_nothing(
+    field: Field, way: str
+) -> None:
+    for _ in range(ROUNDS):
+        workflow = field.create(60, layers=2, seconds=0.8)
+        runner = field.run(workflow)
+        before = len(field.ledger)
+        under_way(field, before + 8)
+
+        if way == "server_stopped":
+            field.server.process.send_signal(signal.SIGSTOP)
+        elif way == "runner_stopped":
+            runner.send_signal(signal.SIGSTOP)
+        elif way == "one_way":
+            field.faults.one_way = True
+        else:
+            field.faults.partition = True
+        time.sleep(4)
+        field.faults.one_way = field.faults.partition = False
+        for process in (field.server.process, runner):
+            process.send_signal(signal.SIGCONT)
+
+        field.finish()
+        field.check(workflow, 60)
+        field.runners.clear()
+        field.ledger.path.unlink()
+
+
+def test_f4_the_guardian_of_a_killed_runner_tells_how_its_jobs_ended(field: Field) -> None:
+    workflow = field.create(12, seconds=0.0)
+    long = field.account.spec("long", [{"name": f"j{i}", "command": "sleep 300"} for i in range(3)])
+    other = field.account.answer("--url", field.server.url, "create", long)["workflow_id"]
+    runner = field.run(other, out="out_other")
+    field.account.until(lambda: field.statuses(other) == {"running": 3})
+
+    begin = time.monotonic()
+    runner.kill()
+    field.account.until(lambda: field.statuses(other) == {"terminated": 3}, 45)
+
+    assert {one["reason"] for one in field.results(other)} == {"runner_died"}
+    assert time.monotonic() - begin < 45
+    nodes = field.account.answer("--url", field.server.url, "results", "list", str(other))
+    assert nodes["count"] == 3
+    field.runners.clear()
+    field.run(workflow)
+    field.finish()
+    field.check(workflow, 12)
+
+
+def test_f5_what_a_guardian_could_not_deliver_the_next_runner_does(field: Field) -> None:
+    spec = field.account.spec(
+        "long", [{"name": f"j{i}", "command": "test -e go || sleep 300"} for i in range(3)]
+    )
+    workflow = field.account.answer("--url", field.server.url, "create", spec)["workflow_id"]
+    runner = field.run(workflow)
+    field.account.until(lambda: field.statuses(workflow) == {"running": 3})
+
+    field.server.process.kill()
+    field.server.process.wait()
+    runner.kill()
+    spool = field.account.root / "out" / ".torc-spool"
+    field.account.until(lambda: list(spool.glob("*.last.json")), 45)
+    field.server = field.account.serve("--port", str(field.server.port), "--auth", "none")
+    (field.account.root / "go").touch()
+
+    told = field.account.answer(
+        "--url", field.server.url, "reconcile", str(workflow), "--base-dir", "out", "--dry-run"
+    )
+    assert {one["reason"] for one in told["items"]} in ({"runner_died"}, set())
+    field.runners.clear()
+    field.run(workflow)
+    field.finish()
+    assert field.statuses(workflow) == {"completed": 3}
+    assert list(spool.glob("*")) == []
