@@ -1,0 +1,119 @@
+"""`kill -9` of the server while runners work: nothing that was acknowledged is lost, nothing runs twice (F1, F37, C1)."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torc_core.errors import TorcError
+from torc_core.model import Event, JobStatus, Workflow
+from torc_core.testing.checker import Recording
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+KILLS = int(os.environ.get("TORC_TEST_SERVER_KILLS", "3"))
+"""The promise is 200."""
+JOBS = int(os.environ.get("TORC_TEST_FAULT_JOBS", "120"))
+"""The promise is 5,000."""
+BACKUPS = int(os.environ.get("TORC_TEST_BACKUPS", "3"))
+"""The promise is 100."""
+SEED = int(os.environ.get("TORC_TEST_FIRST_SEED", "1"))
+
+
+def chatter(site: Site, workflow: int, over: threading.Event) -> None:
+    """A client that posts one event after the other, and remembers what it was told."""
+    store = Recording(site.store(), site.calls)
+    number = 0
+    while not over.is_set():
+        number += 1
+        try:
+            store.add([Event(workflow_id=workflow, data={"number": number})])  # type: ignore[arg-type]  # a workflow's number
+        except TorcError:
+            time.sleep(0.05)
+        over.wait(0.02)
+    store.close()
+
+
+@pytest.mark.timeout(0)
+def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[..., None]) -> None:
+    dice = random.Random(SEED)
+    site.serve()
+    path = site.spec(site.layers(JOBS, SEED))
+    run = site.popen("run", path, "--num-cpus", "4", "--memory-gb", "4", log="run.log")
+    site.until(lambda: site.lines() > 4, 60)
+    over = threading.Event()
+    talking = threading.Thread(target=chatter, args=(site, 1, over))
+    talking.start()
+
+    worst = 0.0
+    for _ in range(KILLS):
+        time.sleep(dice.uniform(0.1, max(0.3, JOBS / KILLS / 60)))
+        if run.poll() is not None:
+            break
+        site.kill_server()
+        time.sleep(dice.uniform(0, 3))
+        begin = time.monotonic()
+        site.serve()
+        worst = max(worst, time.monotonic() - begin)
+
+    site.until(lambda: run.poll() is not None, 60 + JOBS)
+    over.set()
+    talking.join()
+    assert run.returncode == 0, site.said("run.log")
+    assert site.stop_server() == 0
+    row("F1 C1 server killed", SEED, KILLS, site.verdict())
+    assert sum(call.error is None for call in site.calls) > KILLS
+    assert worst < 10
+
+
+@pytest.mark.timeout(0)
+def test_a_backup_of_a_database_in_use_is_whole(site: Site, row: Callable[..., None]) -> None:
+    site.serve()
+    run = site.popen(
+        "run", site.spec(site.layers(JOBS // 2, SEED)), "--num-cpus", "4", "--memory-gb", "4", log="run.log"
+    )
+    site.until(lambda: site.lines() > 4, 60)
+    found, copies = [], 0
+
+    while run.poll() is None or copies < 1:
+        copy = site.backup(f"copy{copies}.db")
+        copies += 1
+        found += site.verdict(copy, ends=False, quiet=False)
+        if copies >= BACKUPS:
+            break
+
+    site.until(lambda: run.poll() is not None, 120)
+    row("F37 backup during a run", SEED, copies, found)
+
+
+@pytest.mark.timeout(0)
+def test_a_server_that_is_stopped_and_started_again_fails_no_job(
+    site: Site, row: Callable[..., None]
+) -> None:
+    rounds = max(2, KILLS // 4)
+    site.serve()
+    run = site.popen(
+        "run", site.spec(site.layers(JOBS // 2, SEED)), "--num-cpus", "4", "--memory-gb", "4", log="run.log"
+    )
+    site.until(lambda: site.lines() > 4, 60)
+
+    for _ in range(rounds):
+        assert site.stop_server() == 0
+        site.serve()
+        time.sleep(0.2)
+
+    site.until(lambda: run.poll() is not None, 120)
+    assert run.returncode == 0, site.said("run.log")
+    store = site.store()
+    counts = store.totals([Workflow(id=1, name="", user="").id])[0].counts  # type: ignore[arg-type]  # a number
+    store.close()
+    assert {status for status, count in counts.items() if count} == {JobStatus.COMPLETED}
+    site.stop_server()
+    row("F3 server restarted", SEED, rounds, site.verdict())
