@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 RUNNERS = int(os.environ.get("TORC_TEST_HERD", "40"))
 """The promise is 1,000."""
-STALLED = 6
+STALLED = 4
 """As many as one user may have open; the promise, 50, is for all of a server."""
 EVENTS = int(os.environ.get("TORC_TEST_STREAMED", "1000"))
 """The promise is 10,000."""
