@@ -22,6 +22,7 @@ from torc_http.call import NOBODY, Answer, Call, Principal, Service
 from torc_http.collecting import uncollected
 from torc_http.counting import Counts
 from torc_http.errors import Refused
+from torc_http.growth import Growing
 from torc_http.keeping import Deletes, Sent, once
 from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
 from torc_http.routes import BASE, SIZES, Route, all_routes, checked
@@ -187,7 +188,9 @@ class Desk:
 def _guarded(call: Call, audits: list[Audited]) -> Call:
     """The call with the store as far as its principal may use it; what matters there is written down."""
     who = call.principal
-    store = Audited(call.service.guard(call), call.audit, who.name if who.is_admin else None)
+    bare, growth = call.service.guard(call), call.service.growth
+    within = bare if growth is None else cast("Store", Growing(bare, growth))
+    store = Audited(within, call.audit, who.name if who.is_admin else None)
     audits.append(store)
     return replace(call, store=cast("Store", store))
 

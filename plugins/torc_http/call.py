@@ -14,6 +14,7 @@ from torc_core.system import SystemClock
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock, Store
+    from torc_http.growth import Growth
     from torc_http.routes import Route
 
 OBJECTS_SINCE = (0, 20, 0)
@@ -227,6 +228,10 @@ class Service:
         principal may use it on this route. It raises `Forbidden` or `NotFound` where that is clear at once.
     sizes
         How long bodies may be, by kind of route.
+    growth
+        How far workflows may grow; None: without limit.
+    beat_seconds
+        How often runners are to say that they live.
     parts
         What our additions need, by name: held requests, streams.
     """
@@ -236,5 +241,7 @@ class Service:
     gate: Gate = Open()
     guard: Callable[[Call], Store] = unguarded
     sizes: Mapping[str, int] | None = None
+    growth: Growth | None = None
+    beat_seconds: int = 30
     routes: Sequence[Route] | None = None
     parts: Mapping[str, Any] | None = None

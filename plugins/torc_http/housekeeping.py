@@ -9,14 +9,33 @@ from collections import deque
 from torc_core.errors import TorcError
 from torc_core.model import OperationId
 from torc_core.protocols import Clock, Store
+from torc_core.record import record
 
 log = logging.getLogger(__name__)
 
 
-KEEP_SECONDS = 600.0
-"""How often old events and audit entries are looked for."""
-AUDIT_DAYS = 365
-"""How long audit entries are kept (`security.md` §11)."""
+@record(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How long events and audit records are kept.
+
+    Parameters
+    ----------
+    days, job_events
+        Events for so many days, and so many of jobs in each workflow; 0: all.
+    audit_days
+        Audit records for so many days (`security.md` §11); 0: all.
+    pause
+        Seconds between two looks for those that go.
+    """
+
+    days: int = 0
+    job_events: int = 0
+    audit_days: int = 365
+    pause: float = 30.0
+
+
+USUAL = Keeping()
+ALL = Keeping(audit_days=0)
 
 
 class Sweeper:
@@ -24,15 +43,15 @@ class Sweeper:
 
     Parameters
     ----------
-    keep_days, keep_job_events
-        How long events are kept, and how many of jobs; 0: all.
+    seconds
+        Between two sweeps.
+    keeping
+        What is kept, and how often it is looked for the rest.
     """
 
-    def __init__(
-        self, store: Store, clock: Clock, seconds: float, *, keep_days: int = 0, keep_job_events: int = 0
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, seconds: float, keeping: Keeping = USUAL) -> None:
         self._store = store
-        self._keep = (keep_days, keep_job_events, AUDIT_DAYS)
+        self._keeping = keeping
         self._kept_at: float | None = None
         self._clock = clock
         self._seconds = seconds
@@ -56,8 +75,10 @@ class Sweeper:
     def _sweep(self) -> float:
         """Sweep once; seconds until the next time."""
         try:
-            days, events, audit = self._keep if self._keeps() else (0, 0, 0)
-            due = self._store.sweep(keep_days=days, keep_job_events=events, keep_audit_days=audit)
+            keep = self._keeping if self._is_time() else ALL
+            due = self._store.sweep(
+                keep_days=keep.days, keep_job_events=keep.job_events, keep_audit_days=keep.audit_days
+            )
         except TorcError as error:
             log.warning("sweep failed why=%s", error)
             return self._seconds
@@ -69,10 +90,10 @@ class Sweeper:
             return self._seconds
         return min(self._seconds, max(0.05, (due - self._clock.now()) / 1000))
 
-    def _keeps(self) -> bool:
+    def _is_time(self) -> bool:
         """Whether it is time to look for what is too old."""
         now = self._clock.monotonic()
-        if self._kept_at is not None and now - self._kept_at < KEEP_SECONDS:
+        if self._kept_at is not None and now - self._kept_at < self._keeping.pause:
             return False
         self._kept_at = now
         return True

@@ -13,7 +13,7 @@ from torc_core.protocols import Clock, Embedded, Listening, Store
 from torc_http import plugged
 from torc_http.auth import capability, keyfile
 from torc_http.auth.settings import AuthSettings
-from torc_http.housekeeping import Carrier, Sweeper
+from torc_http.housekeeping import USUAL, Carrier, Keeping, Sweeper
 from torc_http.routes import BASE
 from torc_http.serving.lazy import LazyService
 from torc_http.serving.listening import Listening as Doors
@@ -22,6 +22,7 @@ from torc_http.serving.settings import Application, ServingSettings
 if TYPE_CHECKING:
     from torc_http.auth.assembly import Security
     from torc_http.call import Service
+    from torc_http.growth import Limits
     from torc_http.serving.certificate import Certificate
     from torc_http.serving.server import HttpService
     from torc_http.serving.tls import TlsFront
@@ -47,8 +48,12 @@ class Running:
         How long bodies may be, by kind of route; None: as usual.
     sweep_seconds
         How often time passes in the store.
-    keep_days, keep_job_events
-        How long events are kept, and how many of jobs; 0: all.
+    keeping
+        How long events are kept.
+    limits
+        How far workflows may grow; None: without limit.
+    beat_seconds
+        How often runners are to say that they live.
     eager
         Load the application at the start: for a server that is there to be asked.
     certificate
@@ -69,8 +74,9 @@ class Running:
         settings: ServingSettings | None = None,
         sizes: Mapping[str, int] | None = None,
         sweep_seconds: float = SWEEP_SECONDS,
-        keep_days: int = 0,
-        keep_job_events: int = 0,
+        keeping: Keeping = USUAL,
+        limits: Limits | None = None,
+        beat_seconds: int = 30,
         eager: bool = False,
         certificate: Certificate | None = None,
         parts: Mapping[str, Any] | None = None,
@@ -82,9 +88,9 @@ class Running:
         self._sizes = sizes
         self._began = clock.monotonic()
         self._parts: dict[str, Any] = {**(parts or {}), "running": self}
-        self._sweeper = Sweeper(
-            store, clock, sweep_seconds, keep_days=keep_days, keep_job_events=keep_job_events
-        )
+        self._sweeper = Sweeper(store, clock, sweep_seconds, keeping)
+        self._limits = limits
+        self._beat_seconds = beat_seconds
         self._carrier = Carrier(store)
         self._key: keyfile.KeyFile | None = None
         self._settings = settings
@@ -203,6 +209,7 @@ class Running:
     def _completed(self) -> Service:
         from torc_http.call import Service
         from torc_http.counting import Counts
+        from torc_http.growth import Growth
         from torc_http.hub.streams import Streams
         from torc_http.hub.turns import HeldTurns
 
@@ -226,6 +233,8 @@ class Running:
             parts=self._parts,
             sizes=self._sizes,
             routes=plugged.routes(),
+            growth=None if self._limits is None else Growth(self._limits, self._clock),
+            beat_seconds=self._beat_seconds,
         )
         if self._auth is None:
             return service

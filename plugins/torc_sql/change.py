@@ -199,6 +199,9 @@ class Change:
         else:
             graph = Graph(self.tx)
             follow = self._write(settle(moves, graph, restores=restores), graph)
+        if self.tx.rules.debug_events:
+            ready = [job for job, (was, now) in (moves | follow).items() if now is JobStatus.READY is not was]
+            self.tell_moved("job_ready", ready)
         if self.state.has_job_triggers:
             told = moves | follow
             triggers.watch(self, {job: told[job] for job in told if job not in self._vanished})
@@ -359,6 +362,13 @@ class Change:
     def tell(self, told: telling.Told) -> None:
         """Write an event."""
         self.tx.tell(self.wf, *told)
+
+    def tell_moved(self, name: str, jobs: Sequence[JobId]) -> None:
+        """Write an event of severity debug about each of these jobs, where such events are wanted."""
+        if self.tx.rules.debug_events and jobs:
+            for row in self.tx.rows("JOB_STATES", jobs_=json.dumps(jobs)):
+                job = JobState(*row)
+                self.tell(telling.job_moved(name, job.id, job.name, job.node_id, job.run_id, job.attempt_id))
 
     @property
     def live(self) -> int:

@@ -30,9 +30,6 @@ from torc_sql.rows import Row
 from torc_sql.shapes import shape_of, used
 from torc_sql.state import JobState
 
-BY_HAND_MS = 600_000
-"""An unfenced claim that is not started within this time is given up (`engine.md` §7.8)."""
-
 Class = tuple[int, Shape, int]
 """A class with ready jobs: its id, its shape, how many."""
 
@@ -97,7 +94,7 @@ def expire_by_hand(change: Change) -> None:
     retrying.free_due(change)
     if not change.tally[JobStatus.PENDING]:
         return
-    for row in change.tx.rows("BY_HAND", wf_=change.wf, before_=change.tx.now - BY_HAND_MS):
+    for row in change.tx.rows("BY_HAND", wf_=change.wf, before_=change.tx.now - change.tx.rules.claim_ms):
         change.move(JobState(*row), JobStatus.READY, "EXPIRE", now_=change.tx.now)
 
 
@@ -180,6 +177,7 @@ def _take(
         )
     }  # fmt: skip
     change.shifted(JobStatus.READY, status, len(choices))
+    change.tell_moved("job_claimed", [choice.job for choice in choices])
     given = []
     for choice in choices:
         tx.ready(of[choice.job], -1)

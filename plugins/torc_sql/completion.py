@@ -91,6 +91,7 @@ def give_back(change: Change, held: Held) -> None:
     judgement = None if job is None else given_back(job, held, job.forked == 1)
     if job is None or judgement is None:
         return
+    change.tell_moved("job_given_back", [job.id])
     if judgement.status is not None:
         change.again(job)
     else:

@@ -100,6 +100,9 @@ def initialize(change: Change, how: Initialize) -> None:
     triggers.arm(change, before=state.run_id, full=not how.only_uninitialized, reset_jobs=reset)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
     change.tell(telling.of_workflow(name, change.wf, state.name, run))
+    if tx.rules.debug_events:
+        ready = [row[0] for row in tx.rows("OF_STATUS", wf_=change.wf, code_=int(JobStatus.READY))]
+        change.tell_moved("job_ready", [job for job in ready if fresh is None or job in fresh])
 
 
 def _reset(change: Change, fresh: Collection[JobId] | None) -> set[JobId]:

@@ -38,14 +38,14 @@ class Part:
     before: int = 0
 
 
-def found(read: Read, now: int) -> list[Part]:
-    """Look what there is to do; nothing is written."""
+def found(read: Read, now: int, claim_ms: int) -> list[Part]:
+    """Look what there is to do; nothing is written. Claims without a node are kept for `claim_ms`."""
     with read() as tx:
         nodes = [rows.node(row) for row in tx.rows("SILENT", before_=now - BEYOND_MS)]
         parts = [
             Part(node=node.id) for node in nodes if seen(node, now) not in (node.state, NodeState.ACTIVE)
         ]
-        late = {wf for (wf,) in tx.rows("HELD_BY_HAND", before_=now - claims.BY_HAND_MS)}
+        late = {wf for (wf,) in tx.rows("HELD_BY_HAND", before_=now - claim_ms)}
         late |= {wf for (wf,) in tx.rows("DUE", now_=now)}
         late |= {wf for (wf,) in tx.rows("WITH_RUN_OUT", before_=now - CLAIM_MS)}
         parts += [Part(workflow=wf) for wf in sorted(late)]

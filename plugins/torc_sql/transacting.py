@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torc_core.errors import Forbidden, Invalid, NotFound
 from torc_core.model import Event, Query, Workflow, WorkflowId
 from torc_core.store.fields import PAIRS, known
+from torc_core.store.rules import USUAL, StoreRules
 from torc_sql import deletion, finding
 from torc_sql.change import Change
 from torc_sql.dialect import Database
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 class Transacting:
     """Transactions on one database, for any number of threads."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, rules: StoreRules = USUAL) -> None:
         self._database = database
+        self._rules = rules
         self._clock = clock
         self._shapes: Shapes = {}
         self._blocks: dict[str, tuple[int, int]] = {}
@@ -102,6 +104,7 @@ class Transacting:
         self._resume_rest()
         with self._database.write() as tx:
             tx.committed, tx.undone, tx.blocks = self._queue, self._forget, self._blocks
+            tx.rules = self._rules
             yield tx
         if tx.woken:
             self._waiting.wake(tx.woken)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from torc_core.engine import telling
 from torc_core.model import EVENTS, Event, EventId, Json, WorkflowId
+from torc_core.store.rules import USUAL
 
 Row = Sequence[Any]
 
@@ -54,7 +55,8 @@ class Transaction:
         How the driver wants a positional parameter to be written.
 
     `committed` and `undone` are called with the transaction when it is over, while nobody else can write. `blocks`
-    are ids that were taken in advance, as (next, end) by kind; who begins the transaction lends them to it.
+    are ids that were taken in advance, as (next, end) by kind; who begins the transaction lends them to it, and says by
+    which `rules` it writes.
     """
 
     __slots__ = (
@@ -68,6 +70,7 @@ class Transaction:
         "blocks",
         "committed",
         "now",
+        "rules",
         "undone",
         "woken",
     )
@@ -80,6 +83,7 @@ class Transaction:
         self.committed: Callable[[Transaction], None] = _nothing
         self.undone: Callable[[Transaction], None] = _nothing
         self.blocks: dict[str, tuple[int, int]] = {}
+        self.rules = USUAL
         self._jobs: Counter[tuple[int, int]] = Counter()
         self._ready: Counter[int] = Counter()
         self._told: dict[WorkflowId, list[telling.Told]] = {}

@@ -43,7 +43,7 @@ def open_sqlite(url: str, settings: SqliteSettings, clock: Clock) -> Store:
     from torc_sql.store import SqlStore
     from torc_sqlite.database import SqliteDatabase
 
-    return SqlStore(SqliteDatabase(_path(url), settings, clock), clock)
+    return SqlStore(SqliteDatabase(_path(url), settings, clock), clock, settings.rules)
 
 
 def open_memory(url: str, settings: MemorySettings, clock: Clock) -> Store:

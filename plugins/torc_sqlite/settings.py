@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from torc_core.record import record
+from torc_core.store.rules import StoreRules
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,22 @@ class SqliteSettings:
             " else `local`"
         },
     )
+    legacy_claim_seconds: int = field(
+        default=600,
+        metadata={
+            "help": "A claim of a client that names no node is given up when it is not started within this time;"
+            " a server has `server.legacy_claim_seconds` for it."
+        },
+    )
+    debug_events: bool = field(
+        default=False,
+        metadata={"help": "Write events of severity debug too; a server has `server.events.debug` for it."},
+    )
+
+    @property
+    def rules(self) -> StoreRules:
+        """What they mean for the store."""
+        return StoreRules(claim_seconds=self.legacy_claim_seconds, debug_events=self.debug_events)
 
 
 @record(frozen=True, slots=True, kw_only=True)

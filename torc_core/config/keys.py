@@ -42,6 +42,8 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     "TORC_LOG_DIR": ("server.logging.log_dir",),
     "TORC_COMPLETION_CHECK_INTERVAL_SECS": ("server.completion_check_interval_secs",),
     "TORC_ADMIN_USERS": ("server.admin_users",),
+    "TORC_SERVER_SNAPSHOT_PATH": ("server.backup_dir",),
+    "TORC_SERVER_SNAPSHOT_KEEP": ("server.backup_keep",),
     "TORC_MAX_REQUEST_BODY_MB": ("server.max_request_body_mb",),
 }
 """Variables with names of their own, the stronger of two below the weaker (`cli.md` §7.3)."""

@@ -31,6 +31,12 @@ def job_started(job: int, name: str, node: int | None, run: int, attempt: int) -
     return "job_started", data
 
 
+def job_moved(name: str, job: int, title: str, node: int | None, run: int, attempt: int) -> Told:
+    """A job is ready, claimed or given back: told only where debug events are wanted."""
+    data: dict[str, Json] = {"job_id": job, "job_name": title, "compute_node_id": node}
+    return name, {**data, "run_id": run, "attempt_id": attempt}
+
+
 def job_ended(
     job: int, name: str, status: JobStatus, code: int | None, reason: str | None, run: int, attempt: int
 ) -> Told:

@@ -22,6 +22,8 @@ from torc_core.protocols import Store
 from torc_core.session import Session
 from torc_http.auth.settings import AuthSettings, settled
 from torc_http.figures import Figures
+from torc_http.growth import Limits
+from torc_http.housekeeping import Keeping
 from torc_http.program import logs, places
 from torc_http.program.backups import Backups
 from torc_http.program.daemon import Daemon, write_pid
@@ -251,8 +253,15 @@ class Program:
             ),
             sizes={"bulk": self._keys.max_request_body_mb * MIB},
             sweep_seconds=self._keys.sweep_seconds,
-            keep_days=self._keys.events.keep_days,
-            keep_job_events=self._keys.events.keep_job_events,
+            keeping=Keeping(
+                days=self._keys.events.keep_days, job_events=self._keys.events.keep_job_events,
+                pause=self._keys.completion_check_interval_secs,
+            ),
+            limits=Limits(
+                jobs=self._keys.limits.jobs_per_workflow,
+                user_events=self._keys.limits.user_events_per_workflow,
+            ),
+            beat_seconds=self._keys.beat_seconds,
             eager=True,
             certificate=certificate,
             parts={"backups": backups, "metrics": self._metrics()},
@@ -313,8 +322,9 @@ class Program:
         """The store of the database, which nobody else may have."""
         try:
             return self._session.host.open_own(
-                sqlite_url(self._path), self._session.clock, readers=max(self._keys.threads, 2) + 2
-            )
+                sqlite_url(self._path), self._session.clock, readers=max(self._keys.threads, 2) + 2,
+                legacy_claim_seconds=self._keys.legacy_claim_seconds, debug_events=self._keys.events.debug,
+            )  # fmt: skip
         except Owned as owned:
             raise Unavailable(f"{owned}; stop it first, or serve another database") from owned
 

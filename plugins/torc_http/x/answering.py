@@ -27,7 +27,6 @@ from torc_http.wire.turns import triple, without_none
 if TYPE_CHECKING:
     from torc_core.protocols import Store
 
-BEAT_SECONDS = 30
 FLAG_SECONDS = 90
 GRACE_SECONDS = 30
 
@@ -48,7 +47,7 @@ RECOVERED: Mapping[Verdict, str] = {**ENDED, Verdict.RETRY: "retry", Verdict.CAN
 REFUSED = ("stale", "different")
 
 
-def turned(store: Store, turn: Turn, orders: Orders) -> dict[str, Any]:
+def turned(store: Store, turn: Turn, orders: Orders, beat_seconds: int) -> dict[str, Any]:
     """The answer to a whole turn: a part for each part that it had, and what the server wants besides."""
     workflow = store.get(Node, turn.node).workflow_id
     told: dict[str, Any] = {
@@ -63,7 +62,7 @@ def turned(store: Store, turn: Turn, orders: Orders) -> dict[str, Any]:
     if turn.give_back:
         told["give_back"] = [_named(one, "ok") for one in turn.give_back]
     if turn.beat is not None:
-        told["beat"] = beat(store, turn, orders, told["orders"])
+        told["beat"] = beat(store, turn, told["orders"], standing(orders), beat_seconds)
     if turn.offer is not None:
         told["claim"] = claimed(store, workflow, orders)
     return told
@@ -154,14 +153,16 @@ def told_orders(store: Store, workflow: WorkflowId, turn: Turn | None, orders: O
     }  # fmt: skip
 
 
-def beat(store: Store, turn: Turn, orders: Orders, told: Mapping[str, Plain]) -> dict[str, Plain]:
+def beat(
+    store: Store, turn: Turn, told: Mapping[str, Plain], workflow: Mapping[str, Plain], beat_seconds: int
+) -> dict[str, Plain]:
     """The answer to a heartbeat."""
     node = store.get(Node, turn.node)
     left = None if node.time_limit is None else max(0, node.time_limit - _age(node))
     return {
         "orders": told,
-        "workflow": standing(orders),
-        **lease(node),
+        "workflow": workflow,
+        **lease(node, beat_seconds),
         **without_none(time_left_s=left),
     }  # fmt: skip
 
@@ -171,9 +172,9 @@ def standing(orders: Orders) -> dict[str, Plain]:
     return {"is_complete": orders.complete, "is_canceled": orders.canceled, "left": orders.remaining}
 
 
-def lease(node: Node) -> dict[str, Plain]:
+def lease(node: Node, beat_seconds: int) -> dict[str, Plain]:
     """How often a node has to be heard, and how long it keeps its jobs without being heard."""
-    return {"beat_seconds": BEAT_SECONDS, "fence_seconds": node.lease_seconds}
+    return {"beat_seconds": beat_seconds, "fence_seconds": node.lease_seconds}
 
 
 def _age(node: Node) -> int:

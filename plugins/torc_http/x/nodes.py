@@ -43,7 +43,7 @@ def join(call: Call) -> object:
         "node_id": node.id,
         "server_id": call.service.store.server_id,
         "run_id": workflow.run_id,
-        **answering.lease(node),
+        **answering.lease(node, call.service.beat_seconds),
         "flag_seconds": FLAG_SECONDS,
         "on_lost": node.on_lost,
         "ahead_max": AHEAD_MOST,
@@ -110,10 +110,10 @@ def give_back(call: Call) -> object:
 
 def _turned(call: Call, body: Any, part: Callable[[dict[str, Any]], Plain]) -> Answer:
     turn = asking.turn_of(call.store, NodeId(call.id), body)
-    store = call.service.store
+    store, beat_seconds = call.service.store, call.service.beat_seconds
 
     def encode(orders: Orders) -> bytes:
-        return orjson.dumps(part(answering.turned(store, turn, orders)), default=dict)
+        return orjson.dumps(part(answering.turned(store, turn, orders, beat_seconds)), default=dict)
 
     return holding.turn(call, turn, encode)
 

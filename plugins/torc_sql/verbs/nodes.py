@@ -68,7 +68,7 @@ class NodeVerbs(Transacting):
 
     def sweep(self, *, keep_days: int = 0, keep_job_events: int = 0, keep_audit_days: int = 0) -> int | None:
         """Let time pass in the store; one that is idle is only read."""
-        for part in sweeping.found(self._read, self._clock.now()):
+        for part in sweeping.found(self._read, self._clock.now(), self._rules.claim_ms):
             with self._write() as tx:
                 sweeping.carry_out(tx, part, self._shapes)
         sweeping.forget_events(self._read, self._write, self._clock.now(), keep_days, keep_job_events)

@@ -57,9 +57,6 @@ from torc_core.testing.memory.change import FREED, Change
 from torc_core.testing.memory.flow import Flow, claimable
 from torc_core.testing.memory.lifecycle import fingerprint
 
-BY_HAND_MS = 600_000
-"""An unfenced claim that is not started within this time is given up (`engine.md` §7.8)."""
-
 
 def used(flow: Flow, node: Node) -> Resources:
     """What the live attempts of a node take, by the records; what is held or started ahead takes nothing yet."""
@@ -153,6 +150,7 @@ def _take(change: Change, choice: Choice, node: Node | None, offer: Offer, ahead
         node_id=None if node is None else node.id, lease=None if node is None else offer.claim_id,
         start_time=change.now if starts else None,
     )  # fmt: skip
+    change.tell_moved("job_claimed", [job.id])
     if starts:
         change.tell(telling.job_started(job.id, job.name, job.node_id, job.run_id, job.attempt_id))
     return assignment(flow, job, started=starts, node_index=choice.nodes[0])
@@ -241,7 +239,7 @@ def expire_by_hand(change: Change) -> None:
     flow = change.flow
     retrying.free_due(change)
     for claim_id, (at, jobs) in list(flow.claims_by_hand.items()):
-        if at > change.now - BY_HAND_MS:
+        if at > change.now - change.rules.claim_ms:
             continue
         del flow.claims_by_hand[claim_id]
         for id in jobs:
@@ -385,6 +383,7 @@ def give_back(change: Change, held: Held) -> None:
     if job is None or judgement is None:
         return
     node, shape, had_place = job.node_id, flow.shapes[job.id], not job.prefetched
+    change.tell_moved("job_given_back", [job.id])
     if judgement.status is not None:
         change.again(job)
     else:

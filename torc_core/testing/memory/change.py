@@ -28,6 +28,7 @@ from torc_core.model import (
     ResultId,
     Usage,
 )
+from torc_core.store.rules import USUAL, StoreRules
 from torc_core.testing.memory import triggers
 from torc_core.testing.memory.flow import Flow
 
@@ -41,8 +42,9 @@ _VALUES = attrgetter(*_NAMES)
 class Change:
     """Moves jobs of one workflow; `settle` carries the moves on to those who wait."""
 
-    def __init__(self, flow: Flow, now: int, number: Callable[[str], int]) -> None:
+    def __init__(self, flow: Flow, now: int, number: Callable[[str], int], rules: StoreRules = USUAL) -> None:
         self.flow = flow
+        self.rules = rules
         self.now = now
         self.number = number
         self.told: list[telling.Told] = []
@@ -111,6 +113,9 @@ class Change:
             self.set(flow.jobs[id], status=status, reason=None, ready_since=since)
         for id in settled.released:
             self.set(flow.jobs[id], status=JobStatus.READY, ready_since=self.now)
+        freed = [id for id, status in settled.restored.items() if status is JobStatus.READY]
+        ready = [id for id, (was, now) in moves.items() if now is JobStatus.READY is not was]
+        self.tell_moved("job_ready", [*ready, *freed, *settled.released])
         if before:
             follow = (*settled.canceled, *settled.restored, *settled.released)
             told = moves | {id: (before[id], flow.jobs[id].status) for id in follow}
@@ -173,6 +178,12 @@ class Change:
         """Write an event."""
         self.told.append(told)
         self.touched = True
+
+    def tell_moved(self, name: str, jobs: Iterable[JobId]) -> None:
+        """Write an event of severity debug about each of these jobs, where such events are wanted."""
+        for id in jobs if self.rules.debug_events else ():
+            job = self.flow.jobs[id]
+            self.tell(telling.job_moved(name, id, job.name, job.node_id, job.run_id, job.attempt_id))
 
     def close(self) -> list[telling.Told]:
         """Settle what is left; all that has to be told."""

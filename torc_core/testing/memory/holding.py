@@ -15,6 +15,7 @@ from torc_core.errors import Invalid, NotFound
 from torc_core.model import EVENTS, Event, EventId, NodeId, Progress, Severity, WorkflowId
 from torc_core.protocols import Clock
 from torc_core.store.fields import PAIRS, WITHOUT_WORKFLOW, known
+from torc_core.store.rules import USUAL, StoreRules
 from torc_core.testing.memory import catalog
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.flow import Flow
@@ -23,8 +24,9 @@ from torc_core.testing.memory.flow import Flow
 class Holding:
     """One lock, one condition for those who wait for work, and all that is stored."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, rules: StoreRules = USUAL) -> None:
         self._clock = clock
+        self._rules = rules
         self._server_id = clock.uuid()
         self._lock = RLock()
         self._changed = Condition(self._lock)
@@ -89,7 +91,7 @@ class Holding:
     def _change(self, workflow: WorkflowId) -> Iterator[Change]:
         """One transaction. Rules are checked before anything is written, so an error leaves all as it was."""
         with self._locked():
-            change = Change(self._flow(workflow), self._clock.now(), self._number)
+            change = Change(self._flow(workflow), self._clock.now(), self._number, self._rules)
             yield change
             self._write(workflow, change.close())
             if change.touched:

@@ -114,6 +114,7 @@ def initialize(change: Change, how: Initialize) -> None:
     triggers.arm(change, before=workflow.run_id, full=not how.only_uninitialized, reset_jobs=fresh - blocked)
     name = "workflow_reinitialized" if how.only_uninitialized else "workflow_started"
     change.tell(telling.of_workflow(name, workflow.id, workflow.name, run))
+    change.tell_moved("job_ready", [id for id in sorted(fresh) if flow.jobs[id].status is JobStatus.READY])
 
 
 def _set_anew(change: Change, fresh: Collection[JobId], run: int) -> None:

@@ -244,6 +244,7 @@ log_dir = "{account.root}/logs"
         (["--host", "no.such.host.here"], 2, "host 'no.such.host.here' is not known here"),
         (["--auth", "maybe"], 2, "--auth is auto, credentials or none, not 'maybe'"),
         (["--auth", "none", "--require-auth"], 2, "contradict each other"),
+        (["--auth", "none", "--enforce-access-control"], 2, "--enforce-access-control does not; leave one of them out"),
         (["--idle-exit", "soon"], 2, "--idle-exit 'soon' is no duration"),
         (["--backup-every", "x", "--backup-dir", "b"], 2, "--backup-every 'x' is no duration"),
         (["--log-dir", "/proc/no"], 4, "log folder '/proc/no' cannot be written to"),
