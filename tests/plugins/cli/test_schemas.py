@@ -14,6 +14,7 @@ from torc_cli import schemas
 from torc_core.model import (
     AccessGroup,
     Allocation,
+    AllocationStatus,
     AuditEntry,
     Event,
     FailureHandler,
@@ -261,19 +262,20 @@ COUNTED = ["jobs", "files", "user-data", "results", "events", "resource-requirem
 
 @pytest.fixture
 def stores(diamond, store_of_the_user):
-    """Workflow 1 in the middle of its run, workflow 2 with one job."""
+    """Workflow 1 in the middle of its run, workflow 2 with one job, workflow 3 about to be initialised."""
     with store_of_the_user() as store:
         second = store.create(Plan(workflow=PlannedWorkflow(name="second")), "ana")
         store.add_jobs([NewJob(workflow_id=second.id, name="only", command="true")])
         store.add([FailureHandler(workflow_id=WorkflowId(1), name="b", rules=[{"exit_codes": [9]}])])
-        store.begin(second.id, "initialize_jobs", {})
+        third = store.create(Plan(workflow=PlannedWorkflow(name="third")), "ana")
+        store.begin(third.id, "initialize_jobs", {})
         group = store.add([AccessGroup(name="lab")])[0].id
         first = WorkflowId(1)
         store.add([
             File(workflow_id=second.id, name="spare", path="s"), Membership(group_id=group, user_name="bob"), GroupLink(workflow_id=first, group_id=group),
             RoCrateEntity(workflow_id=first, entity_id="a", entity_type="File", metadata={"name": "x"}),
             RoCrateEntity(workflow_id=first, entity_id="b", entity_type="File", metadata={}),
-            Allocation(workflow_id=first, scheduler_id="77"), Allocation(workflow_id=second.id, scheduler_id="78"),
+            Allocation(workflow_id=first, scheduler_id="77"), Allocation(workflow_id=second.id, scheduler_id="78", status=AllocationStatus.COMPLETE),
             Node(id=0, workflow_id=first, epoch="", hostname="n2", pid=5, boot_id="", process_start=0, capacity=Resources()),
             Token(key="k", digest="d", user="ana", workflows=[first]),
             AuditEntry(operation="denied", principal="eve", established="password", peer="10.0.0.1"),
