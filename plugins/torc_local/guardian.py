@@ -385,6 +385,10 @@ class Guardian:
     def _abandoned(self) -> None:
         """The runner has died: its jobs end too (`runner.md` §1, I7)."""
         self._died = True
+        # Whoever reads what the runner wrote need not wait for us.
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 2)
+        os.close(null)
         if self._will is not None:
             lined = [work for queue in self._lines.values() for work in queue]
             self._will.never([*lined, *(work for _, _, work in self._retries)])

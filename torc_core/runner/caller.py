@@ -89,7 +89,9 @@ class Caller:
     def _serve(self, queue: SimpleQueue[Turn | None]) -> None:
         while (turn := queue.get()) is not None:
             self._answers.append(self._ask(turn))
-            self._wake()
+            if not self._closed.is_set():
+                # Else nobody waits any more, and what would be woken may be gone.
+                self._wake()
 
     def _ask(self, turn: Turn) -> Answer:
         sent = self._clock.monotonic()
