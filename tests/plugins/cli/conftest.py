@@ -57,6 +57,7 @@ class Ran:
     @property
     def json(self) -> Any:
         """Standard output as one JSON document."""
+        assert self.out, self.err
         return json.loads(self.out)
 
     @property
