@@ -143,7 +143,7 @@ class RunContract(SceneContract):
             ((1.0, 4, None), (1.02, 4, None), True),
             ((1.0, 4, None), (1.0, 5, None), True),
             ((1.0, 4, "abc"), (9.0, 5, "abc"), False),
-            ((1.0, 4, "abc"), (1.0, 4, "abd"), True),
+            ((1.0, 4, "abc"), (1.0, 4, "xyz"), True),
             ((1.0, 4, None), (9.0, 4, "abc"), True),
             ((1.0, None, None), (1.0, 5, None), False),
             ((1.0, 4, None), (None, None, None), True),
