@@ -89,20 +89,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def promises(session: nox.Session) -> None:
-    """Generated workflows, sequences and damaged documents with their full counts; CI runs a part of each."""
+    """Every check of the promises with its full count as one table; `-- --quick` for the counts of every commit."""
     session.install(wheel(session), *GROUPS["test"])
-    counts = {"TORC_TEST_CASES": "10000", "TORC_TEST_SEQUENCES": "1000", "TORC_TEST_FLIPS": "10000"}
-    suites = [
-        "tests/core/store/test_evaluator.py",
-        "tests/plugins/sqlite/test_contract.py",
-        "tests/plugins/formats",
-    ]
-    session.run(
-        "pytest", "-k", "random or restores or agrees or flipped", *suites, *session.posargs, env=counts
-    )
-    counts = {"TORC_TEST_BULK_JOBS": "250005", "TORC_TEST_REQUESTS": "50000"}
-    suites = ["tests/clients", "tests/plugins/http/wire/test_schemathesis.py"]
-    session.run("pytest", "--timeout", "1800", *suites, *session.posargs, env=counts)
+    session.run("python", "tests/promises/table.py", *session.posargs)
 
 
 @nox.session(python=PYTHON)

@@ -70,8 +70,8 @@ class Site:
             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
         )  # fmt: skip
 
-    def serve(self) -> None:
-        """Start the server on the same port and database, and wait until it takes connections."""
+    def serve(self, *more: str) -> None:
+        """Start the server on the same port and database, and wait until it says that it serves."""
         url, told = self.url, self._told()
         self.url = ""
         words = [
@@ -83,6 +83,7 @@ class Site:
             str(self.port),
             "--threads",
             "4",
+            *more,
         ]
         self.server = self.popen(*words, log="server.log")
         self.url = url or f"http://127.0.0.1:{self.port}/torc-service/v1"

@@ -63,6 +63,7 @@ class Runner:
         self._flight: Turn | None = None
         self._offer: Offer | None = None
         self._next_beat = self._next_claim = 0.0
+        self._beats = 0
 
     # To the server
 
@@ -144,7 +145,8 @@ class Runner:
             for one in self.outbox
             if one.job not in self.running
         ]
-        return Beat(held=waits, running=runs)
+        self._beats += 1
+        return Beat(held=waits, running=runs, number=self._beats)
 
     def _insist(self, turn: Turn) -> None:
         """Send a turn until it is answered, or until it may not be said any more."""

@@ -1,0 +1,123 @@
+"""Run every check of the promises with its full count, and print one table: check, count, seeds, violations.
+
+    python tests/promises/table.py             # the counts that are promised: hours
+    python tests/promises/table.py --quick     # those of every commit
+    python tests/promises/table.py --only simulator crash
+
+A check is a run of pytest with a count in its environment; every test of it that fails is a violation, unless the
+tests have counted themselves (`row` of the conftest).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is run for one promise."""
+
+    name: str
+    promise: str
+    tests: tuple[str, ...]
+    counts: dict[str, str] = field(default_factory=dict)
+    only: str = ""
+
+
+CHECKS = (
+    Check("simulator", "C9, C10 seeds of faults", ("core/testing/test_simulator.py",), {"TORC_TEST_SEEDS": "2000"}),
+    Check("evaluator", "E1 random workflows", ("core/store/test_evaluator.py",), {"TORC_TEST_CASES": "10000"}, "random or restores"),
+    Check("agreement", "random sequences on SQLite", ("plugins/sqlite/test_contract.py",), {"TORC_TEST_SEQUENCES": "1000"}, "agrees"),
+    Check("claims", "C3 threads that claim", ("plugins/sqlite/test_contract.py",), {}, "threads"),
+    Check(
+        "crash", "F2, C2 crash points", ("plugins/sqlite/test_crash_points.py",),
+        {"TORC_TEST_CRASH_POINTS": "0", "TORC_TEST_CRASH_STATEMENTS": "1"},
+    ),
+    Check(
+        "server", "F1, F3, F37, C1 server killed", ("promises/test_server_kills.py",),
+        {"TORC_TEST_SERVER_KILLS": "200", "TORC_TEST_FAULT_JOBS": "5000", "TORC_TEST_BACKUPS": "100"},
+    ),
+    Check("runner", "F4, C8 runner killed", ("promises/test_runner_kills.py",), {"TORC_TEST_RUNNER_KILLS": "100"}),
+    Check("survivors", "F4, F5 nothing survives", ("flows/test_survivors.py",), {"TORC_TEST_KILLS": "100"}),
+    Check("restarts", "engine 12 forced restarts", ("flows/test_forced_restart.py",), {"TORC_TEST_RESTARTS": "50"}),
+    Check("answers", "F11, F12, C4, C5 messages", ("promises/test_lost_answers.py",), {"TORC_TEST_FAULT_JOBS": "5000"}),
+    Check(
+        "away", "F1, F4-F12 server away", ("faults",),
+        {"TORC_TEST_FAULT_JOBS": "5000", "TORC_TEST_FAULT_KILLS": "200", "TORC_TEST_FAULT_ROUNDS": "100"},
+    ),
+    Check("people", "F38 deleted, canceled, set back", ("promises/test_people.py",), {"TORC_TEST_UPHEAVALS": "200"}),
+    Check("crowds", "F26, F27, C22, C23", ("promises/test_crowds.py",), {"TORC_TEST_HERD": "1000", "TORC_TEST_STREAMED": "10000"}),
+    Check("clients", "C26 published clients", ("clients",), {"TORC_TEST_BULK_JOBS": "250005"}),
+    Check("requests", "C18 hostile requests", ("plugins/http/wire/test_schemathesis.py",), {"TORC_TEST_REQUESTS": "50000"}),
+    Check("documents", "C19 damaged documents", ("plugins/formats",), {"TORC_TEST_FLIPS": "10000"}, "flipped"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    name: str
+    count: str
+    seed: str
+    violations: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Aligned with the others."""
+        return f"{self.name:34} {self.count:>12} {self.seed:>6} {self.violations:>11} {self.seconds:>9.0f}"
+
+
+def carried_out(check: Check, folder: Path, seed: str, *, quick: bool) -> list[Row]:
+    """Run a check; its rows."""
+    report, table = folder / "report.xml", folder / f"{check.name}.rows"
+    counts = {} if quick else check.counts
+    command = [sys.executable, "-m", "pytest", "-q", "--timeout", "0", f"--junitxml={report}"]
+    command += [str(TESTS / path) for path in check.tests] + (["-k", check.only] if check.only else [])
+    begin = time.monotonic()
+    env = {**os.environ, **counts, "TORC_TEST_TABLE": str(table), "TORC_TEST_FIRST_SEED": seed}
+    done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    seconds = time.monotonic() - begin
+    suite = ET.parse(report).getroot()[0].attrib if report.exists() else {"errors": "1"}
+    report.unlink(missing_ok=True)
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    if done.returncode:
+        failed = max(failed, 1)
+        print(done.stdout[-6000:], done.stderr[-2000:], sep="\n", file=sys.stderr)
+    rows = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+    found = [Row(f"  {name}", str(count), str(one), wrong, 0) for name, one, count, wrong in rows]
+    count = "/".join(counts.values()) or f"{suite.get('tests', 0)} tests"
+    return [Row(check.promise, count, seed, failed, seconds), *found]
+
+
+def main() -> int:
+    """Print the table; 1 if anything is violated."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="with the counts of every commit")
+    parser.add_argument("--only", nargs="*", choices=[check.name for check in CHECKS], default=None)
+    parser.add_argument("--seed", default="0", help="the first seed")
+    asked = parser.parse_args()
+    print(f"{'check':34} {'count':>12} {'seed':>6} {'violations':>11} {'seconds':>9}")
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="torc-promises-") as folder:
+        for check in CHECKS:
+            if asked.only is None or check.name in asked.only:
+                for row in carried_out(check, Path(folder), asked.seed, quick=asked.quick):
+                    print(row, flush=True)
+                    wrong += row.violations
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
