@@ -11,7 +11,7 @@ from torc_cli.joblogs import files_in
 from torc_cli.output.answer import Report
 from torc_cli.output.cells import Column, instant
 from torc_cli.results import UNSUCCESSFUL
-from torc_cli.stages import every
+from torc_cli.walking import every
 from torc_core.model import Job, JobId, Json, Node, NodeId, Result, Workflow, WorkflowId
 from torc_core.record import record
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torc_cli.joblogs import files_in
-from torc_cli.stages import every
+from torc_cli.walking import every
 from torc_core.engine.exporting import checksum
 from torc_core.model import Job, Json, Node, Result, Workflow
 

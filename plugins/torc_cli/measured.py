@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from torc_cli.stages import every
+from torc_cli.walking import every
 from torc_core.model import Job, JobId, Query, Requirement, Result, WorkflowId
 from torc_core.record import record
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 from torc_cli.output.cells import plain
 from torc_core.model import JobStatus, Json, Totals
@@ -77,34 +76,17 @@ def failures(totals: Totals) -> str | None:
     return "Failures:  " + ", ".join(f"{number} {plain(kind)}" for kind, number in ordered)
 
 
-def elapsed_seconds(totals: Totals, now: int) -> float | None:
-    """From the first start of the run to its last end, or to now while something is left to do."""
-    if totals.first_start is None:
-        return None
-    over = totals.complete or (not totals.active_nodes and totals.last_end is not None)
-    end = totals.last_end if over and totals.last_end is not None else now
-    return max(0, end - totals.first_start) / 1000
-
-
-def walltime_seconds(totals: Totals) -> float | None:
-    """From the first start to the last end of the run."""
-    if totals.first_start is None or totals.last_end is None:
-        return None
-    return max(0, totals.last_end - totals.first_start) / 1000
-
-
 def times(totals: Totals, now: int) -> str | None:
     """`Time:      elapsed 1h 12m   job time 9h 40m`; None: nothing has started."""
-    elapsed = elapsed_seconds(totals, now)
+    elapsed = totals.elapsed_seconds(now)
     if elapsed is None:
         return None
     return f"Time:      elapsed {duration_text(elapsed)}   job time {duration_text(totals.exec_minutes * 60)}"
 
 
-def status_json(totals: Totals, now: int) -> dict[str, Json]:
-    """`torc.status/1` without its schema: the wire model and our additions (`observability.md` §1)."""
+def status_json(totals: Totals) -> dict[str, Json]:
+    """The published model of how a workflow stands; `additions` has the rest of `torc.status/1`."""
     workflow = totals.workflow
-    reasons: Mapping[str, Json] = dict(totals.failures)
     return {
         "workflow_id": workflow.id,
         "workflow_name": workflow.name,
@@ -116,12 +98,10 @@ def status_json(totals: Totals, now: int) -> dict[str, Json]:
         "is_canceled": workflow.is_canceled,
         "is_archived": workflow.is_archived,
         "active_compute_nodes": totals.active_nodes,
-        "pending_scheduled_nodes": 0,
-        "active_scheduled_nodes": 0,
+        "pending_scheduled_nodes": totals.pending_allocations,
+        "active_scheduled_nodes": totals.active_allocations,
         "total_exec_time_minutes": totals.exec_minutes,
-        "walltime_seconds": walltime_seconds(totals),
-        "elapsed_seconds": elapsed_seconds(totals, now),
-        "failures_by_reason": reasons,
+        "walltime_seconds": totals.walltime_seconds,
     }
 
 

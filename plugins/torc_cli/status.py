@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -85,6 +86,7 @@ def watched(
 def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code: bool) -> Report:
     """One look at a workflow."""
     from torc_cli.execute.processes import dead_nodes
+    from torc_core.store.standing import additions
 
     store = session.store()
     (totals,) = store.totals([workflow])
@@ -92,14 +94,9 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
     dead = len(dead_nodes(store, workflow)) if totals.active_nodes else 0
     totals = replace(totals, active_nodes=totals.active_nodes - dead)
     now = session.clock.now()
-    data = status_json(totals, now)
-    data["unreachable_compute_nodes"] = dead
-    rows: list[dict[str, Json]] = []
-    if by_stage:
-        from torc_cli.stages import stages
-
-        rows = [stage.item for stage in stages(store, workflow)]
-        data["stages"] = rows
+    more = additions(store, totals, now, by_stage=by_stage)
+    data = {**status_json(totals), **more, "unreachable_compute_nodes": dead + _silent(more)}
+    rows: Any = more.get("stages", [])
     return Report(
         schema="torc.status/1",
         data=data,
@@ -110,6 +107,12 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
         hint=next_step(totals),
         exit_code=outcome_code(totals, unfinished=10) if exit_code else 0,
     )
+
+
+def _silent(more: Mapping[str, Json]) -> int:
+    """Runners that have not been heard of for a while, of other hosts."""
+    count = more["unreachable_compute_nodes"]
+    return count if isinstance(count, int) else 0
 
 
 def text(totals: Totals, dead: int, now: int) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from torc_cli.measured import measured
 from torc_cli.output.answer import Report
 from torc_cli.output.cells import plain
-from torc_cli.stages import every
-from torc_cli.standing import ORDER, by_status, failures, mark, walltime_seconds
+from torc_cli.standing import ORDER, by_status, failures, mark
+from torc_cli.walking import every
 from torc_core.model import Json, Node, Totals, WorkflowId
 from torc_core.model.resources import duration_text
 
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 def summed(store: Store, workflow: WorkflowId, now: int) -> Report:
     """The report on a workflow."""
     (totals,) = store.totals([workflow])
-    about, walltime = totals.workflow, walltime_seconds(totals)
+    about, walltime = totals.workflow, totals.walltime_seconds
     hours = node_hours(store, workflow, now)
     efficiency = cpu_efficiency(store, workflow)
     seconds = totals.exec_minutes * 60
@@ -80,7 +80,7 @@ def _text(totals: Totals, hours: float, efficiency: float | None) -> str:
         "",
         f"Total Execution Time: {duration_text(totals.exec_minutes * 60)}",
     ]
-    if (walltime := walltime_seconds(totals)) is not None:
+    if (walltime := totals.walltime_seconds) is not None:
         lines.append(f"Walltime: {duration_text(walltime)}")
     lines.append(f"Node Hours: {hours:.2f}")
     if efficiency is not None:

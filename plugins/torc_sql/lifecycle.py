@@ -19,6 +19,7 @@ from torc_core.engine.runs import (
     starts_over,
     terminated,
 )
+from torc_core.engine.stages import summed
 from torc_core.errors import Invalid
 from torc_core.model import (
     Ending,
@@ -28,6 +29,7 @@ from torc_core.model import (
     JobId,
     JobStatus,
     NodeId,
+    Stage,
     Totals,
     UserData,
     WorkflowId,
@@ -292,6 +294,12 @@ def _stop(change: Change, job: JobState, how: Stopping, reason: str | None) -> N
 def sum_up(tx: Transaction, wf: WorkflowId) -> None:
     """Keep the minutes of the current results with the workflow, so that they need not be added up again."""
     tx.run("WRITE_SUM", wf_=wf, minutes_=tx.row("CURRENT_MINUTES", wf_=wf)[0])
+
+
+def stages(tx: Transaction, wf: WorkflowId) -> Sequence[Stage]:
+    """The jobs summed up by name."""
+    workflow_state(tx, wf)
+    return summed((name, STATUSES[code], took) for name, code, took in tx.rows("STAGED", wf_=wf))
 
 
 def totals(tx: Transaction, wf: WorkflowId) -> Totals:

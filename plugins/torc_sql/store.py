@@ -33,6 +33,7 @@ from torc_core.model import (
     Query,
     RunningJob,
     SlurmCorrelation,
+    Stage,
     Totals,
     Turn,
     Usage,
@@ -268,6 +269,11 @@ class SqlStore(
         """How far workflows are, in one snapshot."""
         with self._read() as tx:
             return [lifecycle.totals(tx, workflow) for workflow in workflows]
+
+    def stages(self, workflow: WorkflowId) -> Sequence[Stage]:
+        """The jobs of a workflow summed up by name."""
+        with self._read() as tx:
+            return lifecycle.stages(tx, workflow)
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""

@@ -300,6 +300,10 @@ UPDATE job_class SET num_ready=(job_class.num_ready + :delta) WHERE job_class.id
 SELECT status_count.status, status_count.jobs FROM status_count WHERE status_count.wf = :wf_ AND
 status_count.jobs > 0
 
+-- STAGED
+SELECT job.name, job.status, result.exec_minutes FROM job LEFT OUTER JOIN result ON result.id = job.result_id
+WHERE job.wf = :wf_ ORDER BY job.id
+
 -- REVEAL
 UPDATE workflow SET deleting=0 WHERE workflow.id = :wf_
 

@@ -103,6 +103,7 @@ from torc_core.model.workflow import (
     Initialize,
     LocalScheduler,
     SlurmScheduler,
+    Stage,
     Totals,
     Workflow,
 )
@@ -120,7 +121,7 @@ __all__ = [
     "PlannedWorkflow", "Progress", "Query", "ReadyNeeds", "Recovery", "RemoteWorker", "RemoteWorkerId", "Renewed",
     "Replan", "Requirement", "RequirementId", "Reset", "Resources", "Result", "ResultId", "RoCrateEntity", "RunningJob",
     "SchedulerId", "Severity", "Shape", "SlurmCorrelation", "SlurmScheduler", "SlurmStats", "SlurmStatsId", "Source",
-    "Spawn", "SpawnJob", "Spawned", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",
+    "Spawn", "SpawnJob", "Spawned", "Stage", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",
     "Verdict", "Workflow", "WorkflowId",
     "user_data_mark", "with_user_data_ids",
 ]  # fmt: skip

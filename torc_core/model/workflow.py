@@ -90,6 +90,21 @@ class Totals:
     last_end: int | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
 
+    def elapsed_seconds(self, now: int) -> float | None:
+        """From the first start of the run to its last end, or to now while something is left to do."""
+        if self.first_start is None:
+            return None
+        over = self.complete or not self.active_nodes
+        end = self.last_end if over and self.last_end is not None else now
+        return max(0, end - self.first_start) / 1000
+
+    @property
+    def walltime_seconds(self) -> float | None:
+        """From the first start to the last end of the run."""
+        if self.first_start is None or self.last_end is None:
+            return None
+        return max(0, self.last_end - self.first_start) / 1000
+
     @property
     def total(self) -> int:
         """All jobs."""
@@ -115,6 +130,28 @@ class Totals:
         """Every job completed or is disabled, and nobody canceled."""
         fine = self.counts.get(JobStatus.COMPLETED, 0) + self.counts.get(JobStatus.DISABLED, 0)
         return not self.workflow.is_canceled and fine == self.total
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Jobs whose names differ only in their numbers, counted.
+
+    Parameters
+    ----------
+    name
+        The common name, with `{}` for each number.
+    done
+        Jobs that have ended or are disabled.
+    median_seconds
+        Execution time of those that completed; None: none has.
+    """
+
+    name: str
+    total: int = 0
+    done: int = 0
+    running: int = 0
+    failed: int = 0
+    median_seconds: float | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

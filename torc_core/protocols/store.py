@@ -48,6 +48,7 @@ from torc_core.model import (
     SchedulerId,
     Spawn,
     Spawned,
+    Stage,
     Totals,
     Turn,
     Usage,
@@ -151,6 +152,10 @@ class Control(Protocol):
 
     def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
         """How far workflows are; in the order asked for."""
+        ...
+
+    def stages(self, workflow: WorkflowId) -> Sequence[Stage]:
+        """The jobs of a workflow summed up by name, in the order of their first jobs."""
         ...
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:

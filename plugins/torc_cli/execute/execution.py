@@ -31,8 +31,8 @@ from torc_cli.execute.watching import Consumer, Overlooked, Reporter
 from torc_cli.output.answer import Report as Answer
 from torc_cli.progress import ProgressView
 from torc_cli.reconcile import deliver_command
-from torc_cli.stages import every
 from torc_cli.standing import amount
+from torc_cli.walking import every
 from torc_core.detection import Detected
 from torc_core.errors import Conflict
 from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId

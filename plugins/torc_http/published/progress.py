@@ -7,7 +7,6 @@ from typing import Any
 
 from marshmallow import Schema
 
-from torc_core.engine.liveness import seen
 from torc_core.errors import Invalid
 from torc_core.model import (
     Job,
@@ -15,8 +14,6 @@ from torc_core.model import (
     JobFile,
     JobStatus,
     JobUserData,
-    Node,
-    NodeState,
     Query,
     RunningJob,
     SchedulerId,
@@ -26,11 +23,12 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.model.resources import GIB
+from torc_core.store.standing import additions
 from torc_http.call import Call
 from torc_http.published.nouns import ERRORS, there
 from torc_http.routes import Route
 from torc_http.wire.durations import iso_duration
-from torc_http.wire.fields import Choice, Id, Plain
+from torc_http.wire.fields import Choice, Flag, Id, Plain
 from torc_http.wire.jobs import (
     CorrelationModel,
     JobDependencyModel,
@@ -64,32 +62,16 @@ class Viewed(Schema):
     """How much is told."""
 
     view = Choice("full")
+    by_stage = Flag()
 
 
 def status(call: Call) -> object:
-    """How far a workflow is; `view=full`: also how long, and what it waits for."""
-    totals = _totals(call)
+    """How far a workflow is; `view=full`: also how long, and what it waits for; `by_stage`: by groups of jobs too."""
+    totals, by_stage = _totals(call), bool(call.query.get("by_stage"))
     body = status_body(call.store.get(Workflow, call.id), totals)
-    return {**body, **_more(call, totals)} if call.query.get("view") == "full" else body
-
-
-def _more(call: Call, totals: Totals) -> Mapping[str, Plain]:
-    """What our own views show besides (`observability.md` §1)."""
-    from torc_core.store.explaining import explained_workflow
-
-    now, workflow = call.clock.now(), totals.workflow.id
-    over = totals.complete or (not totals.active_nodes and totals.last_end is not None)
-    end = totals.last_end if over and totals.last_end is not None else now
-    began = totals.first_start
-    nodes = call.store.find(Node, Query(workflow=workflow, where={"is_active": True})).items
-    _, groups = explained_workflow(call.store, workflow, now)
-    return {
-        "unreachable_compute_nodes": sum(seen(one, now) is NodeState.UNREACHABLE for one in nodes),
-        "elapsed_seconds": None if began is None else max(0, end - began) / 1000,
-        "eta": None,
-        "failures_by_reason": dict(totals.failures),
-        "waiting": {one.code: one.count for one in groups if one.code != "running"},
-    }
+    if call.query.get("view") != "full" and not by_stage:
+        return body
+    return {**body, **additions(call.store, totals, call.clock.now(), by_stage=by_stage)}
 
 
 def _totals(call: Call) -> Totals:
@@ -98,9 +80,8 @@ def _totals(call: Call) -> Totals:
 
 def status_body(workflow: Workflow, totals: Totals) -> Mapping[str, Plain]:
     """What both generations of clients want to know, in one body."""
-    walltime: dict[str, Plain] = {}
-    if totals.first_start is not None and totals.last_end is not None:
-        walltime["walltime_seconds"] = max(0, totals.last_end - totals.first_start) / 1000
+    took = totals.walltime_seconds
+    walltime: dict[str, Plain] = {} if took is None else {"walltime_seconds": took}
     return {
         "workflow_id": workflow.id,
         "workflow_name": workflow.name,

@@ -67,6 +67,12 @@ COUNTS = select(t.status_count.c.status, t.status_count.c.jobs).where(
 )
 
 # A workflow as a whole.
+STAGED = (
+    select(_J.name, _J.status, _R.exec_minutes)
+    .select_from(t.job.outerjoin(t.result, _R.id == _J.result_id))
+    .where(_J.wf == _WF)
+    .order_by(_J.id)
+)
 REVEAL = update(t.workflow).where(t.workflow.c.id == _b("wf_")).values(deleting=literal_column("0"))
 HIDE = update(t.workflow).where(t.workflow.c.id == _b("wf_")).values(deleting=literal_column("1"))
 HIDDEN = select(t.workflow.c.id).where(t.workflow.c.deleting == literal_column("1"))

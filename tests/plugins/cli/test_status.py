@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from torc_cli.stages import stage_name
+from torc_core.engine.stages import stage_name
 from torc_core.model import WorkflowId
 
 Torc = Callable[..., Any]

@@ -22,6 +22,7 @@ from torc_core.engine.runs import (
     starts_over,
     terminated,
 )
+from torc_core.engine.stages import summed
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import (
     Ending,
@@ -35,6 +36,7 @@ from torc_core.model import (
     Node,
     NodeId,
     Result,
+    Stage,
     Totals,
     UserData,
 )
@@ -272,6 +274,15 @@ def totals(flow: Flow) -> Totals:
         last_end=flow.last_end,
         failures=failures, **allocations.counts(flow),
     )  # fmt: skip
+
+
+def stages(flow: Flow) -> Sequence[Stage]:
+    """The jobs summed up by name."""
+    results: dict[int, Result] = flow.tables[Result]
+    return summed(
+        (job.name, job.status, None if job.result_id is None else results[job.result_id].exec_minutes)
+        for job in flow.jobs.values()
+    )
 
 
 def check_deletable(flow: Flow) -> None:

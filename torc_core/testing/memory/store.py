@@ -51,6 +51,7 @@ from torc_core.model import (
     Query,
     RunningJob,
     SlurmCorrelation,
+    Stage,
     Totals,
     Turn,
     Usage,
@@ -384,6 +385,11 @@ class MemoryStore(
         """How far workflows are, in one snapshot."""
         with self._locked():
             return [lifecycle.totals(self._flow(workflow)) for workflow in workflows]
+
+    def stages(self, workflow: WorkflowId) -> Sequence[Stage]:
+        """The jobs of a workflow summed up by name."""
+        with self._locked():
+            return lifecycle.stages(self._flow(workflow))
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""

@@ -15,6 +15,7 @@ from torc_core.model import (
     JobId,
     JobStatus,
     JobUsage,
+    Stage,
     Verdict,
 )
 from torc_core.testing.plans import chain, diamond, fan
@@ -283,6 +284,16 @@ class FinishingContract(SceneContract):
         assert scene.job(workflow, "job0").node_id == node.id
         with pytest.raises(Conflict, match="ready"):
             scene.store.start(scene.job(workflow, "job1").id, 1, node.id)
+
+    def test_jobs_are_summed_up_by_their_names(self, scene: Scene) -> None:
+        workflow = scene.started(fan(4))
+        scene.end(workflow, "job0", JobStatus.COMPLETED, exec_minutes=1.0)
+        scene.end(workflow, "job1", JobStatus.COMPLETED, exec_minutes=3.0)
+        scene.end(workflow, "job2", JobStatus.FAILED, exec_minutes=9.0)
+
+        (stage,) = scene.store.stages(workflow)
+
+        assert stage == Stage(name="job{}", total=4, done=3, failed=1, median_seconds=120.0)
 
     def test_totals_count_what_ended(self, scene: Scene) -> None:
         workflow = scene.started(fan(4))

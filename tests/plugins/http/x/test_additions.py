@@ -276,3 +276,5 @@ def test_a_workflow_is_drawn_and_its_status_says_what_it_waits_for(api: Api) -> 
     assert {*full} - {*brief} == {
         "unreachable_compute_nodes", "elapsed_seconds", "eta", "failures_by_reason", "waiting",
     }  # fmt: skip
+    staged = api("GET", f"/workflows/{workflow}/status?view=full&by_stage=true")["stages"]
+    assert [(one["stage"], one["total"]) for one in staged] == [("a", 1), ("b", 1)]
