@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from torc_core.engine import telling
+from torc_core.engine import liveness, telling
 from torc_core.engine.claim import recalled
 from torc_core.engine.completion import rescued, same_attempt
 from torc_core.engine.explain import Empty
@@ -55,7 +55,7 @@ def join(change: Change, new: NewNode) -> Node:
         num_nodes=new.num_nodes, type=new.type, label=new.label, output_dir=new.output_dir,
         scheduler_id=new.scheduler_id or (None if allocation is None else allocation.scheduler_config_id),
         time_limit=new.time_limit, start_time=tx.now, last_beat=tx.now, scheduler=new.scheduler, allocation_id=of,
-        restart_count=new.restart_count, lease_seconds=change.state.healthy_minutes * 60,
+        restart_count=new.restart_count, lease_seconds=change.state.healthy_minutes * liveness.MINUTE,
         on_lost=at_lease_end(new.fences, change.state.retry_on_node_loss, handlers),
     )  # fmt: skip
     tx.many("INSERT_COMPUTE_NODE", [rows.node_row(node)])

@@ -174,8 +174,17 @@ def account(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def field(account: Any) -> Iterator[Field]:
+def settings() -> dict[str, str]:
+    """Variables for all programs; with `TORC_TEST_MINUTE` their minutes are short (`quick.py`)."""
+    return {}
+
+
+@pytest.fixture
+def field(account: Any, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Field]:
     """A server and a proxy."""
+    if settings:
+        monkeypatch.setattr(accounts, "TORC", [sys.executable, str(Path(__file__).with_name("quick.py"))])
+        account.env |= settings
     made = Field(account)
     yield made
     made.close()

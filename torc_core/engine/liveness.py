@@ -24,6 +24,9 @@ FLAG_MS = 90_000
 BEYOND_MS = 60_000
 """The store waits so much longer than the length of a lease, so that a node that fences itself is dead by then."""
 
+MINUTE = 60
+"""Seconds of a minute of `compute_node_wait_for_healthy_database_minutes`; tests of faults have shorter ones."""
+
 EVIDENCE = ("stopped", "allocation_ended", "boot_id", "process_gone")
 """What people and commands may know that proves a node dead (`engine.md` §15.7)."""
 

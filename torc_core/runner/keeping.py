@@ -25,6 +25,8 @@ LAST_CALL = 5.0
 """Seconds for which a runner that leaves tries to say so."""
 ABSENT = 2
 """Beats that do not list a job until it counts as never forked (`engine.md` §15.2)."""
+UNSEEN = 1.0
+"""Seconds for which the guardian waits for the runner to do it itself."""
 FENCE_LEAD = 10.0
 """Seconds between SIGTERM and SIGKILL when the guardian finds that the lease has run out."""
 
@@ -90,7 +92,7 @@ class Keeping:
             return
         if lease.until > self._told + lease.length / RENEWALS:
             self._told = lease.until
-            self._guarding.fence(lease.until, FENCE_LEAD)
+            self._guarding.fence(lease.until + UNSEEN, FENCE_LEAD)
 
     def goodbye(self, usage: Usage | None, beats: Sequence[Beat]) -> None:
         """Tell the store that this runner leaves, after these beats."""

@@ -110,7 +110,7 @@ class Runner:
         self._signal: int | None = None
         self._leave_by: float | None = None
         self._stop_by: tuple[Cause, float] | None = None
-        self._beginning = self._overdue = self._hurried = self._asked = False
+        self._beginning = self._overdue = self._hurried = False
         self._unwanted: set[tuple[int, str | None]] = set()
 
     def interrupt(self, number: int) -> None:
@@ -550,18 +550,18 @@ class Runner:
                 self._leaving, self._overdue = Leaving.AWAY, True
         if len(self._attempts):
             return False
-        if self._lease.lost and self._leaving is None:
+        if (self._lease.lost and self._leaving is None) or (
+            self._leaving is Leaving.AWAY and self._turns.away
+        ):
+            if not (self._overdue or self._turns.is_gone(now)):
+                return False
             self._leaving = Leaving.AWAY
         if self._chores is not None and self._chores.recoveries and not self._overdue:
             return self._leaving is Leaving.AWAY and self._turns.away is not None
         if self._leaving is Leaving.FENCED or self._overdue:
             return True
         if self._leaving is Leaving.AWAY and self._turns.away:
-            if not self._asked:
-                self._asked = True
-                self._turns.hasten(now)
-                return False
-            return not self._turns.asking
+            return True
         if not self._turns.idle:
             return False
         if self._leaving is not None:

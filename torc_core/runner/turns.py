@@ -84,6 +84,7 @@ class Turns:
         self._beats = 0
         self._beaten = False  # since what is to be sent again was sent first, a beat was answered
         self._retry_at = 0.0
+        self._asked = False
         self._overtaken = False
         self._oldest_end = 0.0
         self._listen_from = 0.0
@@ -207,7 +208,7 @@ class Turns:
         self._lease.renew(sent_at)
         if self.away is not None and not listened:
             log.warning("store_back after=%.0f", now - self._lease.heard)
-            self.away, self.ask = None, True
+            self.away, self.ask, self._asked = None, True, False
             self._pauses.over()
         if not outdated:
             self.orders = orders
@@ -237,14 +238,14 @@ class Turns:
             log.info("store_away next_try=%.1f why=%s", pause, error)
         self.away = error
 
-    def hasten(self, now: float) -> None:
-        """Ask now whether the store is back."""
-        self._retry_at = min(self._retry_at, now)
-
-    @property
-    def asking(self) -> bool:
-        """Whether it is being asked."""
-        return self._ping is not None or self._flight is not None
+    def is_gone(self, now: float) -> bool:
+        """Whether the store was asked once more, now that all jobs are over, and does not answer."""
+        if not self._asked:
+            self._asked = True
+            self._retry_at = min(self._retry_at, now)
+            return False
+        asking = self._ping is not None or self._flight is not None
+        return not asking and self.away is not None
 
     def last_beat(self) -> Beat:
         """A beat of a runner that has nothing any more."""

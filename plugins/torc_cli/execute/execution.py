@@ -34,7 +34,7 @@ from torc_cli.reconcile import deliver_command
 from torc_cli.standing import amount
 from torc_cli.walking import every
 from torc_core.detection import Detected
-from torc_core.errors import Conflict
+from torc_core.errors import Conflict, Unavailable
 from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
 from torc_core.protocols import Distant, Executor, Monitor, Store
 from torc_core.record import record
@@ -119,7 +119,10 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     started = session.clock.monotonic()
     with Following(session, store, totals, wish) as following:
         report = following.run(detected)
-    (totals,) = store.totals([workflow])
+    try:
+        (totals,) = store.totals([workflow])
+    except Unavailable as error:
+        raise Unavailable(report.detail or str(error)) from error
     wall = session.clock.monotonic() - started
     return following.answer(report, totals, wall, detected)
 

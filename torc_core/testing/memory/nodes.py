@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-from torc_core.engine import telling
+from torc_core.engine import liveness, telling
 from torc_core.engine.claim import recalled
 from torc_core.engine.completion import rescued, same_attempt
 from torc_core.engine.explain import Empty
@@ -58,7 +58,7 @@ def join(change: Change, new: NewNode) -> Node:
     nodes[id] = Node(
         id=id, start_time=change.now, last_beat=change.now, allocation_id=of,
         scheduler_id=new.scheduler_id or (None if allocation is None else allocation.scheduler_config_id),
-        lease_seconds=flow.workflow.compute_node_wait_for_healthy_database_minutes * 60,
+        lease_seconds=flow.workflow.compute_node_wait_for_healthy_database_minutes * liveness.MINUTE,
         on_lost=at_lease_end(new.fences, flow.workflow.retry_on_node_loss, handlers), **given,
     )  # fmt: skip
     change.tell(telling.node_started(nodes[id]))
