@@ -128,6 +128,9 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
             present.append({"job_": job.id})
     tx.many("FORKED", forked)
     tx.many("LISTED", present)
+    if beat.number and not tx.run("NEWER_BEAT", node_=node.id, number_=beat.number):
+        # It was said before, or was under way for long: what it does not list may have come since.
+        return unknown
     for job in [job for job in mine.values() if job.id not in listed and not job.forked]:
         tx.run("MISSED", job_=job.id)
         if job.missed + 1 >= ABSENT:

@@ -306,7 +306,7 @@ def node_row(node: Node) -> tuple[Any, ...]:
         node.start_time, node.last_beat, node.end_time, usage.avg_cpu_percent, usage.peak_cpu_percent,
         usage.avg_memory_bytes, usage.peak_memory_bytes, usage.sample_count, text(node.scheduler),
         node.state.value, node.on_lost, node.lease_seconds, node.beats, node.draining, node.allocation_id,
-        node.restart_count, node.duration_seconds,
+        node.restart_count, node.duration_seconds, 0,
     )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ node = _table(
     _maybe("peak_memory_bytes"), _maybe("sample_count"), _maybe("scheduler", Text), _word("state", "active"),
     _word("on_lost", "drain"), _int("lease_seconds", 1200), _int("beats", 1), _int("draining", 0),
     _refers("allocation_id", "scheduled_compute_node", nullable=True), _maybe("restart_count"),
-    _maybe("duration_seconds", Double),
+    _maybe("duration_seconds", Double), _int("beat_number", 0),
 )  # fmt: skip
 job = _table(
     "job", _id(), _wf(), _text("name"), _text("command"), _maybe("invocation_script", Text), _maybe("env", Text),

@@ -105,9 +105,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 INSERT INTO compute_node (id, wf, epoch, hostname, pid, boot_id, process_start, num_cpus, memory_bytes,
 num_gpus, gpu_ids, num_nodes, type, label, scheduler_id, output_dir, time_limit, is_active, start_time,
 last_beat, end_time, avg_cpu_percent, peak_cpu_percent, avg_memory_bytes, peak_memory_bytes, sample_count,
-scheduler, state, on_lost, lease_seconds, beats, draining, allocation_id, restart_count, duration_seconds)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-?)
+scheduler, state, on_lost, lease_seconds, beats, draining, allocation_id, restart_count, duration_seconds,
+beat_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+?, ?, ?, ?, ?, ?)
 
 -- INSERT_CLAIM
 INSERT INTO claim (claim_id, wf, node_id, job_ids, created_at) VALUES (?, ?, ?, ?, ?)
@@ -667,6 +667,10 @@ AND compute_node.wf = :wf_
 
 -- BEAT
 UPDATE compute_node SET last_beat=:now_ WHERE compute_node.id = :node_
+
+-- NEWER_BEAT
+UPDATE compute_node SET beat_number=:number_ WHERE compute_node.id = :node_ AND compute_node.beat_number <
+:number_
 
 -- MINE
 SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,

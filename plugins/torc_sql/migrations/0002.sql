@@ -61,6 +61,7 @@ ALTER TABLE compute_node ADD COLUMN draining BIGINT DEFAULT '0' NOT NULL;
 ALTER TABLE compute_node ADD COLUMN allocation_id BIGINT REFERENCES scheduled_compute_node (id);
 ALTER TABLE compute_node ADD COLUMN restart_count BIGINT;
 ALTER TABLE compute_node ADD COLUMN duration_seconds DOUBLE;
+ALTER TABLE compute_node ADD COLUMN beat_number BIGINT DEFAULT '0' NOT NULL;
 ALTER TABLE job ADD COLUMN not_before BIGINT;
 ALTER TABLE job ADD COLUMN losses BIGINT DEFAULT '0' NOT NULL;
 ALTER TABLE job ADD COLUMN input_hash TEXT;

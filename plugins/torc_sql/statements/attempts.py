@@ -242,6 +242,11 @@ END_NODE = (
 )
 NODE_OF_EPOCH = select(*NODE_COLUMNS).where(_N.epoch == _b("epoch_"), _N.wf == _WF)
 BEAT = update(t.node).where(_N.id == _b("node_")).values(last_beat=_b("now_"))
+NEWER_BEAT = (
+    update(t.node)
+    .where(_N.id == _b("node_"), _N.beat_number < _b("number_"))
+    .values(beat_number=_b("number_"))
+)
 MINE = select(*STATE_COLUMNS).where(_J.node_id == _b("node_")).order_by(_J.id)
 FORKED = update(t.job).where(_J.id == _b("job_")).values(forked=literal_column("1"))
 MISSED = update(t.job).where(_J.id == _b("job_")).values(missed=_J.missed + 1)

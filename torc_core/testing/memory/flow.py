@@ -139,6 +139,7 @@ class Flow:
         self.live: dict[NodeId, dict[JobId, None]] = {}
         self.forked: set[JobId] = set()
         self.missed: dict[JobId, int] = {}
+        self.beat_numbers: dict[NodeId, int] = {}
         self.recalled: set[JobId] = set()
         self.claims: dict[str, int] = {}
         self.claims_by_hand: dict[str, tuple[int, tuple[JobId, ...]]] = {}

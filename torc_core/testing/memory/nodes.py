@@ -118,6 +118,11 @@ def _beat(change: Change, node: Node, beat: Beat, turn: Turn) -> list[JobId]:
         flow.missed.pop(job.id, None)
         if runs:
             flow.forked.add(job.id)
+    if 0 < beat.number <= flow.beat_numbers.get(node.id, 0):
+        # It was said before, or was under way for long: what it does not list may have come since.
+        return unknown
+    if beat.number:
+        flow.beat_numbers[node.id] = beat.number
     for id in [id for id in mine if id not in listed and id not in flow.forked]:
         flow.missed[id] = flow.missed.get(id, 0) + 1
         if flow.missed[id] >= ABSENT:

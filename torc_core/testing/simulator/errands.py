@@ -67,7 +67,8 @@ class Errands:
         self._runner.machine.after(PATIENCE, lambda: self._recovered(order, ok))
 
     def _told(self, order: Recovery) -> None:
-        self.recovering.pop(order.job, None)
+        if self.recovering.get(order.job) is order:
+            del self.recovering[order.job]
 
     def act(self, action: ActionId) -> None:
         """Claim an action, do it, say so; each until it is answered."""

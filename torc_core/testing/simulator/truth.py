@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from torc_core.model import Assignment, Job, JobStatus, Query, Resources
+from torc_core.model import Assignment, Event, Job, JobStatus, Query, Resources
 from torc_core.protocols import Store
 from torc_core.testing.checker import Mark, Violation
+from torc_core.testing.checker.order import ENDS
 from torc_core.testing.simulator.world import World
 
 
@@ -88,16 +89,22 @@ class Truth:
             return
         blockers = tuple(self._store.relations([job.id])[0].depends_on)
         for one in self._store.find(Job, Query(workflow=job.workflow_id, where={"id": blockers})).items:
-            if one.attempt_id > 1 or one.run_id != row.run_id:
-                # It may have been opened again by a person, which stops nobody who could start already.
-                continue
             over = one.status.ended or one.status is JobStatus.DISABLED
-            if row.status is JobStatus.RUNNING and (
-                not over or (one.status.bad and row.cancel_on_blocking_job_failure)
-            ):
+            if row.status is JobStatus.RUNNING and not over and not self._ended_once(one):
                 self._wrong(
                     "I5", f"job {job.id} began while job {one.id}, which it waits for, was {one.status.label}"
                 )
+
+    def _ended_once(self, blocker: Job) -> bool:
+        """Whether it had ended in this run and was opened again, which stops nobody who could start already."""
+        if blocker.attempt_id > 1:
+            return True
+        told = self._store.find(
+            Event, Query(workflow=blocker.workflow_id, where={"category": tuple(ENDS)})
+        ).items
+        return any(
+            (one.data.get("job_id"), one.data.get("run_id")) == (blocker.id, blocker.run_id) for one in told
+        )
 
     def _mark(self, what: str, tree: Tree, *, alone: bool = True) -> None:
         job, run, attempt = tree.attempt

@@ -130,6 +130,21 @@ class TurnContract(SceneContract):
 
         assert scene.statuses(workflow) == {"job0": "running"}
 
+    def test_a_beat_that_comes_again_or_late_does_not_count(self, scene: Scene) -> None:
+        workflow = scene.started(fan(1))
+        node = scene.node(workflow)
+        early = [replace(beat(), number=number) for number in (1, 2)]
+        scene.turn(node, beat=early[0])
+        scene.turn(node, beat=early[1], offer=scene.offer(node))
+
+        for late in (*early, *early):
+            scene.turn(node, beat=late)
+        running = scene.statuses(workflow)
+        for number in (3, 4):
+            scene.turn(node, beat=replace(beat(), number=number))
+
+        assert (running, scene.statuses(workflow)) == ({"job0": "running"}, {"job0": "ready"})
+
     def test_a_beat_between_starts_the_count_anew(self, scene: Scene) -> None:
         workflow = scene.started(fan(1))
         node = scene.node(workflow)
