@@ -102,6 +102,11 @@ class SqlStore(
         """The UUID that the database got when it was made."""
         return self._database.server_id
 
+    @property
+    def predecessor(self) -> str | None:
+        """Who had the database before and did not give it back; None: nobody, or it is not known."""
+        return getattr(self._database, "predecessor", None)
+
     def join(self, node: NewNode) -> Node:
         """Register a runner."""
         with self._change(node.workflow_id) as change:

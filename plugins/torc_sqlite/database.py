@@ -82,6 +82,8 @@ class SqliteDatabase:
         self._closed = threading.Event()
         self._server_id: str | None = None
         self._changes = self._logged = 0
+        self.predecessor: str | None = None
+        """Who had the database before and did not give it back, once it is ours."""
         self._trouble: Trouble | None = None
         self.dialect = sqlite(path)
         self._texts = self.dialect.texts()
@@ -286,6 +288,9 @@ class SqliteDatabase:
             return Row(*connection.execute(texts["LEASE"]).fetchone())
 
         self._lease.wait(look, networked=self._network is not None)
+        left = look()
+        if left.pid:
+            self.predecessor = f"process {left.pid} on {left.host}"
         with _transaction(connection, "BEGIN IMMEDIATE"):
             self._lease.take(Transaction(connection.cursor(), texts, self._clock.now()))
         if self._network:

@@ -9,6 +9,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torc_core.model import AuditEntry, Query
 from torc_core.protocols import Clock, Store
 from torc_core.record import record
 from torc_http.auth import keyfile
@@ -37,6 +38,7 @@ class Security:
     key_file: Path
     gate: Gate
     audit: Audit
+    store: Store
     ended: threading.Event = field(default_factory=threading.Event)
 
     def complete(self, service: Service) -> Service:
@@ -48,6 +50,12 @@ class Security:
     def front(self, app: WSGIApplication) -> WSGIApplication:
         """The application, with foreign pages kept out and answers proven."""
         return Front(app, self.gate)
+
+    def was_open(self) -> bool:
+        """Whether the server let everybody in when it last ran, and does not any more (`security.md` S4)."""
+        asked = Query(where={"operation": "server_start"}, reverse=True, limit=1)
+        last = self.store.find(AuditEntry, asked).items
+        return self.settings.mode != "none" and bool(last) and last[0].detail.endswith("auth none")
 
     def started(self, addresses: Sequence[str], version: str) -> str | None:
         """Write down that the server has started; the text that has to be shown if it lets everybody in."""
@@ -106,4 +114,4 @@ def secured(
     path = folder / f"{store.server_id}.json"
     store.set_admins(settings.admin_users)
     gate = Gate(store, settings, Keys(path), clock)
-    return Security(settings=settings, key=key, key_file=path, gate=gate, audit=gate.audit)
+    return Security(settings=settings, key=key, key_file=path, gate=gate, audit=gate.audit, store=store)
