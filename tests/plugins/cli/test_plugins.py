@@ -11,7 +11,7 @@ from torc_cli import schemas
 def test_every_built_in_is_listed_with_its_distribution_and_what_it_offers(torc):
     items = {item["name"]: item for item in torc("plugins", "list", "--json").json["items"]}
 
-    assert {"cli", "formats", "local", "psutil", "socket", "sqlite"} <= set(items)
+    assert {"cli", "formats", "local", "psutil", "http", "sqlite"} <= set(items)
     assert items["sqlite"]["distribution"] == "torc-core"
     assert items["sqlite"]["state"] == "loaded"
     assert "sqlite" in items["sqlite"]["offers"]["stores"]
