@@ -15,6 +15,7 @@ import orjson
 
 from torc_core import __version__
 from torc_core.errors import NotFound
+from torc_core.store.patience import WRITER_PATIENCE
 from torc_http import errors
 from torc_http.accesslog import PRINCIPAL, ROUTE
 from torc_http.auditing import Audited
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 
 CAPABILITY = "torc.capability"
 """Where the environment of a request holds the token of `/t/<token>/…` (`security.md` O2)."""
+
+LONG_FOR, SHORT = {"POST": 20.0}, 5.0
+"""Seconds that a request waits for its turn to write: nobody repeats a POST by itself (`wire.md` T7)."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
 HEADERS = (
@@ -142,9 +146,11 @@ class Desk:
             environ=environ,
         )
         audits: list[Audited] = []
+        patience = WRITER_PATIENCE.set(LONG_FOR.get(route.method, SHORT))
         try:
             self._do(call, audits, req, resp, raw)
         finally:
+            WRITER_PATIENCE.reset(patience)
             for one in audits:
                 one.close_audit()
 

@@ -6,12 +6,14 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from torc_core.errors import Unavailable
+from torc_core.store.patience import WRITER_PATIENCE
 from torc_sql.transaction import Transaction
 from torc_sqlite import connections
 from torc_sqlite.connections import Mode
@@ -105,10 +107,14 @@ class SqliteDatabase:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction on the one connection that writes (`promises.md` Q1)."""
-        # NOTE: a plain lock may be taken again by who has just released it; behind a turnstile everybody gets a turn.
-        with self._turnstile:
-            self._lock.acquire()
+        """A transaction on the one connection that writes (`promises.md` Q1).
+
+        Raises
+        ------
+        Unavailable
+            If others write for longer than the caller may wait.
+        """
+        self._queue()
         try:
             connection = self._ours()
             if self._trouble is not None:
@@ -126,6 +132,23 @@ class SqliteDatabase:
             self._checkpoint(connection)
         finally:
             self._lock.release()
+
+    def _queue(self) -> None:
+        """Wait for one's turn to write."""
+        # NOTE: a plain lock may be taken again by who has just released it; behind a turnstile everybody gets a turn.
+        patience = WRITER_PATIENCE.get()
+        if patience is None:
+            with self._turnstile:
+                self._lock.acquire()
+            return
+        until = time.monotonic() + patience
+        if self._turnstile.acquire(timeout=patience):
+            try:
+                if self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                    return
+            finally:
+                self._turnstile.release()
+        raise Unavailable(f"others have been writing to the database for {patience:g} s; try again")
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

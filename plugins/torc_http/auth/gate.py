@@ -87,6 +87,7 @@ class Gate:
                 clock,
                 remember=settings.credential_cache_ttl_secs,
                 shared=settings.allow_shared_permissions,
+                reloaded=self._reloaded,
             )
             if settings.auth_file
             else None
@@ -113,6 +114,10 @@ class Gate:
         if self._verifier is None:
             raise Invalid("no password file is configured; start the server with --auth-file")
         return self._verifier.reload()
+
+    def _reloaded(self, detail: str, outcome: str) -> None:
+        """The password file was read again by itself."""
+        self.audit.write("htpasswd_reload", "server", object="password file", detail=detail, outcome=outcome)
 
     def admit(self, environ: MutableMapping[str, Any], route: Route | None = None) -> Principal:
         """Who asks; for every route that is not public.

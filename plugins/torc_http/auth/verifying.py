@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 from torc_core.errors import Invalid, TorcError
@@ -38,9 +39,20 @@ class Verifier:
     ----------
     remember
         Seconds that a right password is remembered; 0: not at all.
+    reloaded
+        Called when the file was read again by itself: what there is to say, and how it went.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, remember: float = 60, shared: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        remember: float = 60,
+        shared: bool = False,
+        reloaded: Callable[[str, str], None] = lambda detail, outcome: None,
+    ) -> None:
+        self._reloaded = reloaded
         self._path = path
         self._clock = clock
         self._remember = remember
@@ -125,8 +137,11 @@ class Verifier:
         if mark == self._seen:
             return
         try:
-            log.info("password file changed users=%d", self.reload())
+            users = self.reload()
+            log.info("password file changed users=%d", users)
+            self._reloaded(f"the file has changed; {users} users", "ok")
         except (TorcError, Invalid) as error:
+            self._reloaded(f"the file has changed and cannot be read: {error}", "refused")
             self._seen = mark
             with self._lock:
                 self._cache.clear()

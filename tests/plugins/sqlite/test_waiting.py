@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+import pytest
+
+from torc_core.errors import Unavailable
 from torc_core.model import (
     Ending,
     Event,
@@ -19,6 +22,7 @@ from torc_core.model import (
     Turn,
     WorkflowId,
 )
+from torc_core.store.patience import WRITER_PATIENCE
 from torc_core.testing.plans import chain, fan
 from torc_sql.store import SqlStore
 
@@ -130,3 +134,29 @@ def _node(store: SqlStore, workflow: WorkflowId, epoch: str, cpus: int = 1) -> N
 def _ask(store: SqlStore, node: Node, claim: str, *, limit: int = 64, wait_ms: int = 0) -> Orders:
     offer = Offer(claim_id=claim, free=[node.capacity], limit=limit, wait_ms=wait_ms)
     return store.turn(Turn(node=node.id, epoch=node.epoch, offer=offer))
+
+
+def test_who_may_not_wait_is_told_that_others_write(opened: Open) -> None:
+    """`promises.md` W3: a request waits for its turn as long as its method allows."""
+    store = opened()
+    store.create(fan(1), "ann")
+    holds, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store.together():
+            holds.set()
+            go.wait(10)
+
+    writer = threading.Thread(target=hold)
+    writer.start()
+    assert holds.wait(5)
+    token = WRITER_PATIENCE.set(0.1)
+    try:
+        with pytest.raises(Unavailable, match=r"others have been writing to the database for 0.1 s"):
+            store.create(fan(1), "ann")
+    finally:
+        WRITER_PATIENCE.reset(token)
+        go.set()
+        writer.join()
+
+    assert store.create(fan(1), "ann").id

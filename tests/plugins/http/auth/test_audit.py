@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,3 +159,22 @@ def test_changed_and_removed_results_are_written_down(rooms: Any, credentials: A
         ("result 1", "completed_at, exec_minutes, node_id, return_code, status"),
         ("result 1", "1 removed"),
     ]
+
+
+def test_a_password_file_that_is_read_again_is_written_down(
+    rooms: Any, make_api: Any, credentials: Any, tmp_path: Any, password_file: Any, settings: Any
+) -> None:
+    mine = tmp_path / "users"
+    mine.write_text(password_file.read_text())
+    mine.chmod(0o600)
+    api = make_api(rooms.store, rooms.clock, replace(settings, auth_file=str(mine)), tmp_path)
+    owner = credentials["the owner of the server, by the kernel"]
+    api.ask("POST", f"{BASE}/admin/reload-auth", owner)
+
+    mine.write_text("ann:secret\n")
+    api.clock.move(6)
+    api.ask("GET", f"{BASE}/workflows", credentials["the owner of the workflow"])
+
+    told = entries(api, "htpasswd_reload")
+    assert told[0] == ("htpasswd_reload", "password file", "6 users")
+    assert told[1][2].startswith("the file has changed and cannot be read: ")

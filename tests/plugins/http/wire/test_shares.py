@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from falcon.testing import TestClient
 
+from torc_core.store.patience import WRITER_PATIENCE
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
 from torc_http.app import create_app
@@ -42,8 +44,6 @@ class Long:
         return {}
 
     def ask(self, method: str, path: str, size: int = 2) -> Any:
-        from falcon.testing import TestClient
-
         threads = SimpleNamespace(workers=SimpleNamespace(count=16))
         return TestClient(self.app).simulate_request(
             method, f"/torc-service/v1{path}", body="{" + " " * (size - 2) + "}", extras={"torc.service": threads},
@@ -78,3 +78,22 @@ def test_small_bodies_are_never_counted_as_large(clock: SetClock) -> None:
         service.go.set()
 
         assert {one.result().status_code for one in begun} == {200}
+
+
+def test_a_post_waits_longer_for_its_turn_to_write_than_others(clock: SetClock) -> None:
+    """Nobody repeats it by itself (`wire.md` T7)."""
+    routes = tuple(
+        Route(
+            method=method, path="/wait", operation_id=method, access="read", summary="",
+            handler=lambda call: {"seconds": WRITER_PATIENCE.get()},
+        )
+        for method in ("POST", "PUT", "GET")
+    )  # fmt: skip
+    app = create_app(Service(store=MemoryStore(clock), clock=clock, routes=routes))
+
+    told = [
+        TestClient(app).simulate_request(one, "/torc-service/v1/wait").json for one in ("POST", "PUT", "GET")
+    ]
+
+    assert [one["seconds"] for one in told] == [20, 5, 5]
+    assert WRITER_PATIENCE.get() is None
