@@ -68,6 +68,7 @@ class Server:
             "PATH": os.environ["PATH"],
             "USER": "bench",
             "XDG_RUNTIME_DIR": str(folder),
+            "TORC_SERVER__STREAMS_PER_USER": "64",
         }
         words = [
             "server",
@@ -93,6 +94,15 @@ class Server:
     def store(self) -> Store:
         """A store behind the server."""
         return store_of(self.url, self.folder)
+
+    def token(self) -> str:
+        """A token for programs that hold no key."""
+        done = subprocess.run(
+            [Path(sys.executable).with_name("torc"), "server", "token", "new", "--all-workflows", "--class", "read", "--print",
+             "--database", str(self.folder / "torc.db")],
+            cwd=self.folder, capture_output=True, text=True, env=self.env, stdin=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+        return next(word for word in done.stdout.split() if word.startswith("torc_"))
 
     def torc(self, *words: str) -> float:
         """Run a command against the server as a whole process; seconds."""
@@ -282,14 +292,18 @@ class Crowd:
     def __init__(self, server: Server, idle: int, stalled: int) -> None:
         host, port = urlsplit(server.url).hostname, server.port
         self.sockets = []
+        token = server.token()
         for number in range(idle + stalled):
             one = socket.create_connection((host, port), timeout=10)
             if number < stalled:
                 with suppress(OSError):
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 one.sendall(
-                    f"GET /torc-service/v1/x/events/stream?level=debug HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+                    f"GET /torc-service/v1/x/events/stream?level=debug HTTP/1.1\r\nHost: {host}\r\n"
+                    f"Authorization: Bearer {token}\r\n\r\n".encode()
                 )
+                if b" 200 " not in (head := one.recv(64)):
+                    raise SystemExit(f"a reader of events was refused: {head!r}")
             self.sockets.append(one)
 
     def close(self) -> None:

@@ -78,6 +78,10 @@ class Beat:
     running: Sequence[Held] = ()
     number: int = 0
 
+    def names(self, held: Held) -> bool:
+        """Whether it is about this very attempt, not an earlier one at the same job."""
+        return held in self.held or held in self.running
+
 
 @record(frozen=True, slots=True, kw_only=True)
 class Turn:

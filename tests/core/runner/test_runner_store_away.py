@@ -185,3 +185,25 @@ def test_a_store_that_never_answers_does_not_keep_an_interrupted_runner(site, la
     for_good.set()
     assert report.exit_code == 130
     assert [job.status for job in site.jobs()] == [JobStatus.RUNNING]
+
+
+class Belated(Troubled):
+    """A queue that disowns every job that a turn does not name, as it does when an earlier attempt was meant."""
+
+    def turn(self, turn):
+        orders = super().turn(turn)
+        named = {held.job for held in (*turn.beat.held, *turn.beat.running)} if turn.beat else set()
+        others = [given.job.id for given in orders.jobs if given.job.id not in named]
+        return replace(orders, unknown=[*orders.unknown, *others])
+
+
+def test_what_is_disowned_is_the_attempt_that_the_beat_named_not_a_later_one(site) -> None:
+    site.create("echo here >> ran", "sleep 0.2; echo here >> ran")
+    one = site.runner()
+    one._store = Belated(site.store, lambda number, turn: None)
+
+    report = one.run()
+
+    assert report.leaving is Leaving.COMPLETE
+    assert [job.status for job in site.jobs()] == [JobStatus.COMPLETED] * 2
+    assert (site.folder / "ran").read_text().split() == ["here", "here"]
