@@ -102,7 +102,7 @@ class Server:
              "--database", str(self.folder / "torc.db")],
             cwd=self.folder, capture_output=True, text=True, env=self.env, stdin=subprocess.DEVNULL, check=True,
         )  # fmt: skip
-        return next(word for word in done.stdout.split() if word.startswith("torc_"))
+        return done.stdout.partition("/t/")[2].partition("/")[0]
 
     def torc(self, *words: str) -> float:
         """Run a command against the server as a whole process; seconds."""
