@@ -224,6 +224,7 @@ class Beating(Schema):
     free = Part(Free)
     usage = Part(UsageBody)
     spool_size = Int(minimum=0)
+    number = Int(minimum=0)
 
 
 class ClaimBody(Claim):

@@ -82,7 +82,7 @@ def held_of(body: Body) -> Held:
 
 def beat_of(body: Body) -> Beat:
     """What a node has."""
-    return Beat(held=body["held"], running=body["running"])
+    return Beat(held=body["held"], running=body["running"], number=body.get("number", 0))
 
 
 def ending_of(body: Body, node: NodeId | None) -> Ending:

@@ -266,8 +266,8 @@ def test_a_signal_has_the_stacks_of_all_threads_written_to_the_log(account) -> N
 
     server.process.send_signal(signal.SIGUSR2)
 
-    account.until(lambda: "stack thread=torc-sweep" in path.read_text())
-    assert "stack thread=MainThread" in path.read_text()
+    wanted = ("stack thread=torc-sweep", "stack thread=MainThread")
+    account.until(lambda: all(one in path.read_text() for one in wanted))
     assert ping(server.url) == {"status": "ok"}
 
 

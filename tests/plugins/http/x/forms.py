@@ -165,7 +165,10 @@ def turning(turn: Turn) -> dict[str, Any]:
             give_back=[triple(one) for one in turn.give_back] or None,
             beat=None
             if beat is None
-            else {"held": [triple(one) for one in beat.held], "running": [triple(one) for one in beat.running]},
+            else {
+                "held": [triple(one) for one in beat.held], "running": [triple(one) for one in beat.running],
+                "number": beat.number,
+            },
             claim=None if turn.offer is None else claiming(turn.offer),
         ),
     }  # fmt: skip
