@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def wheel(session: nox.Session) -> str:
 def tests(session: nox.Session) -> None:
     """All tests, against the built wheel, a file at a time on each of two cores."""
     session.install(wheel(session), *GROUPS["test"], *GROUPS["lint"])
-    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs)
+    # NOTE: nox moves the temporary folder below the repository: too deep for Unix sockets, and closed to other users.
+    folder = {"TMPDIR": tempfile.gettempdir()}
+    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs, env=folder)
 
 
 @nox.session(python=PYTHON)

@@ -25,7 +25,7 @@ from torc_formats.limits import (
 from torc_formats.outline import Outline
 
 SPACE = r"[\t\n\v\f\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
-COMMENT = r"//[^\n\r\u2028\u2029]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
+COMMENT = r"//[^\n\r\u2028\u2029]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/"
 ESCAPE = re.compile(
     r"\\(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|u(?P<unit>[0-9a-fA-F]{4})|x(?P<byte>[0-9a-fA-F]{2})|(?P<line>\r\n|[\n\r\u2028\u2029])|(?P<other>.))",
@@ -56,8 +56,8 @@ class Notation:
     trailing: bool
 
 
-STRICT = r'"([^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+)'
-LENIENT = r"Q([^Q\\\n\r]*+(?:\\(?:\r\n|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|0(?![0-9])|[^ux0-9])[^Q\\\n\r]*+)*+)"
+STRICT = r'"([^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*)'
+LENIENT = r"Q([^Q\\\n\r]*+(?:\\(?:\r\n|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|0(?![0-9])|[^ux0-9])[^Q\\\n\r]*+)*)"
 DOUBLE, SINGLE = LENIENT.replace("Q", '"'), LENIENT.replace("Q", "'")
 
 JSON = Notation(
@@ -72,7 +72,7 @@ JSON = Notation(
 )
 JSON5 = Notation(
     name="JSON5",
-    space=re.compile(rf"(?:{SPACE}++|{COMMENT})*+"),
+    space=re.compile(rf"(?:{SPACE}++|{COMMENT})*"),
     text=re.compile(f"{DOUBLE}\"|{SINGLE}'"),
     begun={'"': re.compile(DOUBLE), "'": re.compile(SINGLE)},
     number=re.compile(

@@ -17,11 +17,11 @@ from torc_formats.limits import DEPTH, NODES, SHORT, Lines, refusal, shown, too_
 
 Scalar = bool | int | float | str | None
 
-COMMENT = r"/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
+COMMENT = r"/\*(?:[^*/]++|\*(?!/)|/(?!\*))*\*/"
 """A comment without another inside; those with one take longer."""
 
-BLANK = re.compile(rf"(?:[{SPACE}]++|{COMMENT})*+")
-BETWEEN = re.compile(rf"(?:[{SPACE}{BREAK};]++|//[^{BREAK}]*+|{COMMENT})*+")
+BLANK = re.compile(rf"(?:[{SPACE}]++|{COMMENT})*")
+BETWEEN = re.compile(rf"(?:[{SPACE}{BREAK};]++|//[^{BREAK}]*+|{COMMENT})*")
 LINE_COMMENT = re.compile(rf"//[^{BREAK}]*+")
 LINE_END = re.compile(rf"(?://[^{BREAK}]*+)?(?:\r\n|[{BREAK}]|\Z)")
 COMMENT_EDGE = re.compile(r"/\*|\*/")

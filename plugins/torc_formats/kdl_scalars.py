@@ -24,8 +24,8 @@ BASES = {
 LONGEST = 400
 """No number that a double can hold needs so many digits, and Python takes quadratic time for them."""
 
-QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-LINES = re.compile(rf'"""(?:\r\n|[{BREAK}])((?:[^"\\]++|\\.|"(?!""))*+)"""', re.DOTALL)
+QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*)"', re.DOTALL)
+LINES = re.compile(rf'"""(?:\r\n|[{BREAK}])((?:[^"\\]++|\\.|"(?!""))*)"""', re.DOTALL)
 ANY_BREAK = re.compile(rf"\r\n|[{BREAK}]")
 FOLD = re.compile(rf"\\(?:([^{SPACE}{BREAK}])|[{SPACE}{BREAK}]+)")
 ESCAPE = re.compile(rf"\\(?:u\{{([0-9a-fA-F]{{1,6}})\}}|([{SPACE}{BREAK}]+)|(.))", re.DOTALL)

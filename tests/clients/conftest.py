@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -116,6 +117,15 @@ def interpreter(environments: Path, version: str) -> Path:
     """The interpreter of an environment that has this version; made when it is not there."""
     folder = environments / FOLDERS[version]
     found = folder / "bin" / "python"
+    with (environments / f"{FOLDERS[version]}.lock").open("w") as lock:
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # tests of other files may want it in another process at the same time
+        return made(folder, found, version)
+
+
+def made(folder: Path, found: Path, version: str) -> Path:
+    """The interpreter, when nobody else is making the environment."""
     if not found.exists():
         venv.create(folder, with_pip=True)
         command = [found, "-m", "pip", "install", "--quiet", f"torc-client=={version}"]

@@ -8,7 +8,7 @@ from torc_core.model import AuditEntry, Event, Initialize, NewNode, Node, NodeSt
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import fan
 from torc_core.testing.plugin import SetClock
-from torc_http.housekeeping import Sweeper
+from torc_http.housekeeping import Keeping, Sweeper
 
 
 def test_a_server_sees_lost_nodes_and_forgets_old_events_by_itself(clock: SetClock) -> None:
@@ -22,7 +22,7 @@ def test_a_server_sees_lost_nodes_and_forgets_old_events_by_itself(clock: SetClo
         )
     )
     clock.move(2 * 86_400)
-    sweeper = Sweeper(store, clock, 0.01, keep_days=1)
+    sweeper = Sweeper(store, clock, 0.01, Keeping(days=1))
 
     sweeper.start()
     until = time.monotonic() + 10
