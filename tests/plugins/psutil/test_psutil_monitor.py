@@ -79,7 +79,7 @@ def test_a_process_that_left_its_session_and_its_parent_is_found_by_its_mark(mon
 
 def test_processor_time_of_children_that_ended_between_two_looks_counts(monitor):
     burn = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
-    program = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {burn!r}]); print(); sys.stdin.read()"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {burn!r}]); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as job:
@@ -97,7 +97,7 @@ def test_processor_time_of_children_that_ended_between_two_looks_counts(monitor)
 
 
 def test_bytes_written_to_storage_count(monitor, tmp_path):
-    program = "import os, sys; f = open(sys.argv[1], 'wb'); f.write(b'x' * (4 << 20)); f.flush(); os.fsync(f); print(); sys.stdin.read()"
+    program = "import os, sys; f = open(sys.argv[1], 'wb'); f.write(b'x' * (4 << 20)); f.flush(); os.fsync(f); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-S", "-c", program, tmp_path / "out"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as job:
