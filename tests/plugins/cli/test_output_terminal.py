@@ -61,9 +61,10 @@ def test_no_cell_is_cut_off_on_a_terminal_either(diamond, terminal):
     assert "final.txt" in text
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [("n", 3, 3), ("", 3, 3), ("y", 0, 2)])
+@pytest.mark.parametrize(("answer", "code", "left"), [("n", 3, 4), ("", 3, 4), ("y", 0, 3)])
 def test_what_destroys_is_asked_for_and_anything_but_yes_is_no(torc, diamond, terminal, answer, code, left):
-    child = terminal("files", "delete", "3")
+    spare = torc("files", "create", diamond, "-n", "spare", "-p", "s", "--json").json["id"]
+    child = terminal("files", "delete", str(spare))
     child.expect_exact("Delete 1 file? [y/N] ")
 
     others = torc("files", "list", diamond, "--json")
