@@ -197,6 +197,11 @@ class Attempts:
             running=[one.held for one in everything if one.forked],
         )
 
+    def disowned(self, beat: Beat | None, unknown: Collection[JobId]) -> set[JobId]:
+        """Of jobs that are not this node's, those whose very attempt the beat named: others were given since."""
+        here = {job: self._all[job].held for job in unknown if job in self._all}
+        return set() if beat is None else {job for job, held in here.items() if beat.names(held)}
+
     def kill_forked(self) -> None:
         """Kill whatever runs, unrecorded: this runner is about to fail."""
         self._executor.kill([job for job, attempt in self._all.items() if attempt.forked])

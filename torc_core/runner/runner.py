@@ -427,20 +427,17 @@ class Runner:
             self._stop_all(Leaving.CANCELED, Cause.CANCELED, lead, now)
         elif orders.drain and self._leaving is None:
             self._stop_taking(Leaving.DRAINED)
-        beat = answer.turn.beat
-        for job in {*orders.cancel, *orders.unknown, *orders.recall}:
+        unknown = self._attempts.disowned(answer.turn.beat, orders.unknown)
+        for job in {*orders.cancel, *unknown, *orders.recall}:
             attempt_here = self._attempts.get(job)
             if attempt_here is None or self._turns.is_starting(attempt_here):
                 continue
-            unknown = job in orders.unknown and beat is not None and beat.names(attempt_here.held)
-            if not (unknown or job in orders.cancel or job in orders.recall):
-                continue  # an earlier attempt at it is meant; this one was given since
             if attempt_here.handed and not attempt_here.forked:
                 self._attempts.recall([attempt_here])
             elif not attempt_here.forked:
                 self._stock.drop(attempt_here)
                 self._return(attempt_here)
-            elif unknown:
+            elif job in unknown:
                 log.warning("not_ours job_id=%d attempt_id=%d", job, attempt_here.held.attempt_id)
                 self._unwanted.add((job, attempt_here.held.lease))
                 self._attempts.stop([attempt_here], Cause.CANCELED, 0.0, now)
