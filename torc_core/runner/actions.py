@@ -118,6 +118,7 @@ class Actions:
         self._closed = Event()
         self._insist = Insistent(self._closed)
         self._lock = Lock()
+        self._hurried = False
         self._under_way = 0
         self._threads: list[Thread] = []
         self._waiting: set[SimpleQueue[Exit | None]] = set()
@@ -152,6 +153,11 @@ class Actions:
         """Execute what is due when a worker goes, one after the other."""
         self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_END))))
 
+    def hurry(self) -> None:
+        """Start no further command; what has been asked for before can be ended as an errand."""
+        with self._lock:
+            self._hurried = True
+
     def close(self) -> None:
         """Execute nothing more; what is under way is lost."""
         self._closed.set()
@@ -174,6 +180,8 @@ class Actions:
 
     def _execute_all(self, actions: Sequence[Action]) -> None:
         for action in actions:
+            if self._hurried:
+                return
             self._execute(action)
 
     def _execute(self, action: Action) -> None:
@@ -192,7 +200,10 @@ class Actions:
             self._insist(lambda number=number: self._store.step_action(action.id, claim_id, number))  # type: ignore[misc]
             ended = self._command(action, str(command), path)
             if ended is None:
-                return
+                if self._closed.is_set():
+                    return
+                message = f"command {number} was not started: interrupted; log: {path}"
+                break
             if ended.return_code or ended.error:
                 message = f"command {number} ended with {ended.error or ended.return_code}; log: {path}"
                 break
@@ -203,13 +214,16 @@ class Actions:
         log.info("action_ended workflow_id=%d action_id=%d ok=%s", self._node.workflow_id, action.id, ok)
 
     def _command(self, action: Action, command: str, path: str) -> Exit | None:
-        """Run a command to its end; None: the runner leaves before."""
+        """Run a command to its end; None: the runner leaves before, or starts nothing any more."""
         ends: SimpleQueue[Exit | None] = SimpleQueue()
         self._waiting.add(ends)
         try:
             if self._closed.is_set():
                 return None
-            self._errands.ask(lambda number: self._task(action, command, path, number), ends.put)
+            with self._lock:
+                if self._hurried:
+                    return None
+                self._errands.ask(lambda number: self._task(action, command, path, number), ends.put)
             return ends.get()
         finally:
             self._waiting.discard(ends)

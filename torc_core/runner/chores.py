@@ -89,6 +89,10 @@ class Chores:
         """The runner has to leave: what runs is ended like jobs."""
         self._errands.stop_all(self._signal, lead, now)
 
+    def hurry(self) -> None:
+        """The runner has to leave now: no action starts anything more."""
+        self._actions.hurry()
+
     def finish(self, *, hurry: bool) -> bool:
         """Do what is due when a worker goes, but not in a hurry; whether all is done."""
         if not self._finished and not hurry:

@@ -487,16 +487,18 @@ class Runner:
         """Signals to this process (`runner.md` §10.3)."""
         while self._signals:
             number = self._signals.popleft()
-            log.warning("signal number=%d", number)
             lead = self._execution.lead
             if number != signal.SIGINT:
                 grace = self._options.grace if self._timeline is None else self._timeline.end - now
                 lead = min(lead, max(1.0, grace - RESERVE))
             elif self._signal == signal.SIGINT:
                 lead, self._hurried = 0.0, True
+                if self._chores is not None:
+                    self._chores.hurry()
             if self._signal is None:
                 self._signal = number
                 self._leave_by = now + LEAVE_WITHIN
+            log.warning("signal number=%d", number)
             self._stop_all(Leaving.SIGNAL, Cause.INTERRUPTED, lead, now)
 
     def _stop_taking(self, leaving: Leaving) -> None:

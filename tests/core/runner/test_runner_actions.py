@@ -5,11 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.core.runner.conftest import Site
 from torc_core.model import (
     Action,
+    ActionId,
     ActionRun,
     ActionState,
     Plan,
@@ -19,6 +24,7 @@ from torc_core.model import (
     Query,
 )
 from torc_core.runner.report import Leaving
+from torc_core.runner.runner import Runner
 
 
 def action(
@@ -143,45 +149,89 @@ def test_an_action_is_executed_by_one_of_two_runners_and_a_persistent_one_by_bot
     assert sorted(lines(told)) == ["each", "each", "once"]
 
 
-def test_a_second_signal_ends_an_action_that_takes_too_long(site: Site) -> None:
-    told = site.folder / "told"
-    site.create(plan=acting(action("on_worker_start", f"touch {told}; sleep 60", persistent=True)))
-    runner = site.runner()
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that another process or thread does."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.01)
 
-    def interrupt() -> None:
-        while not told.exists():
-            time.sleep(0.01)
-        for _ in range(2):
+
+@contextmanager
+def interrupting(runner: Runner, *moments: Callable[[], bool]) -> Iterator[None]:
+    """Press Ctrl-C at each of these moments, one after the other."""
+
+    def press() -> None:
+        for moment in moments:
+            until(moment)
             runner.interrupt(signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=press)
     thread.start()
-    began = time.monotonic()
-    report = runner.run()
+    yield
     thread.join()
 
-    assert (report.leaving, runs(site)[0].state) == (Leaving.SIGNAL, ActionState.FAILED)
-    assert time.monotonic() - began < 10
 
-
-def test_a_second_signal_leaves_without_the_actions_of_the_end(site: Site) -> None:
+def test_a_second_signal_ends_an_action_that_takes_too_long(site: Site) -> None:
     told = site.folder / "told"
+    site.create(plan=acting(action("on_worker_start", f"touch {told}; sleep 600", persistent=True)))
+    runner = site.runner()
+
+    with interrupting(runner, told.exists, told.exists):
+        report = runner.run()
+
+    assert (report.leaving, runs(site)[0].state) == (Leaving.SIGNAL, ActionState.FAILED)
+
+
+def test_a_second_signal_before_the_actions_of_the_end_leaves_without_them(site: Site) -> None:
+    told, spared = site.folder / "told", site.folder / "spared"
+    stubborn = f"trap 'touch {spared}' TERM; touch {told}; while :; do sleep 0.05; done"
+    site.create(plan=acting(action("on_worker_complete", "sleep 600", persistent=True), commands=(stubborn,)))
+    runner = site.runner()
+
+    with interrupting(runner, told.exists, spared.exists):
+        report = runner.run()
+
+    assert (report.leaving, site.result().return_code, runs(site)) == (Leaving.SIGNAL, -9, [])
+
+
+def test_a_second_signal_ends_the_action_of_the_end_and_starts_no_other(site: Site) -> None:
+    told, ending, other = site.folder / "told", site.folder / "ending", site.folder / "other"
     site.create(plan=acting(
-        action("on_worker_complete", "sleep 60", persistent=True), commands=(f"touch {told}; sleep 60",)
+        action("on_worker_complete", f"touch {ending}; sleep 600", persistent=True),
+        action("on_worker_complete", f"touch {other}", persistent=True),
+        commands=(f"touch {told}; sleep 600",),
     ))  # fmt: skip
     runner = site.runner()
 
-    def interrupt() -> None:
-        while not told.exists():
-            time.sleep(0.01)
-        for _ in range(2):
-            runner.interrupt(signal.SIGINT)
+    with interrupting(runner, told.exists, ending.exists):
+        report = runner.run()
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    began = time.monotonic()
-    report = runner.run()
-    thread.join()
+    (run,) = runs(site)
+    assert (report.leaving, run.state, other.exists()) == (Leaving.SIGNAL, ActionState.FAILED, False)
+    assert (run.error or "").startswith("command 1 ended with -")
 
-    assert (report.leaving, runs(site)) == (Leaving.SIGNAL, [])
-    assert time.monotonic() - began < 10
+
+def test_a_second_signal_while_an_action_is_being_recorded_starts_no_command_of_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, other = site.folder / "told", site.folder / "other"
+    site.create(plan=acting(
+        action("on_worker_complete", f"touch {other}; sleep 600", persistent=True),
+        commands=(f"touch {told}; sleep 600",),
+    ))  # fmt: skip
+    runner, step = site.runner(), site.store.step_action
+
+    def interrupted(action: ActionId, claim_id: str, number: int) -> ActionRun:
+        runner.interrupt(signal.SIGINT)
+        (log,) = (site.folder / "out").glob("job_runner_*.log")
+        until(lambda: log.read_text().count("signal number=2") == 2)
+        return step(action, claim_id, number)
+
+    monkeypatch.setattr(site.store, "step_action", interrupted)
+    with interrupting(runner, told.exists):
+        report = runner.run()
+
+    (run,) = runs(site)
+    assert (report.leaving, run.state, other.exists()) == (Leaving.SIGNAL, ActionState.FAILED, False)
+    assert (run.error or "").startswith("command 1 was not started: interrupted")
