@@ -6,18 +6,18 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from torc_cli.noun import Noun, sure
-from torc_cli.options import Yes
-from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
-from torc_cli.output.cells import Column, instant
-from torc_cli.output.records import Item
-from torc_cli.paging import WHOLE, Paging
-from torc_cli.selector import found
-from torc_cli.selector import workflow as selected
 from torc_core.errors import NotFound
 from torc_core.given import Given
 from torc_core.model import AccessGroup, GroupId, GroupLink, Membership, Page, Query
 from torc_core.session import Session
+from torc_terminal.noun import Noun, sure
+from torc_terminal.options import Yes
+from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
+from torc_terminal.output.cells import Column, instant
+from torc_terminal.output.records import Item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.selector import found
+from torc_terminal.selector import workflow as selected
 
 app = App(name="access-groups", help="Groups of users, and the workflows that they may use.")
 

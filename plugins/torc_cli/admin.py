@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from torc_cli.distance import distant
-from torc_cli.noun import Noun, sure
-from torc_cli.options import Yes
-from torc_cli.output.answer import Listing, Outcome, refuse_csv
-from torc_cli.output.cells import Column, instant
-from torc_cli.output.records import Item
-from torc_cli.paging import WHOLE, Paging
 from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.model import AuditEntry, Token
+from torc_terminal.distance import distant
+from torc_terminal.noun import Noun, sure
+from torc_terminal.options import Yes
+from torc_terminal.output.answer import Listing, Outcome, refuse_csv
+from torc_terminal.output.cells import Column, instant
+from torc_terminal.output.records import Item
+from torc_terminal.paging import WHOLE, Paging
 
 app = App(name="admin", help="What only admins of a server look at.")
 audit = App(name="audit", help="The record of security matters.")

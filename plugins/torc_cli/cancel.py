@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Outcome, refuse_csv
-from torc_cli.selector import confirm, workflows
-from torc_cli.standing import state
 from torc_core.errors import Conflict, TorcError
 from torc_core.given import Given
 from torc_core.model import JobStatus, Json, WorkflowId
 from torc_core.session import Session
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Outcome, refuse_csv
+from torc_terminal.selector import confirm, workflows
+from torc_terminal.standing import state
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store
@@ -81,7 +81,7 @@ def cancel(
 
 def wait_until_nothing_runs(session: Session, store: Store, workflow: WorkflowId) -> None:
     """Come back when every runner of a workflow has left or is known to be dead."""
-    from torc_cli.execute.processes import alive_nodes
+    from torc_terminal.processes import alive_nodes
 
     pause = threading.Event()
     while alive_nodes(store, workflow):

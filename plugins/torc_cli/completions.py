@@ -9,8 +9,8 @@ from typing import Literal
 
 from cyclopts import App
 
-from torc_cli.options import Flag
 from torc_core.given import Answer, Given
+from torc_terminal.options import Flag
 
 Shell = Literal["bash", "zsh", "fish", "elvish", "powershell"]
 
@@ -38,7 +38,7 @@ def completions_of(app: App) -> Callable[..., Answer]:
             Write the script where the shell looks for it, instead of printing it.
         """
         from torc_cli.completion_scripts import script
-        from torc_cli.output.answer import Outcome, Text, refuse_csv
+        from torc_terminal.output.answer import Outcome, Text, refuse_csv
 
         if not install:
             return Text(text=script(app, shell))

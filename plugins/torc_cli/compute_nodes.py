@@ -9,18 +9,18 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.noun import Noun
-from torc_cli.options import Flag
-from torc_cli.output.answer import Listing, Record, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import Item
-from torc_cli.output.whereabouts import node_item
-from torc_cli.paging import SHORT, ShortPaging
-from torc_cli.selector import found
 from torc_core.given import Given
 from torc_core.model import Job, JobStatus, Json, Node, Page, Query, Value
 from torc_core.model.resources import duration_text
 from torc_core.session import Session
+from torc_terminal.noun import Noun
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Listing, Record, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import Item
+from torc_terminal.output.whereabouts import node_item
+from torc_terminal.paging import SHORT, ShortPaging
+from torc_terminal.selector import found
 
 app = App(name="compute-nodes", help="The runners of a workflow, and how they are.")
 

@@ -10,9 +10,6 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from torc_cli.config_files import Where, init_file, json_schema, path_of, set_value, unset_value
-from torc_cli.options import Flag
-from torc_cli.output.answer import Listing, Outcome, Report, Text, refuse_csv
-from torc_cli.output.cells import Column
 from torc_core.config import Entry, Source, check_file
 from torc_core.config.check import Key, keys_of
 from torc_core.config.layers import find_key
@@ -21,6 +18,9 @@ from torc_core.given import Given
 from torc_core.model import Json
 from torc_core.providers import Provider
 from torc_core.session import Session
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Listing, Outcome, Report, Text, refuse_csv
+from torc_terminal.output.cells import Column
 
 app = App(name="config", help="Settings: what holds, where it comes from, how to change it.")
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.measured import Measured, measured
-from torc_cli.options import Flag, Texts
-from torc_cli.output.answer import Report, refuse_csv
-from torc_cli.output.cells import Column, plain
-from torc_cli.selector import ids as read_ids
-from torc_cli.selector import workflow as selected
 from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
 from torc_core.model import Job, Json, Requirement, RequirementId, WorkflowId
+from torc_terminal.measured import Measured, measured
+from torc_terminal.options import Flag, Texts
+from torc_terminal.output.answer import Report, refuse_csv
+from torc_terminal.output.cells import Column, plain
+from torc_terminal.selector import ids as read_ids
+from torc_terminal.selector import workflow as selected
 
 if TYPE_CHECKING:
     from torc_core.engine.utilization import Correction, Factors

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from torc_cli.output.cells import instant
 from torc_core.model import File, FileId, RoCrateEntity, Workflow
 from torc_core.record import record
+from torc_terminal.output.cells import instant
 
 CRATE = "ro-crate-metadata.json"
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"

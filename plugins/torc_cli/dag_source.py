@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torc_cli.execute.target import Kind, target_of
-from torc_cli.selector import found as selected
 from torc_core.session import Session
+from torc_terminal.selector import found as selected
 
 if TYPE_CHECKING:
     from torc_core.engine.dag import Dag
@@ -24,9 +24,9 @@ def dag_from(session: Session, what: str | None) -> tuple[Dag, str]:
     """
     target = None if what is None else target_of(what, lists=False)
     if target is not None and target.kind is Kind.SPEC:
-        from torc_cli.execute.options import Creating
-        from torc_cli.execute.specs import accepted, read
         from torc_core.engine.dag import of_plan
+        from torc_terminal.creating import Creating
+        from torc_terminal.specs import accepted, read
 
         return of_plan(accepted(session, read(session, target.text, Creating()))), "spec_file"
     from torc_core.store.dags import dag_of

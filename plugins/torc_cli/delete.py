@@ -9,13 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from torc_cli.cancel import named
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Outcome, refuse_csv
-from torc_cli.output.cells import plain
-from torc_cli.selector import confirm, workflows
 from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.model import JobStatus, Json, Totals, WorkflowId
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Outcome, refuse_csv
+from torc_terminal.output.cells import plain
+from torc_terminal.selector import confirm, workflows
 
 FOLDERS = ("job_stdio", "actions")
 """Folders of the output directory that hold files of jobs, named by workflow (`runner.md` §5.3)."""
@@ -51,8 +51,8 @@ def delete(
     if archived_before is None:
         chosen = workflows(session, workflow)
     else:
-        from torc_cli.given_text import moment
         from torc_cli.purging import due
+        from torc_terminal.given_text import moment
 
         if workflow:
             raise UsageError("--archived-before chooses the workflows by itself; leave the ids out")

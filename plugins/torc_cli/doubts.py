@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from torc_cli.output.cells import instant, local_time
 from torc_core.engine.liveness import may_still_run
 from torc_core.model import JobId, Node, Query, Result, WorkflowId
 from torc_core.session import Session
+from torc_terminal.output.cells import instant, local_time
 
 
 def warn_of_doubts(session: Session, workflow: WorkflowId, jobs: Collection[JobId] | None = None) -> None:

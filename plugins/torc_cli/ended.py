@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torc_cli.joblogs import files_in
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import Column, instant
 from torc_cli.results import UNSUCCESSFUL
-from torc_cli.walking import every
 from torc_core.model import Job, JobId, Json, Node, NodeId, Result, Workflow, WorkflowId
 from torc_core.record import record
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import Column, instant
+from torc_terminal.walking import every
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

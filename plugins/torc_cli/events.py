@@ -6,19 +6,19 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from torc_cli.following import Wanted, follow
-from torc_cli.given_text import json_value, moment
-from torc_cli.noun import Noun
-from torc_cli.options import Texts, Yes
-from torc_cli.output.answer import Listing, Outcome, Record, Stream, refuse_csv
-from torc_cli.output.cells import Column, shortened
-from torc_cli.output.records import event_item
-from torc_cli.paging import SHORT, ShortPaging
-from torc_cli.selector import workflow as selected
-from torc_cli.sentences import sentence, spoken
 from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
 from torc_core.model import Event, Query, Severity
+from torc_terminal.following import Wanted, follow
+from torc_terminal.given_text import json_value, moment
+from torc_terminal.noun import Noun
+from torc_terminal.options import Texts, Yes
+from torc_terminal.output.answer import Listing, Outcome, Record, Stream, refuse_csv
+from torc_terminal.output.cells import Column, shortened
+from torc_terminal.output.records import event_item
+from torc_terminal.paging import SHORT, ShortPaging
+from torc_terminal.selector import workflow as selected
+from torc_terminal.sentences import sentence, spoken
 
 app = App(name="events", help="What happened to a workflow, and what happens now.")
 

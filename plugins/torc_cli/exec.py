@@ -7,9 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from torc_cli.execute.options import Each, Measuring, Printing, Running, Source
-from torc_cli.options import Flag
-from torc_cli.output.answer import refuse_csv
 from torc_core.given import Answer, Given
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import refuse_csv
 
 
 def exec_(

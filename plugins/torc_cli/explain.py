@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import plain
-from torc_cli.selector import found, ids
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import JobId
 from torc_core.session import Session
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import plain
+from torc_terminal.selector import found, ids
 
 if TYPE_CHECKING:
     from torc_core.engine.reasons import Explanation

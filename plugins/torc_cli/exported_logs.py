@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torc_cli.joblogs import files_in
-from torc_cli.walking import every
 from torc_core.engine.exporting import checksum
 from torc_core.model import Job, Json, Node, Result, Workflow
+from torc_terminal.walking import every
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

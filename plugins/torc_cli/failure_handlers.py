@@ -8,16 +8,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.noun import Noun
-from torc_cli.options import Yes
-from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import handler_item
-from torc_cli.paging import WHOLE, Paging
-from torc_cli.selector import workflow as selected
 from torc_core.errors import BadValue, UsageError
 from torc_core.given import Given
 from torc_core.model import FailureHandler, Json
+from torc_terminal.noun import Noun
+from torc_terminal.options import Yes
+from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import handler_item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.selector import workflow as selected
 
 app = App(name="failure-handlers", help="Which exit codes are tried again, and how.")
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from torc_cli.output.answer import Report, Text
 from torc_core.given import Given
+from torc_terminal.output.answer import Report, Text
 
 View = Literal["jobs", "files", "user-data"]
 Format = Literal["dot", "mermaid", "json", "svg"]

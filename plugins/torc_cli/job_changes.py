@@ -9,15 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from torc_cli.execute.commands import parse_list, read_list
-from torc_cli.given_text import environment
 from torc_cli.jobviews import NOUN
-from torc_cli.noun import sure
-from torc_cli.options import Flag, Texts, Yes
-from torc_cli.output.answer import Outcome, Record, refuse_csv
 from torc_cli.relations import with_relations
 from torc_cli.resource_requirements import changed, checked
-from torc_cli.selector import ids as read_ids
-from torc_cli.selector import workflow as selected
 from torc_core.errors import TorcError, UsageError
 from torc_core.given import Given
 from torc_core.model import (
@@ -33,6 +27,12 @@ from torc_core.model import (
 )
 from torc_core.protocols import Store
 from torc_core.session import Session
+from torc_terminal.given_text import environment
+from torc_terminal.noun import sure
+from torc_terminal.options import Flag, Texts, Yes
+from torc_terminal.output.answer import Outcome, Record, refuse_csv
+from torc_terminal.selector import ids as read_ids
+from torc_terminal.selector import workflow as selected
 
 
 def create(

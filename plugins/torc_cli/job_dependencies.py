@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from torc_cli.output.answer import Listing
-from torc_cli.output.cells import Column
-from torc_cli.output.records import job_dependency_item, job_file_item, job_user_data_item
-from torc_cli.paging import WHOLE, Paging
-from torc_cli.selector import workflow as selected
 from torc_core.given import Given
 from torc_core.model import JobDependency, JobFile, JobUserData
+from torc_terminal.output.answer import Listing
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import job_dependency_item, job_file_item, job_user_data_item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.selector import workflow as selected
 
 app = App(
     name="job-dependencies", help="Which jobs wait for which, and the files and user data between them."

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from torc_cli.doubts import warn_of_doubts
-from torc_cli.initializing import jobs_again, prints
 from torc_cli.jobviews import NOUN
-from torc_cli.noun import sure
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Outcome, refuse_csv
 from torc_core.errors import TorcError, UsageError
 from torc_core.given import Given
 from torc_core.model import Event, Initialize, Job, JobId, JobStatus, Json, Query, Reset, Value, Workflow
 from torc_core.session import Session
+from torc_terminal.initializing import jobs_again, prints
+from torc_terminal.noun import sure
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Outcome, refuse_csv
 
 NAMED = 10
 """So many jobs are named in a line for people."""

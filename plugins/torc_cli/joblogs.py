@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from torc_cli.distance import distant
-from torc_cli.output import json_text
-from torc_cli.output.answer import refuse_csv
 from torc_core.errors import NotFound
 from torc_core.model import Job, JobId, Json, Node, NodeId, Workflow
 from torc_core.record import record
 from torc_core.session import Session
+from torc_terminal.distance import distant
+from torc_terminal.output import json_text
+from torc_terminal.output.answer import refuse_csv
 
 if TYPE_CHECKING:
     from torc_core.protocols import Distant, LogPiece, Store

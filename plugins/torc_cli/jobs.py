@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from torc_cli import job_changes, job_resets
-from torc_cli.given_text import statuses
 from torc_cli.joblogs import DistantFile, JobLog, LogFile, seen_by_server
 from torc_cli.jobviews import (
     NOUN,
@@ -19,17 +18,18 @@ from torc_cli.jobviews import (
     described,
     files_of_attempt,
 )
-from torc_cli.options import Flag, Texts
-from torc_cli.output.answer import Listing, Record, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import handler_item, requirement_item
-from torc_cli.paging import WHOLE, Paging
 from torc_cli.relations import with_relations
-from torc_cli.selector import workflow as selected
 from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
 from torc_core.model import FailureHandler, Job, JobId, JobStatus, Json, Query, Requirement, Result, Value
 from torc_core.session import Session
+from torc_terminal.given_text import statuses
+from torc_terminal.options import Flag, Texts
+from torc_terminal.output.answer import Listing, Record, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import handler_item, requirement_item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.selector import workflow as selected
 
 app = App(name="jobs", help="The jobs of a workflow.")
 app.command(job_changes.create)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torc_cli.joblogs import LogFile, log_files
-from torc_cli.noun import Noun
-from torc_cli.output.cells import Column, shortened
-from torc_cli.output.records import Item, job_item, result_item
 from torc_cli.relations import blockers_of, with_relations
 from torc_core.model import Job, JobStatus, Json, NodeId, Query, Requirement, Result, Workflow, WorkflowId
 from torc_core.session import Session
+from torc_terminal.noun import Noun
+from torc_terminal.output.cells import Column, shortened
+from torc_terminal.output.records import Item, job_item, result_item
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

@@ -11,19 +11,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from torc_cli.doubts import warn_of_doubts
-from torc_cli.initializing import (
-    existing_sentence,
-    jobs_again,
-    prints,
-    refuse_missing,
-    refuse_state,
-    report,
-)
-from torc_cli.noun import sure
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Outcome, Report, refuse_csv
-from torc_cli.selector import found, workflows
-from torc_cli.standing import amount, by_status
 from torc_core.errors import Conflict, TorcError, UsageError
 from torc_core.given import Given
 from torc_core.model import (
@@ -40,6 +27,19 @@ from torc_core.model import (
 )
 from torc_core.protocols import Embedded
 from torc_core.session import Session
+from torc_terminal.initializing import (
+    existing_sentence,
+    jobs_again,
+    prints,
+    refuse_missing,
+    refuse_state,
+    report,
+)
+from torc_terminal.noun import sure
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Outcome, Report, refuse_csv
+from torc_terminal.selector import found, workflows
+from torc_terminal.standing import amount, by_status
 
 LOOK_SECONDS = 0.2
 TIMED_OUT = 124

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from torc_cli.output.answer import Report, refuse_csv
 from torc_core.given import Given
+from torc_terminal.output.answer import Report, refuse_csv
 
 
 def ping(*, session: Given) -> Report:
     """Ask the server, or the database, whether it answers, and how fast."""
-    from torc_cli.distance import distant
     from torc_core import __version__
     from torc_core.model import Query, Workflow
     from torc_core.protocols import Hello
+    from torc_terminal.distance import distant
 
     refuse_csv(session)
     store = session.store()

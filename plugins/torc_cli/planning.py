@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.options import Flag, Texts
-from torc_cli.output.answer import Report, Text, refuse_csv
-from torc_cli.output.cells import Column, plain
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import Json
 from torc_core.model.resources import duration_text
 from torc_core.session import Session
+from torc_terminal.options import Flag, Texts
+from torc_terminal.output.answer import Report, Text, refuse_csv
+from torc_terminal.output.cells import Column, plain
 
 if TYPE_CHECKING:
     from torc_core.engine.dag import Dag
@@ -126,8 +126,8 @@ def simulate(
         CPUs of each node; normally those of this host.
     """
     from torc_cli.dag_source import dag_from
-    from torc_cli.execute.durations import seconds_of
-    from torc_cli.selector import ids
+    from torc_terminal.durations import seconds_of
+    from torc_terminal.selector import ids
 
     numbers = ids(nodes)
     length = None if walltime is None else seconds_of(walltime, "--walltime")

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from torc_cli.output.answer import Report, refuse_csv
 from torc_core.given import Answer, Given
+from torc_terminal.output.answer import Report, refuse_csv
 
 
 def plot_resources(

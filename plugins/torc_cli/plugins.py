@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from torc_cli.options import Flag
-from torc_cli.output.answer import Listing, Report, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import Item
 from torc_core.errors import NotFound, PluginError, did_you_mean
 from torc_core.given import Given
 from torc_core.loading import PluginRecord
 from torc_core.model import Json
 from torc_core.providers import Provider, SpecFormat
 from torc_core.session import Session
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Listing, Report, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import Item
 
 app = App(name="plugins", help="What is installed, what it offers, and why something is not loaded.")
 

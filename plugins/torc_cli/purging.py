@@ -9,11 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torc_cli.exported_logs import with_logs
-from torc_cli.given_text import moment
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Outcome, refuse_csv
-from torc_cli.output.cells import plain
-from torc_cli.selector import confirm
 from torc_cli.transfers import read_document, write_file
 from torc_core.engine.importing import parcel
 from torc_core.errors import Conflict, TorcError, UsageError
@@ -21,6 +16,11 @@ from torc_core.given import Given
 from torc_core.model import Event, Json, Query, Totals, Value, Workflow
 from torc_core.protocols import Store
 from torc_core.session import Session
+from torc_terminal.given_text import moment
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Outcome, refuse_csv
+from torc_terminal.output.cells import plain
+from torc_terminal.selector import confirm
 
 ALL = 2**31
 """No limit."""

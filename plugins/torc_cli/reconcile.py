@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-from torc_cli.options import Flag
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import Column
-from torc_cli.selector import found
-from torc_cli.standing import amount
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import Json
 from torc_core.runner.delivery import TAKEN, Delivered, deliver
 from torc_core.runner.outbox import FOLDER
 from torc_core.session import Session
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import Column
+from torc_terminal.selector import found
+from torc_terminal.standing import amount
 
 COLUMNS = tuple(
     Column(title=title, key=key, right=right)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from torc_cli.output.records import Item, job_item
 from torc_core.model import Job, JobDependency, JobFile, JobUserData, Query, WorkflowId
+from torc_terminal.output.records import Item, job_item
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

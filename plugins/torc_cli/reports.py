@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.options import Flag
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import Column
-from torc_cli.selector import workflow as selected
 from torc_core.errors import UsageError
 from torc_core.given import Given
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import Column
+from torc_terminal.selector import workflow as selected
 
 app = App(name="reports", help="What a workflow used, how its jobs ended and where their output is.")
 

@@ -6,17 +6,17 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.given_text import statuses
-from torc_cli.noun import Noun
-from torc_cli.options import Flag, Texts, Yes
-from torc_cli.output.answer import Listing, Outcome, Record
-from torc_cli.output.cells import Column
-from torc_cli.output.records import Item, result_item
-from torc_cli.paging import WHOLE, Paging
-from torc_cli.selector import found
 from torc_core.given import Given
 from torc_core.model import BAD, JobStatus, Json, Result, Value
 from torc_core.model.resources import duration_text, memory_text
+from torc_terminal.given_text import statuses
+from torc_terminal.noun import Noun
+from torc_terminal.options import Flag, Texts, Yes
+from torc_terminal.output.answer import Listing, Outcome, Record
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import Item, result_item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.selector import found
 
 app = App(name="results", help="How attempts of jobs ended.")
 

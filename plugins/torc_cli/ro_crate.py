@@ -10,21 +10,21 @@ from cyclopts import App, Parameter
 
 from torc_cli.crates import CRATE, Crate, crate, inside, pack, problems, text
 from torc_cli.datasets import HashMode, measured
-from torc_cli.given_text import json_object
-from torc_cli.noun import Noun, sure
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Listing, Outcome, Record, Report, Text, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import Item
-from torc_cli.paging import WHOLE, Paging
 from torc_cli.provenance import ALL, automatic
-from torc_cli.selector import found
-from torc_cli.selector import workflow as selected
 from torc_cli.transfers import write_file
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import CLEAR, File, FileId, Json, Query, RoCrateEntity
 from torc_core.model.resources import memory_text
+from torc_terminal.given_text import json_object
+from torc_terminal.noun import Noun, sure
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Listing, Outcome, Record, Report, Text, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import Item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.selector import found
+from torc_terminal.selector import workflow as selected
 
 app = App(name="ro-crate", help="What a workflow says about itself to the outside.")
 

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.execute.options import Creating, Lasting, Printing, Running, Source, Stdin, named
+from torc_cli.execute.options import Lasting, Printing, Running, Source, Stdin, named
 from torc_cli.execute.target import Kind, Target, target_of
-from torc_cli.options import Flag
-from torc_cli.output.answer import refuse_csv
 from torc_core.errors import UsageError
 from torc_core.given import Answer, Given
 from torc_core.session import Session
+from torc_terminal.creating import Creating
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import refuse_csv
 
 
 def run(
@@ -126,7 +127,7 @@ def run(
 
 def resolved(session: Session, what: str, *, spec: bool, commands: bool) -> Target:
     """What the argument means."""
-    from torc_cli.execute.specs import looks_like_spec
+    from torc_terminal.specs import looks_like_spec
 
     return target_of(what, spec=spec, commands=commands, is_spec=lambda path: looks_like_spec(session, path))
 

@@ -7,13 +7,6 @@ from functools import partial
 
 from cyclopts import App
 
-from torc_cli.noun import Noun
-from torc_cli.output.answer import Listing, Record, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import Item
-from torc_cli.output.whereabouts import allocation_item, in_allocation
-from torc_cli.paging import SHORT, ShortPaging
-from torc_cli.selector import found
 from torc_core.errors import UsageError, did_you_mean
 from torc_core.given import Given
 from torc_core.model import (
@@ -30,6 +23,13 @@ from torc_core.model import (
 )
 from torc_core.model.allocation import shown
 from torc_core.session import Session
+from torc_terminal.noun import Noun
+from torc_terminal.output.answer import Listing, Record, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import Item
+from torc_terminal.output.whereabouts import allocation_item, in_allocation
+from torc_terminal.paging import SHORT, ShortPaging
+from torc_terminal.selector import found
 
 app = App(name="scheduled-compute-nodes", help="The allocations of a batch system, and what ran in them.")
 

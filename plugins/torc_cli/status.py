@@ -10,15 +10,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from torc_cli.options import Flag
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import Column
-from torc_cli.selector import found
-from torc_cli.standing import counted, failures, heading, next_step, outcome_code, status_json, times
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import Json, Totals, WorkflowId
 from torc_core.session import Session
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import Column
+from torc_terminal.selector import found
+from torc_terminal.standing import counted, failures, heading, next_step, outcome_code, status_json, times
 
 WATCH_SECONDS = 2.0
 
@@ -85,8 +85,8 @@ def watched(
 
 def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code: bool) -> Report:
     """One look at a workflow."""
-    from torc_cli.execute.processes import dead_nodes
     from torc_core.store.standing import additions
+    from torc_terminal.processes import dead_nodes
 
     store = session.store()
     (totals,) = store.totals([workflow])

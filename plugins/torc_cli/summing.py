@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torc_cli.measured import measured
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import plain
-from torc_cli.standing import ORDER, by_status, failures, mark
-from torc_cli.walking import every
 from torc_core.model import Json, Node, Totals, WorkflowId
 from torc_core.model.resources import duration_text
+from torc_terminal.measured import measured
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import plain
+from torc_terminal.standing import ORDER, by_status, failures, mark
+from torc_terminal.walking import every
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

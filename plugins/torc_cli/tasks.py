@@ -7,14 +7,14 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.output.answer import Record, refuse_csv
-from torc_cli.output.records import task_item
 from torc_core.engine.operations import ACTIVE
 from torc_core.errors import BadValue, TimedOut
 from torc_core.given import Given
 from torc_core.model import Operation, OperationId, OperationStatus
 from torc_core.protocols import Embedded
 from torc_core.session import Session
+from torc_terminal.output.answer import Record, refuse_csv
+from torc_terminal.output.records import task_item
 
 app = App(name="tasks", help="Long operations that a server carries out by itself.")
 

@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from torc_cli.noun import Noun
-from torc_cli.options import Flag
-from torc_cli.output.answer import Outcome, Record, Text, refuse_csv
-from torc_cli.output.records import workflow_item
-from torc_cli.selector import found
 from torc_core.engine.exporting import check_whole
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import Json, Workflow
+from torc_terminal.noun import Noun
+from torc_terminal.options import Flag
+from torc_terminal.output.answer import Outcome, Record, Text, refuse_csv
+from torc_terminal.output.records import workflow_item
+from torc_terminal.selector import found
 
 NOUN = Noun(
     record=Workflow, group="workflows", one="workflow", many="workflows", item=workflow_item, columns=()

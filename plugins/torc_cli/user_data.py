@@ -6,18 +6,18 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from torc_cli.given_text import Truth, json_value, truth
-from torc_cli.noun import Noun, sure
-from torc_cli.options import Flag, Yes
-from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
-from torc_cli.output.cells import Column, cell, shortened
-from torc_cli.output.records import user_data_item
-from torc_cli.paging import SHORT, ShortPaging
-from torc_cli.selector import workflow as selected
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import Job, JobId, Query, UserData, Value, WorkflowId
 from torc_core.protocols import Store
+from torc_terminal.given_text import Truth, json_value, truth
+from torc_terminal.noun import Noun, sure
+from torc_terminal.options import Flag, Yes
+from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
+from torc_terminal.output.cells import Column, cell, shortened
+from torc_terminal.output.records import user_data_item
+from torc_terminal.paging import SHORT, ShortPaging
+from torc_terminal.selector import workflow as selected
 
 app = App(name="user-data", help="The JSON values that jobs read and write.")
 

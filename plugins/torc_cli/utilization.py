@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from torc_cli.measured import Measured, measured
-from torc_cli.output.answer import Report
-from torc_cli.output.cells import Column
-from torc_cli.standing import amount
 from torc_core.engine.utilization import Use, uses, why_oom, why_timeout
 from torc_core.model import BAD, JobStatus, Json, Result, WorkflowId
 from torc_core.model.resources import duration_text, memory_text
 from torc_core.record import record
+from torc_terminal.measured import Measured, measured
+from torc_terminal.output.answer import Report
+from torc_terminal.output.cells import Column
+from torc_terminal.standing import amount
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

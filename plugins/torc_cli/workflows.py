@@ -9,17 +9,6 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from torc_cli import passes
-from torc_cli.given_text import json_object
-from torc_cli.noun import Noun
-from torc_cli.options import Flag, Texts
-from torc_cli.output.answer import Listing, Record, refuse_csv
-from torc_cli.output.cells import Column, age, shortened
-from torc_cli.output.records import Item, action_item, workflow_item
-from torc_cli.paging import WHOLE, Paging
-from torc_cli.remembered import remember
-from torc_cli.selector import found
-from torc_cli.selector import workflow as selected
-from torc_cli.standing import state
 from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
 from torc_core.model import (
@@ -37,6 +26,17 @@ from torc_core.model import (
     Workflow,
 )
 from torc_core.protocols import Store
+from torc_terminal.given_text import json_object
+from torc_terminal.noun import Noun
+from torc_terminal.options import Flag, Texts
+from torc_terminal.output.answer import Listing, Record, refuse_csv
+from torc_terminal.output.cells import Column, age, shortened
+from torc_terminal.output.records import Item, action_item, workflow_item
+from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.remembered import remember
+from torc_terminal.selector import found
+from torc_terminal.selector import workflow as selected
+from torc_terminal.standing import state
 
 app = App(name="workflows", help="The workflows of a store.")
 app.command(passes.initialize, name=["initialize", "init"])

@@ -14,9 +14,7 @@ from torc_cli.execute.consumers import Halter, LogWriter
 from torc_cli.execute.halt import Halt
 from torc_cli.execute.joblog import Joblog
 from torc_cli.execute.lasting import Times
-from torc_cli.execute.preparing import initialize, refuse_archived
 from torc_cli.execute.printing import Keeper, Printer, Style
-from torc_cli.execute.processes import living_here
 from torc_cli.execute.resuming import resume, retry_failed
 from torc_cli.execute.summary import (
     FailureLines,
@@ -28,11 +26,7 @@ from torc_cli.execute.summary import (
     run_answer,
 )
 from torc_cli.execute.watching import Consumer, Overlooked, Reporter
-from torc_cli.output.answer import Report as Answer
-from torc_cli.progress import ProgressView
 from torc_cli.reconcile import deliver_command
-from torc_cli.standing import amount
-from torc_cli.walking import every
 from torc_core.detection import Detected
 from torc_core.errors import Conflict, Unavailable
 from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
@@ -41,6 +35,12 @@ from torc_core.record import record
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Report as RunnerReport
 from torc_core.session import Session
+from torc_terminal.output.answer import Report as Answer
+from torc_terminal.preparing import initialize, refuse_archived
+from torc_terminal.processes import living_here
+from torc_terminal.progress import ProgressView
+from torc_terminal.standing import amount
+from torc_terminal.walking import every
 
 if TYPE_CHECKING:
     from torc_cli.execute.signalled import Signalled

@@ -6,11 +6,11 @@ import os
 import threading
 from datetime import UTC, datetime
 
-from torc_cli.execute.durations import seconds_of
 from torc_core.errors import Unavailable, UsageError
 from torc_core.record import record
 from torc_core.runner.stagger import delay
 from torc_core.session import Session
+from torc_terminal.durations import seconds_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between two tries while the server cannot be reached; doubling."""

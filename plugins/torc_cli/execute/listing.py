@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from torc_cli.execute.durations import seconds_of
 from torc_cli.execute.inputs import Made
 from torc_core.errors import BadValue, UsageError
 from torc_core.model import Job, Json, Plan, PlannedHandler, PlannedJob, PlannedRequirement, PlannedWorkflow
 from torc_core.model.resources import memory_bytes
 from torc_core.record import record
+from torc_terminal.durations import seconds_of
 
 PREFIX = "job"
 """Jobs of a list are called `job1`, `job2`, … by the number of their command."""

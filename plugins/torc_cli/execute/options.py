@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from torc_cli.options import Flag
 from torc_core.errors import UsageError
 from torc_core.record import record
 from torc_core.session import Session
+from torc_terminal.options import Flag
 
 if TYPE_CHECKING:
     from torc_cli.execute.capacity import Asked
@@ -273,44 +273,6 @@ class Measuring:
         }
         config["sample_interval_seconds"] = self.sample_interval_seconds
         return config | {"generate_plots": True} if self.generate_plots else config
-
-
-@Parameter(name="*")
-@record(frozen=True, slots=True, kw_only=True)
-class Creating:
-    """What is said of a workflow beside its specification.
-
-    Parameters
-    ----------
-    name
-        Name of the workflow, instead of that in the specification.
-    description
-        Description of the workflow, instead of that in the specification.
-    project
-        Project of the workflow, instead of that in the specification.
-    metadata
-        JSON object, instead of that in the specification.
-    access_group
-        Group that may see the workflow, instead of those in the specification; may be repeated.
-    spec_format
-        Format of the specification: yaml, json, json5, kdl; normally told by the suffix or found out.
-    no_resource_monitoring
-        Do not watch what jobs use, where the specification does not say.
-    skip_checks
-        Only warn where a scheduler of several nodes does not fit its jobs.
-    max_expanded
-        Refuse specifications that make more jobs.
-    """
-
-    name: str | None = None
-    description: str | None = None
-    project: str | None = None
-    metadata: str | None = None
-    access_group: Annotated[tuple[str, ...], Parameter(negative=())] = ()
-    spec_format: str | None = None
-    no_resource_monitoring: Flag = False
-    skip_checks: Flag = False
-    max_expanded: int = 1_000_000
 
 
 def named(text: str | None, stdin: bool, command: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from torc_cli.execute.processes import alive_nodes, dead_nodes
 from torc_core.engine.resets import ENDED_BADLY
 from torc_core.model import Progress, Query, Reset, Result, Totals, Workflow, WorkflowId
 from torc_core.model.status import JobStatus
 from torc_core.protocols import Store
+from torc_terminal.processes import alive_nodes, dead_nodes
 
 AGAIN = ("interrupted", "runner_died", "node_lost")
 """Reasons of ends that were the runner's, not the job's."""

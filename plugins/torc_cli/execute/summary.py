@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from torc_cli.output.answer import Report as Answer
-from torc_cli.output.cells import plain
-from torc_cli.standing import amount, by_status, counted, failures, heading
 from torc_core.model import JobId, JobStatus, Json, Query, Result, Totals, WorkflowId
 from torc_core.model.resources import duration_text
 from torc_core.protocols import Store
 from torc_core.runner.report import MOST_FAILURES, End, Leaving
 from torc_core.runner.report import Report as RunnerReport
 from torc_core.session import Session
+from torc_terminal.output.answer import Report as Answer
+from torc_terminal.output.cells import plain
+from torc_terminal.standing import amount, by_status, counted, failures, heading
 
 SHOWN = 20
 """So many failed jobs have a line of their own (`cli.md` R6); the others are counted."""

@@ -10,15 +10,9 @@ from torc_cli.execute.execution import Wish, detect, execute
 from torc_cli.execute.halt import parse_halt
 from torc_cli.execute.lasting import Times
 from torc_cli.execute.lists import style_of
-from torc_cli.execute.options import Creating, Printing, Running
+from torc_cli.execute.options import Printing, Running
 from torc_cli.execute.resuming import unfinished
-from torc_cli.execute.specs import accepted, dry_text, problems, read
 from torc_cli.execute.target import Kind, Target
-from torc_cli.output.answer import Report as Answer
-from torc_cli.output.cells import plain
-from torc_cli.remembered import remember
-from torc_cli.selector import found as selected
-from torc_cli.standing import amount
 from torc_core.detection import Detected
 from torc_core.model import Job, JobStatus, Json, Plan, Query, Requirement, Resources, Value, Workflow
 from torc_core.model.resources import memory_text
@@ -26,6 +20,13 @@ from torc_core.protocols import Store
 from torc_core.record import record
 from torc_core.session import Answer as AnyAnswer
 from torc_core.session import Session
+from torc_terminal.creating import Creating
+from torc_terminal.output.answer import Report as Answer
+from torc_terminal.output.cells import plain
+from torc_terminal.remembered import remember
+from torc_terminal.selector import found as selected
+from torc_terminal.specs import accepted, dry_text, problems, read
+from torc_terminal.standing import amount
 
 
 @record(frozen=True, slots=True, kw_only=True)

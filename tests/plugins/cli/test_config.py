@@ -8,7 +8,7 @@ import tomllib
 import jsonschema
 import pytest
 
-from torc_cli import schemas
+from torc_terminal import schemas
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from torc_cli import schemas
 from torc_core.runner.series import Series
+from torc_terminal import schemas
 
 GIB = 1024**3
 HOSTILE = "</script><img src=x onerror=alert(1)>"

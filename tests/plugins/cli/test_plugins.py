@@ -5,7 +5,7 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from torc_cli import schemas
+from torc_terminal import schemas
 
 
 def test_every_built_in_is_listed_with_its_distribution_and_what_it_offers(torc):

@@ -9,7 +9,6 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from torc_cli import schemas
 from torc_core.model import (
     Ending,
     Initialize,
@@ -24,6 +23,7 @@ from torc_core.model import (
 )
 from torc_core.runner.outbox import FOLDER, Outbox, Sender
 from torc_core.runner.place import Place
+from torc_terminal import schemas
 
 
 @pytest.fixture

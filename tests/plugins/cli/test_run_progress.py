@@ -8,10 +8,10 @@ from datetime import datetime
 
 import pytest
 
-from torc_cli import progress
-from torc_cli.progress import ProgressView, Rate, eta, line
 from torc_core.model import JobStatus, Totals, Workflow, WorkflowId
 from torc_core.system import SystemClock
+from torc_terminal import progress
+from torc_terminal.progress import ProgressView, Rate, eta, line
 
 NOW = datetime(2026, 5, 1, 14, 0, 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from torc_cli import schemas
+from torc_terminal import schemas
 
 Torc = Callable[..., Any]
 

@@ -10,7 +10,6 @@ import time
 import jsonschema
 import pytest
 
-from torc_cli import schemas
 from torc_core.model import (
     AccessGroup,
     Allocation,
@@ -35,6 +34,7 @@ from torc_core.model import (
     UserData,
     WorkflowId,
 )
+from torc_terminal import schemas
 
 LISTS = [
     ["workflows", "list"],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from torc_cli.output.cells import Column
 from torc_core.model import Json
+from torc_terminal.output.cells import Column
 
 GAP = "  "
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO
 
-from torc_cli.distance import distant
-from torc_cli.output.records import Item, event_item
 from torc_core.errors import Unavailable, UsageError
 from torc_core.model import Event, Query, Severity, Value, Workflow, WorkflowId
 from torc_core.record import record
 from torc_core.session import Session
+from torc_terminal.distance import distant
+from torc_terminal.output.records import Item, event_item
 
 AT_ONCE = 1_000
 """Events asked for in one go."""

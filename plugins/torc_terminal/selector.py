@@ -138,7 +138,7 @@ def asked(session: Session) -> Workflow:
     if len(offered) == 1:
         session.note(f"workflow {offered[0].id} '{offered[0].name}'")
         return offered[0]
-    from torc_cli.picker import pick
+    from torc_terminal.picker import pick
 
     return pick(session, offered)
 

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Sequence
 
-from torc_cli.output.answer import Report
 from torc_core.engine.change import SETTING
 from torc_core.errors import Conflict
 from torc_core.model import (
@@ -25,6 +24,7 @@ from torc_core.model import (
 )
 from torc_core.protocols import Store
 from torc_core.record import record
+from torc_terminal.output.answer import Report
 
 NAMED = 20
 """Missing things that a refusal names (`engine.md` §6.3)."""

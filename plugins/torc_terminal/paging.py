@@ -7,10 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.options import Flag
 from torc_core.errors import UsageError
 from torc_core.model import Query, Value, WorkflowId
 from torc_core.record import record
+from torc_terminal.options import Flag
 
 MOST = 100_000
 """As many records as a list has without `--limit`."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from torc_cli.output import cells, table
-from torc_cli.output.answer import Listing, Outcome, Record, Report, Stream, Text
-from torc_cli.output.cells import Column
 from torc_core.errors import UsageError
+from torc_terminal.output import cells, table
+from torc_terminal.output.answer import Listing, Outcome, Record, Report, Stream, Text
+from torc_terminal.output.cells import Column
 
 COLUMNS = (Column(title="ID", key="id", right=True), Column(title="Name", key="name"))
 ITEMS = [{"id": 1, "name": "a", "env": None}, {"id": 100, "name": "böse\n\x1b[31mrot", "env": {"A": "x,y"}}]

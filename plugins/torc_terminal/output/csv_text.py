@@ -7,15 +7,15 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from torc_cli.output import stdout
 from torc_core.model import Json
+from torc_terminal.output import stdout
 
 
 def write(items: Sequence[Mapping[str, Json]], schema: str, fields: Iterable[str] = ()) -> None:
     """Write the items; without `fields` every field that an item has, or the schema when there is none."""
     header = list(fields) or list(dict.fromkeys(key for item in items for key in item))
     if not header:
-        from torc_cli.schemas import item_fields
+        from torc_terminal.schemas import item_fields
 
         header = item_fields(schema)
     buffer = io.StringIO(newline="")

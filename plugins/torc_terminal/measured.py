@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from torc_cli.walking import every
 from torc_core.model import Job, JobId, Query, Requirement, Result, WorkflowId
 from torc_core.record import record
+from torc_terminal.walking import every
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Generic, TypeVar
 
-from torc_cli.output.answer import Listing, Outcome, Record, refuse_csv
-from torc_cli.output.cells import Column
-from torc_cli.output.records import Item
-from torc_cli.selector import confirm, ids
 from torc_core.errors import UsageError
 from torc_core.model import Page, Query
 from torc_core.record import record
 from torc_core.session import Session
+from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
+from torc_terminal.output.cells import Column
+from torc_terminal.output.records import Item
+from torc_terminal.selector import confirm, ids
 
 R = TypeVar("R")
 

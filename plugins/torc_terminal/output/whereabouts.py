@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from torc_cli.output.cells import instant
-from torc_cli.output.records import Item
 from torc_core.model import Allocation, Job, JobStatus, Node, Result, SlurmScheduler
 from torc_core.model.allocation import shown
 from torc_core.model.resources import GIB
+from torc_terminal.output.cells import instant
+from torc_terminal.output.records import Item
 
 
 def node_item(node: Node, *, running: int) -> Item:

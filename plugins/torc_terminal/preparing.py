@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torc_cli.initializing import check
-from torc_cli.output.cells import plain
 from torc_core.errors import Conflict
 from torc_core.model import Initialize, Totals
 from torc_core.protocols import Store
 from torc_core.session import Session
+from torc_terminal.initializing import check
+from torc_terminal.output.cells import plain
 
 NAMED = 20
 """So many missing things are named (`engine.md` §6.3)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from torc_cli.output.cells import plain
 from torc_core.model import JobStatus, Json, Totals
 from torc_core.model.resources import duration_text
+from torc_terminal.output.cells import plain
 
 GOOD = frozenset({JobStatus.COMPLETED, JobStatus.DISABLED})
 MARKS = {JobStatus.COMPLETED: " ✓", JobStatus.FAILED: " ✗", JobStatus.TERMINATED: " ✗"}

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from select import select
 
-from torc_cli.output.cells import age, plain
-from torc_cli.standing import state
 from torc_core.model import Totals, Workflow
 from torc_core.record import record
 from torc_core.session import Session
+from torc_terminal.output.cells import age, plain
+from torc_terminal.standing import state
 
 KEYS = {
     "\x1b[A": "up", "\x1bOA": "up", "\x10": "up", "\x1b[B": "down", "\x1bOB": "down", "\x0e": "down",

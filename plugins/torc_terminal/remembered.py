@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from torc_cli.output.cells import plain, shortened
+from torc_terminal.output.cells import plain, shortened
 
 MOST = 200
 LONGEST_NAME = 60

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar
 
-from torc_cli.output import json_text
-from torc_cli.output.cells import Column, plain
-from torc_cli.output.stdout import write
 from torc_core.errors import UsageError
 from torc_core.model import Json
 from torc_core.record import record
+from torc_terminal.output import json_text
+from torc_terminal.output.cells import Column, plain
+from torc_terminal.output.stdout import write
 
 if TYPE_CHECKING:
     from torc_core.session import Session
@@ -67,7 +67,7 @@ class Listing:
         if session.format == "json":
             json_text.write(self.document())
         elif session.format == "csv":
-            from torc_cli.output import csv_text
+            from torc_terminal.output import csv_text
 
             csv_text.write(self.items, self.schema)
         else:
@@ -190,7 +190,7 @@ class Report:
         if not self.columns:
             refuse_csv(session)
         if session.format == "csv":
-            from torc_cli.output import csv_text
+            from torc_terminal.output import csv_text
 
             csv_text.write(self.rows, self.schema, [column.key for column in self.columns])
             return
@@ -250,7 +250,7 @@ def refuse_csv(session: Session) -> None:
 def _show_table(
     session: Session, columns: Sequence[Column], items: Sequence[Mapping[str, Json]], noun: str
 ) -> None:
-    from torc_cli.output import table
+    from torc_terminal.output import table
 
     if not items:
         session.note(f"No {noun} found")

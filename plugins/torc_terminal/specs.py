@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from torc_cli.execute.options import Creating
-from torc_cli.output.cells import plain
-from torc_cli.standing import amount
 from torc_core.model import Json, Plan
 from torc_core.session import Session
+from torc_terminal.creating import Creating
+from torc_terminal.output.cells import plain
+from torc_terminal.standing import amount
 
 if TYPE_CHECKING:
     from torc_core.spec.complaint import Complaint

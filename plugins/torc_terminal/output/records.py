@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from torc_cli.output.cells import instant
 from torc_core.model import (
     Action,
     Event,
@@ -21,6 +20,7 @@ from torc_core.model import (
     UserData,
     Workflow,
 )
+from torc_terminal.output.cells import instant
 
 Item = dict[str, Json]
 """A record as JSON."""

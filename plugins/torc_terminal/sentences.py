@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torc_cli.output.cells import cell
 from torc_core.model import Json
+from torc_terminal.output.cells import cell
 
 NAMES = ("job_name", "name", "hostname", "path")
 """Fields that say whom an event is about, most telling first."""
