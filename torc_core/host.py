@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from torc_core.detection import Detected
     from torc_core.model import Assignment
-    from torc_core.protocols import Clock, Store
+    from torc_core.protocols import Batch, Clock, Store
 
 P = TypeVar("P", bound=Provider | SpecFormat)
 
@@ -129,6 +129,21 @@ class Host:
         """What this node has, by the first plugin that can tell."""
         found: Detected | None = self.manager.hook.torc_detect_resources(environ=dict(self.config.environ))
         return found
+
+    def batches(self, store: Store, clock: Clock, url: str | None = None) -> Mapping[str, Batch]:
+        """The batch systems that can be asked from this host, in the service of a store, by the name of their launcher.
+
+        Parameters
+        ----------
+        url
+            The address under which other hosts reach the store; None: it has none, or it is not known.
+        """
+        opened = {
+            name: provider.batch(store, self.config, clock, url)
+            for name, provider in self.launchers.items()
+            if provider.batch is not None
+        }
+        return {name: one for name, one in opened.items() if one.here()}
 
     def open_store(self, url: str, clock: Clock) -> Store:
         """The store of this URL; one that another process of this host owns is reached through its socket.

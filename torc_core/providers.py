@@ -9,7 +9,7 @@ from torc_core.record import record
 
 if TYPE_CHECKING:
     from torc_core.config import Config
-    from torc_core.protocols import Clock, Executor, Launcher, Monitor, Server, Store
+    from torc_core.protocols import Batch, Clock, Executor, Launcher, Monitor, Server, Store
     from torc_core.spec.document import Document
 
 
@@ -67,9 +67,18 @@ class ExecutorProvider(Provider):
 
 @record(frozen=True, slots=True, kw_only=True)
 class LauncherProvider(Provider):
-    """A way to start runners."""
+    """A way to start runners.
+
+    Parameters
+    ----------
+    batch
+        For batch systems: opens what cares for the allocations of a store's workflows whose `scheduler_type` is the
+        name of this provider. `batch(store, config, clock, url)`; `url` is the address under which other hosts reach
+        the store, None if it has none or whoever asks does not know it.
+    """
 
     open: Callable[[Any], Launcher]
+    batch: Callable[[Store, Config, Clock, str | None], Batch] | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

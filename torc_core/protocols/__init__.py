@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torc_core.protocols.batch import Batch, LostJob, Synced, Tended, Withdrawn
 from torc_core.protocols.clock import Clock
 from torc_core.protocols.distant import Distant, Hello, LogPiece
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
@@ -31,6 +32,7 @@ __all__ = [
     "Admitting",
     "AllocationState",
     "Allocations",
+    "Batch",
     "Catalog",
     "Clock",
     "Control",
@@ -47,6 +49,7 @@ __all__ = [
     "Listening",
     "Locating",
     "LogPiece",
+    "LostJob",
     "Monitor",
     "NodeSample",
     "Nodes",
@@ -59,7 +62,10 @@ __all__ = [
     "Server",
     "Shared",
     "Store",
+    "Synced",
     "Task",
+    "Tended",
     "Transfer",
     "Will",
+    "Withdrawn",
 ]

@@ -210,12 +210,12 @@ def test_a_broken_configuration_is_told_before_anything_else(capsys: pytest.Capt
 
 
 def test_warnings_of_the_configuration_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("torc.toml").write_text("[launchers.slurm]\naccount = 'x'\n")
+    Path("torc.toml").write_text("[launchers.pbs]\naccount = 'x'\n")
 
     _, out, err = run(capsys, "show", "7")
 
     assert out.startswith("table: 7")
-    assert err == f"warning: {Path.cwd()}/torc.toml:2: no plugin offers [launchers.slurm]\n"
+    assert err == f"warning: {Path.cwd()}/torc.toml:2: no plugin offers [launchers.pbs]\n"
 
 
 def test_the_file_of_the_option_replaces_the_users(capsys: pytest.CaptureFixture[str]) -> None:

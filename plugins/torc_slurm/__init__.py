@@ -1,0 +1,52 @@
+"""Slurm: allocations that are asked for once and only once, and everything that is told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torc_core import hookimpl
+from torc_core.providers import LauncherProvider
+from torc_slurm.settings import SlurmSettings
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    from torc_core.config import Config
+    from torc_core.protocols import Batch, Clock, Launcher, Store
+
+COMMANDS = (("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),)
+"""Command word, where it is below `torc_slurm.commands`, line of help."""
+
+
+@hookimpl
+def torc_launchers() -> Iterator[LauncherProvider]:
+    """Runners in allocations of Slurm."""
+    yield LauncherProvider(
+        name="slurm",
+        summary="Runners in allocations of Slurm.",
+        settings=SlurmSettings,
+        open=open_launcher,
+        batch=open_batch,
+    )
+
+
+@hookimpl
+def torc_commands(app: App) -> None:
+    """Add the commands about Slurm."""
+    for name, target, text in COMMANDS:
+        app.command(f"torc_slurm.commands.{target}", name=name, help=text)
+
+
+def open_launcher(settings: SlurmSettings) -> Launcher:
+    """Open the launcher."""
+    from torc_slurm.launcher import SlurmLauncher
+
+    return SlurmLauncher(settings)
+
+
+def open_batch(store: Store, config: Config, clock: Clock, url: str | None) -> Batch:
+    """Open what cares for the allocations of a store."""
+    from torc_slurm.batch import SlurmBatch
+
+    return SlurmBatch(store, config, clock, url)

@@ -1,0 +1,1 @@
+"""Slurm's commands: asked sparingly, read with care."""

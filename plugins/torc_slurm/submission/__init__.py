@@ -1,0 +1,1 @@
+"""Allocations: written down, submitted, followed, called off."""
