@@ -98,6 +98,14 @@ def promises(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def cluster(session: nox.Session) -> None:
+    """Real Slurm and SSH hosts on this machine, installed and started by the tests; needs root on Debian."""
+    session.install(wheel(session), *GROUPS["test"])
+    folder = {"TMPDIR": tempfile.gettempdir()}
+    session.run("pytest", "--durations", "10", *(session.posargs or ["tests/cluster"]), env=folder)
+
+
+@nox.session(python=PYTHON)
 def build(session: nox.Session) -> None:
     """Source distribution, wheel made from it, and a look into the wheel."""
     session.install("build")
