@@ -10,6 +10,7 @@ from torc_core.engine.telling import ours
 from torc_core.errors import Invalid
 from torc_core.model import (
     EVENTS,
+    OF_COMMANDS,
     Event,
     Job,
     JobId,
@@ -156,7 +157,7 @@ class Growing:
         """Add records."""
         events: dict[WorkflowId, int] = {}
         for one in records:
-            if isinstance(one, Event) and not ours(one.category):
+            if isinstance(one, Event) and (not ours(one.category) or one.category in OF_COMMANDS):
                 events[one.workflow_id] = events.get(one.workflow_id, 0) + 1
         for workflow, count in events.items():
             self._growth.check_events(self._store, workflow, count)
@@ -169,6 +170,6 @@ class Growing:
 
 def _user_events(store: Store, workflow: WorkflowId) -> int:
     """Events of a workflow that the store did not write itself."""
-    own = tuple(name for name in EVENTS if ours(name))
+    own = tuple(name for name in EVENTS if ours(name) and name not in OF_COMMANDS)
     total = store.find(Event, Query(workflow=workflow, limit=1)).total
     return total - store.find(Event, Query(workflow=workflow, where={"category": own}, limit=1)).total

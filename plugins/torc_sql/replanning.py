@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torc_core.engine import telling
+from torc_core.engine.allocating import check_newest
 from torc_core.errors import NotFound
 from torc_core.model import (
     Action,
@@ -29,9 +30,10 @@ def replan(change: Change, plan: Replan, uuid: Callable[[], str]) -> list[Alloca
     NotFound
         If the workflow has no such job, action or scheduler.
     Conflict
-        If an action that is to be retired is being executed.
+        If an action that is to be retired is being executed, or there is a newer allocation than the plan knows.
     """
     tx, wf = change.tx, change.wf
+    check_newest(wf, plan.newest, tx.row("NEWEST_ALLOCATION", wf_=wf)[0] or 0)
     schedulers: dict[str, SchedulerId] = {}
     for row in tx.rows("SCHEDULERS_OF", wf_=wf):
         schedulers.setdefault(row[2], row[0])

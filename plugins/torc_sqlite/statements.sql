@@ -1489,6 +1489,10 @@ slurm_scheduler WHERE slurm_scheduler.id = :id_ AND slurm_scheduler.wf = :wf_
 UPDATE scheduled_compute_node SET scheduler_id=:number_, status=:status_, walltime=:walltime_,
 submitted_by=:by_, submitted_at=:at_, reason=:reason_ WHERE scheduled_compute_node.id = :id_
 
+-- NEWEST_ALLOCATION
+SELECT max(scheduled_compute_node.id) AS max_1 FROM scheduled_compute_node WHERE scheduled_compute_node.wf =
+:wf_
+
 -- ALLOCATION_COUNTS
 SELECT scheduled_compute_node.status, count(*) AS count_1 FROM scheduled_compute_node WHERE
 scheduled_compute_node.wf = :wf_ GROUP BY scheduled_compute_node.status

@@ -49,6 +49,18 @@ def check_intent(count: int, nodes: int) -> None:
         raise Invalid(f"an allocation of {nodes} nodes cannot be asked for; it has at least 1")
 
 
+def check_newest(workflow: int, seen: int | None, newest: int) -> None:
+    """Refuse a plan that was made before another allocation was asked for.
+
+    Raises
+    ------
+    Conflict
+        If there is a newer one than the one that was seen.
+    """
+    if seen is not None and newest > seen:
+        raise Conflict(f"workflow {workflow} has got allocation {newest} since it was looked at; look again")
+
+
 def status_of(value: object) -> AllocationStatus:
     """A status from its name.
 

@@ -17,6 +17,7 @@ from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
 from torc_core.model import (
     CLEAR,
     MANY_EQUAL,
+    OF_COMMANDS,
     AccessGroup,
     Action,
     Allocation,
@@ -96,7 +97,7 @@ def check_addable(records: Iterable[Any]) -> None:
         kind = type(record)
         if kind not in ADDABLE:
             raise Invalid(f"records of kind {kind.__name__!r} cannot be added")
-        if kind is Event and ours(record.category):
+        if kind is Event and ours(record.category) and record.category not in OF_COMMANDS:
             raise Forbidden(f"events of category {record.category!r} are written by torc itself")
         if kind is Requirement and record.name == "default":
             raise wrong(

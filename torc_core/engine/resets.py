@@ -10,7 +10,7 @@ from torc_core.engine.moves import BY_HAND
 from torc_core.engine.records import user_action
 from torc_core.engine.telling import Told
 from torc_core.errors import Conflict, Invalid
-from torc_core.model import LIVE, JobId, JobStatus, Json, Node, Reset
+from torc_core.model import LIVE, JobId, JobStatus, Json, Node, Requirement, Reset
 from torc_core.record import record
 
 ENDED_BADLY = frozenset(
@@ -224,6 +224,29 @@ def check_idle(workflow: int, found: Iterable[tuple[int, str]], *, force: bool) 
         *most, last = [f"{count} {noun}" for count, noun in counted]
         said = f"{', '.join(most)} and {last}" if most else last
         raise Invalid(f"workflow {workflow} has {said}; cancel it first, or use force")
+
+
+def check_recovery(workflow: int, seen: int, run_id: int, *, canceled: bool) -> None:
+    """Refuse to recover a workflow that is in another run than the one that was looked at (`seen`), or is canceled.
+
+    Raises
+    ------
+    Conflict
+        Saying so.
+    """
+    if canceled:
+        raise Conflict(
+            f"workflow {workflow} is canceled; to let it run: torc workflows reset-status {workflow}"
+        )
+    if seen != run_id:
+        raise Conflict(f"workflow {workflow} is in run {run_id} by now; what failed in run {seen} is over")
+
+
+def adjusted(old: Requirement, new: Requirement) -> list[tuple[str, Json, Json]]:
+    """What a job asks for otherwise than before: the field, its old value and its new one."""
+    names = ("num_cpus", "num_gpus", "num_nodes", "memory", "runtime")
+    pairs = ((name, getattr(old, name), getattr(new, name)) for name in names)
+    return [(name, before, after) for name, before, after in pairs if before != after]
 
 
 def check_archive(workflow: int, pending: int, running: int) -> None:

@@ -116,6 +116,22 @@ def node_silent(node: Node) -> Told:
     return name, {**_of_node(node), "last_beat": node.last_beat, "on_lost": node.on_lost}
 
 
+def recovery_started(run: int, jobs: Sequence[int]) -> Told:
+    """Jobs that failed in a run are about to run again."""
+    return "recovery_started", {"run_id": run, "jobs": len(jobs), "job_ids": list(jobs[:MANY_EQUAL])}
+
+
+def recovery_finished(run: int, counts: Mapping[str, int]) -> Told:
+    """They are ready, or wait for each other; how many there were of which cause."""
+    return "recovery_finished", {"run_id": run, "counts": dict(counts)}
+
+
+def resource_adjusted(jobs: Sequence[int], field: str, old: Json, new: Json, cause: str) -> Told:
+    """Jobs ask for more, or less, of one thing."""
+    data: dict[str, Json] = {"job_ids": list(jobs[:MANY_EQUAL]), "jobs": len(jobs), "field": field}
+    return "resource_adjusted", {**data, "old": old, "new": new, "cause": cause}
+
+
 def allocation_created(allocation: Allocation) -> Told:
     """The batch system knows an allocation."""
     data: dict[str, Json] = {

@@ -32,7 +32,7 @@ from torc_core.model.artifact import (
     UserData,
 )
 from torc_core.model.clearing import CLEAR, Clear
-from torc_core.model.event import EVENTS, MANY_EQUAL, Event, Severity
+from torc_core.model.event import EVENTS, MANY_EQUAL, OF_COMMANDS, Event, Severity
 from torc_core.model.ids import (
     ActionId,
     ActionRunId,
@@ -80,6 +80,7 @@ from torc_core.model.plan import (
 )
 from torc_core.model.provenance import RoCrateEntity
 from torc_core.model.query import Page, Query, Value
+from torc_core.model.recovering import Adjustment, RecoveryPlan
 from torc_core.model.reset import ChangedJob, Inputs, ReadyNeeds, Renewed, Reset
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending, JobUsage, Result
@@ -109,16 +110,16 @@ from torc_core.model.workflow import (
 )
 
 __all__ = [
-    "ACTION_TYPES", "BAD", "CLEAR", "ENDED", "EVENTS", "KEPT_FOR", "LIVE", "MANY_EQUAL", "OPEN", "TRIGGERS",
+    "ACTION_TYPES", "BAD", "CLEAR", "ENDED", "EVENTS", "KEPT_FOR", "LIVE", "MANY_EQUAL", "OF_COMMANDS", "OPEN", "TRIGGERS",
     "Access", "AccessGroup", "Action", "ActionClaim", "ActionId", "ActionRun", "ActionRunId", "ActionState",
-    "Allocation", "AllocationId", "AllocationStatus", "Assignment", "AuditEntry", "AuditId", "Beat", "ChangedJob", "Clear",
+    "Adjustment", "Allocation", "AllocationId", "AllocationStatus", "Assignment", "AuditEntry", "AuditId", "Beat", "ChangedJob", "Clear",
     "Ending", "EntityId", "Event", "EventId", "FailureHandler", "File", "FileId", "Fingerprint", "GroupId", "GroupLink",
     "GroupLinkId", "HandlerId", "Held", "Initialize", "InputKind", "Inputs", "Intent", "Job", "JobDependency", "JobFile",
     "JobId", "JobRelations", "JobStatus", "JobUsage", "JobUserData", "Json", "Kept", "LocalScheduler", "LocalSchedulerId",
     "Membership", "MembershipId", "NewJob", "NewNode", "Node", "NodeId", "NodeState", "Offer", "Operation",
     "OperationId", "OperationStatus", "Orders", "Output", "Page", "Plan", "PlannedAction", "PlannedFile",
     "PlannedHandler", "PlannedInput", "PlannedJob", "PlannedRequirement", "PlannedScheduler", "PlannedUserData",
-    "PlannedWorkflow", "Progress", "Query", "ReadyNeeds", "Recovery", "RemoteWorker", "RemoteWorkerId", "Renewed",
+    "PlannedWorkflow", "Progress", "Query", "ReadyNeeds", "Recovery", "RecoveryPlan", "RemoteWorker", "RemoteWorkerId", "Renewed",
     "Replan", "Requirement", "RequirementId", "Reset", "Resources", "Result", "ResultId", "RoCrateEntity", "RunningJob",
     "SchedulerId", "Severity", "Shape", "SlurmCorrelation", "SlurmScheduler", "SlurmStats", "SlurmStatsId", "Source",
     "Spawn", "SpawnJob", "Spawned", "Stage", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",

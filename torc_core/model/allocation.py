@@ -87,6 +87,9 @@ class Replan:
         To be made; `jobs` are job ids here.
     retire
         Actions whose firing in the current run counts as done.
+    newest
+        The newest allocation of the workflow when the plan was made, 0 if there was none: a plan made before somebody
+        else asked for another one is refused. None: whatever there is.
     """
 
     schedulers: Sequence[PlannedScheduler] = ()
@@ -94,6 +97,7 @@ class Replan:
     actions: Sequence[PlannedAction] = ()
     retire: Sequence[ActionId] = ()
     allocations: Sequence[Intent] = ()
+    newest: AllocationId | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,9 @@ EVENTS: Mapping[str, Severity] = {
 }  # fmt: skip
 """Every stored event name with its severity: the one list of `engine.md` §13."""
 
+OF_COMMANDS = frozenset({"scheduling_decision"})
+"""Events that commands write, though nobody changes or removes them afterwards."""
+
 MANY_EQUAL = 1_000
 """More equal moves than this in one transaction are told as one event with a count and an id range."""
 

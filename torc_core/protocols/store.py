@@ -42,6 +42,7 @@ from torc_core.model import (
     Progress,
     Query,
     ReadyNeeds,
+    RecoveryPlan,
     Renewed,
     Replan,
     Reset,
@@ -247,6 +248,20 @@ class Runs(Protocol):
         ------
         Invalid
             If the workflow is archived; without force, if one of the jobs is live; if a job is of another workflow.
+        """
+        ...
+
+    def recover(self, workflow: WorkflowId, plan: RecoveryPlan) -> Progress:
+        """Give jobs what they lacked, reset them and what waits for them, and begin a run of these (`slurm.md` §10).
+
+        Raises
+        ------
+        Conflict
+            If the workflow is in another run than the plan, or canceled.
+        Invalid
+            If it is archived, or somebody works on it.
+        NotFound
+            If it has no such job.
         """
         ...
 

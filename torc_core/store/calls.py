@@ -10,7 +10,7 @@ CALLS = frozenset(name for name in dir(Store) if not name.startswith("_")) - {"c
 ONCE = frozenset(
     {
         "add", "add_jobs", "add_user_data", "begin", "change", "changed_jobs", "create", "delete", "import_workflow", "initialize",
-        "intend", "move", "rearm_action", "reinitialize", "remove", "renew", "replan", "reset", "reset_workflow",
+        "intend", "move", "rearm_action", "recover", "reinitialize", "remove", "renew", "replan", "reset", "reset_workflow",
         "retry", "set_run", "stop",
     }
 )  # fmt: skip

@@ -84,6 +84,11 @@ def _replanned(workflow: WorkflowId, plan: Any) -> Iterable[Named]:
     yield Action, plan.retire
 
 
+def _recovered(workflow: WorkflowId, plan: Any) -> Iterable[Named]:
+    yield Job, plan.jobs
+    yield Job, [job for one in plan.adjustments for job in one.jobs]
+
+
 def _tied(record: Any, consumer: int | None = None, producer: int | None = None) -> Iterable[Named]:
     yield Job, [job for job in (consumer, producer) if job is not None]
 
@@ -125,6 +130,7 @@ VERBS: Mapping[str, Verb] = {
     "reinitialize": Verb(OPERATE, _workflow),
     "changed_jobs": Verb(EDIT, _workflow),
     "reset": Verb(OPERATE, _workflow, lambda workflow, how: [(Job, how.jobs or ())]),
+    "recover": Verb(OPERATE, _workflow, _recovered),
     "reset_workflow": Verb(OPERATE, _workflow),
     "set_run": Verb(OPERATE, _workflow),
     "archive": Verb(OPERATE, _workflow),

@@ -38,6 +38,7 @@ from torc_http.wire.fields import (
     Anything,
     Choice,
     Flag,
+    Id,
     Ids,
     Int,
     ListOf,
@@ -132,6 +133,7 @@ class ReplanBody(Schema):
     actions = Parts(NewAction)
     retire_actions = Ids()
     allocations = Parts(Wanted)
+    newest_allocation_id = Id()
 
 
 def initialize(call: Call) -> object:
@@ -288,6 +290,7 @@ def replan(call: Call) -> object:
             Intent(scheduler=one["scheduler"], count=one["count"], nodes=one.get("nodes", 1))
             for one in body.get("allocations", ())
         ],
+        newest=body.get("newest_allocation_id"),
     )  # fmt: skip
     return {"allocations": intents(call.store.replan(WorkflowId(call.id), plan))}
 

@@ -17,7 +17,7 @@ LARGE = frozenset({"add", "add_jobs", "create", "import_workflow"})
 """Verbs whose arguments may be as large as a whole workflow."""
 
 SLOW = frozenset(
-    {"changed_jobs", "export_workflow", "initialize", "reinitialize", "renew", "replan", "reset"}
+    {"changed_jobs", "export_workflow", "initialize", "recover", "reinitialize", "renew", "replan", "reset"}
 )
 """Verbs that may take seconds."""
 

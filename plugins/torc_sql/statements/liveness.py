@@ -127,6 +127,7 @@ WRITE_ALLOCATION = (
     .values(scheduler_id=_b("number_"), status=_b("status_"), reason=_b("reason_"), walltime=_b("walltime_"),
             submitted_at=_b("at_"), submitted_by=_b("by_"))
 )  # fmt: skip
+NEWEST_ALLOCATION = select(func.max(_A.id)).where(_A.wf == _WF)
 ALLOCATION_COUNTS = select(_A.status, func.count()).where(_A.wf == _WF).group_by(_A.status)
 
 # Records of where jobs run.

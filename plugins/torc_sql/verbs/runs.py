@@ -15,13 +15,14 @@ from torc_core.model import (
     JobStatus,
     Progress,
     ReadyNeeds,
+    RecoveryPlan,
     Renewed,
     Reset,
     SchedulerId,
     Workflow,
     WorkflowId,
 )
-from torc_sql import lifecycle, renewal, resets
+from torc_sql import lifecycle, recovering, renewal, resets
 from torc_sql.change import Change
 from torc_sql.state import known_job, workflow_state
 from torc_sql.transacting import Transacting
@@ -72,6 +73,12 @@ class RunVerbs(Transacting):
         """Open ended jobs again."""
         with self._change(workflow) as change:
             resets.reset(change, how)
+        return change.progress
+
+    def recover(self, workflow: WorkflowId, plan: RecoveryPlan) -> Progress:
+        """Give jobs what they lacked, and begin a run of them."""
+        with self._change(workflow) as change:
+            recovering.recover(change, plan)
         return change.progress
 
     def reset_workflow(self, workflow: WorkflowId, *, force: bool = False) -> Workflow:

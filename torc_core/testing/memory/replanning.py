@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torc_core.engine import telling
+from torc_core.engine.allocating import check_newest
 from torc_core.errors import NotFound
 from torc_core.model import (
     Action,
@@ -25,6 +26,7 @@ def replan(change: Change, plan: Replan, uuid: Callable[[], str]) -> list[Alloca
     """Make schedulers, bind jobs to them, make and retire actions, write intents; the intents."""
     flow = change.flow
     wf, table = flow.workflow.id, flow.tables[SlurmScheduler]
+    check_newest(wf, plan.newest, max(flow.tables[Allocation], default=0))
     schedulers: dict[str, SchedulerId] = {}
     for one in table.values():
         schedulers.setdefault(one.name, one.id)

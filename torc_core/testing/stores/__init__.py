@@ -31,6 +31,7 @@ from torc_core.testing.stores.operations import OperationContract
 from torc_core.testing.stores.permissions import PermissionContract
 from torc_core.testing.stores.queries import QueryContract
 from torc_core.testing.stores.records import RecordContract
+from torc_core.testing.stores.recovering import RecoveringContract
 from torc_core.testing.stores.releasing import ReleaseContract
 from torc_core.testing.stores.resetting import ResettingContract
 from torc_core.testing.stores.runs import RunContract
@@ -56,6 +57,7 @@ class StoreContract(
     LivenessContract,
     NodeLossContract,
     RecordContract,
+    RecoveringContract,
     TransferContract,
     PermissionContract,
     AllocationContract,

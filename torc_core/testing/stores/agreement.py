@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from torc_core.errors import TorcError
 from torc_core.model import (
+    Adjustment,
     Assignment,
     Event,
     File,
@@ -23,12 +25,15 @@ from torc_core.model import (
     NewJob,
     Node,
     Query,
+    RecoveryPlan,
     Renewed,
+    Requirement,
     Reset,
     Resources,
     Result,
     UserData,
     UserDataId,
+    Workflow,
     WorkflowId,
 )
 from torc_core.model.resources import GIB
@@ -100,7 +105,7 @@ class Actor(Upheavals):
             self.beat, self.by_hand, self.stop, self.resume, self.disable, self.remove, self.add, self.initialize,
             self.priority, self.reset, self.retry, self.move, self.reinitialize, self.renew, self.changed, self.cancel,
             self.reopen, self.archive, self.raise_run, self.data, self.silence, self.silence, self.forgive, self.bury,
-            self.depart, self.drain, self.reconcile, self.reconcile, self.supersede, self.ask, self.tell,
+            self.depart, self.drain, self.reconcile, self.reconcile, self.supersede, self.ask, self.tell, self.recover,
         ]  # fmt: skip
         verb = dice.choice(verbs)
         try:
@@ -274,6 +279,20 @@ class Actor(Upheavals):
         how = Initialize(force=dice.random() < 0.5, fingerprints=self._prints(dice))
         done = self.scene.store.reinitialize(self.workflow, how, dry_run=dice.random() < 0.3)
         return self._renewed(done)
+
+    def recover(self, dice: Random) -> Any:
+        """Somebody gives jobs more memory, and lets them run again."""
+        store, wf = self.scene.store, self.workflow
+        some = [job for job in self.scene.jobs(wf) if dice.random() < 0.3]
+        old = store.get(Requirement, some[0].requirement_id) if some else None
+        alike = [job.id for job in some if old and job.requirement_id == old.id]
+        more = [
+            Adjustment(jobs=alike, replaces=old.id, cause="oom",
+                       needs=replace(old, name="more", memory="3g", memory_bytes=3 * 1024**3))
+        ] if old else []  # fmt: skip
+        run = store.get(Workflow, wf).run_id - (dice.random() < 0.2)
+        plan = RecoveryPlan(run_id=run, jobs=[job.id for job in some], adjustments=more, counts={"oom": 1})
+        return dict(store.recover(wf, plan).moved)
 
     def renew(self, dice: Random) -> Any:
         """Somebody begins everything anew."""

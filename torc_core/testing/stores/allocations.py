@@ -10,6 +10,7 @@ from torc_core.errors import Conflict, Invalid, NotFound
 from torc_core.model import (
     Action,
     Allocation,
+    AllocationId,
     AllocationStatus,
     Initialize,
     Intent,
@@ -256,6 +257,16 @@ class AllocationContract(SceneContract):
 
         assert scene.store.find(SlurmScheduler, Query(workflow=workflow)).total == 1
         assert not _allocations(scene, workflow)
+
+    def test_a_plan_that_was_made_before_a_newer_allocation_is_refused(self, scene: Scene) -> None:
+        workflow, one = _intended(scene)
+        more = [Intent(scheduler="short", count=1)]
+
+        with pytest.raises(Conflict, match=f"has got allocation {one.id} since"):
+            scene.store.replan(workflow, Replan(allocations=more, newest=AllocationId(0)))
+        scene.store.replan(workflow, Replan(allocations=more, newest=one.id))
+
+        assert len(_allocations(scene, workflow)) == 2
 
     def test_a_plan_takes_actions_it_replaces_as_done(self, scene: Scene) -> None:
         start = PlannedAction(

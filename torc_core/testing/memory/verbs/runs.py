@@ -15,13 +15,14 @@ from torc_core.model import (
     JobStatus,
     Progress,
     ReadyNeeds,
+    RecoveryPlan,
     Renewed,
     Reset,
     SchedulerId,
     Workflow,
     WorkflowId,
 )
-from torc_core.testing.memory import lifecycle, renewal, resets
+from torc_core.testing.memory import lifecycle, recovering, renewal, resets
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.holding import Holding
 
@@ -71,6 +72,12 @@ class RunVerbs(Holding):
         """Open ended jobs again."""
         with self._change(workflow) as change:
             resets.reset(change, how)
+        return self._progress(change)
+
+    def recover(self, workflow: WorkflowId, plan: RecoveryPlan) -> Progress:
+        """Give jobs what they lacked, and begin a run of them."""
+        with self._tried(workflow, False) as change:
+            recovering.recover(change, plan)
         return self._progress(change)
 
     def reset_workflow(self, workflow: WorkflowId, *, force: bool = False) -> Workflow:
