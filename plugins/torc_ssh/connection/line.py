@@ -1,0 +1,265 @@
+"""A paramiko transport that never waits without an end: its beat, its forwards, its refusals."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from paramiko import Channel, Message, SSHException, Transport
+
+from torc_ssh.connection.login import SERVICE_ACCEPT, Login
+
+_GLOBAL_REQUEST, _CHANNEL_OPEN, _CHANNEL_OPEN_FAILURE, _CHANNEL_REQUEST = 80, 90, 92, 98
+_PIECE = 1 << 15
+
+
+class Ear:
+    """A socket, or what passes for one, that knows when something was last heard on it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.heard = time.monotonic()
+
+    def recv(self, count: int) -> bytes:
+        """Receive."""
+        data: bytes = self._inner.recv(count)
+        self.heard = time.monotonic()
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Refused(Exception):
+    """The other side did not open a channel; `code` and text are its own."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Line(Transport):
+    """One SSH connection.
+
+    Parameters
+    ----------
+    interval, count
+        After so many seconds of silence the other side is asked for a sign of life; it is lost when it has not
+        answered so many times.
+    """
+
+    def __init__(self, inner: Any, *, interval: float, count: int) -> None:
+        self._ear: Any = Ear(inner)
+        super().__init__(self._ear)
+        # What the library logs are the details of failures that are told anyway.
+        self.set_log_channel("torc_ssh.line")
+        self.logger.disabled = True
+        self.interval, self.count = interval, count
+        self.trouble: str | None = None
+        """Why it was lost, if it was."""
+        self._inside: Any = self
+        self._refusals: dict[int, Refused] = {}
+        self._asked: deque[bool] = deque()
+        self._asking = threading.Lock()
+        self._targets: dict[int, tuple[str, int]] = {}
+        self._inside._handler_table[SERVICE_ACCEPT] = self._service_accepted
+
+    @property
+    def pubkey_algorithms(self) -> tuple[str, ...]:
+        """Kinds of keys that may be used to log in."""
+        kinds: tuple[str, ...] = self._inside.preferred_pubkeys
+        return kinds
+
+    def send(self, message: Message) -> None:
+        """Send a message of our own."""
+        self._inside._send_message(message)
+
+    def _service_accepted(self, message: Message) -> None:
+        login: Any = self.auth_handler
+        if isinstance(login, Login):
+            login.service_accepted(message)
+
+    # The sign of life
+
+    def watch(self) -> None:
+        """Ask for signs of life from now on."""
+        self._inside.packetizer.set_keepalive(self.interval, self._beat)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was heard for longer than is allowed."""
+        since: float = time.monotonic() - self._ear.heard
+        return since >= self.interval * (self.count + 1)
+
+    def lose(self) -> None:
+        """Note that there was no sign of life."""
+        self.trouble = f"no sign of life for {self.interval * (self.count + 1):g} s"
+
+    def _beat(self) -> None:
+        # NOTE: called by the thread that reads, when nothing came for a while; raising ends that thread.
+        if self.silent:
+            self.lose()
+            raise EOFError
+        self._ask("keepalive@openssh.com", (), ours=False)
+
+    def _ask(self, kind: str, data: tuple[Any, ...], *, ours: bool) -> None:
+        """Send a global request; answers come in the order of the requests, and only `ours` are waited for."""
+        message = Message()
+        message.add_byte(bytes([_GLOBAL_REQUEST]))
+        message.add_string(kind)
+        message.add_boolean(True)
+        message.add(*data)
+        with self._asking:
+            self._asked.append(ours)
+            self._inside._send_user_message(message)
+
+    def global_request(self, kind: str, data: Any = None, wait: bool = True) -> Message | None:
+        """As the library's, but not confused by answers to questions for a sign of life."""
+        self.completion_event = done = threading.Event()
+        self._ask(kind, tuple(data or ()), ours=True)
+        while not done.wait(0.1):
+            if not self.is_active():
+                return None
+        return self.global_response
+
+    def _parse_request_success(self, message: Message) -> None:
+        if not self._asked or self._asked.popleft():
+            self.global_response = message
+            self._answered()
+
+    def _parse_request_failure(self, message: Message) -> None:
+        if not self._asked or self._asked.popleft():
+            self.global_response = None
+            self._answered()
+
+    def _answered(self) -> None:
+        if self.completion_event:
+            self.completion_event.set()
+
+    # Channels
+
+    def session(self, seconds: float) -> Channel:
+        """A channel for one command.
+
+        Raises
+        ------
+        Refused
+            If the host does not allow one more.
+        TimeoutError
+            If there is no answer in time.
+        EOFError
+            If the line is lost.
+        """
+        return self._channel("session", seconds)
+
+    def through(self, host: str, port: int, seconds: float) -> Channel:
+        """A channel to a port as seen from the other side. Raises as `session`."""
+        return self._channel("direct-tcpip", seconds, (host, port), ("127.0.0.1", 0))
+
+    def _channel(self, kind: str, seconds: float, *places: tuple[str, int]) -> Channel:
+        # NOTE: the library keeps one exception per transport, so that two refusals at once would be mixed up.
+        inside = self._inside
+        answered = threading.Event()
+        with self.lock:
+            if not self.is_active():
+                raise EOFError
+            number = inside._next_channel()
+            channel = Channel(number)
+            inside._channels.put(number, channel)
+            inside.channel_events[number] = answered
+            inside.channels_seen[number] = True
+            settled: Any = channel
+            settled._set_transport(self)
+            settled._set_window(self.default_window_size, self.default_max_packet_size)
+        message = Message()
+        message.add_byte(bytes([_CHANNEL_OPEN]))
+        message.add_string(kind)
+        for value in (number, self.default_window_size, self.default_max_packet_size):
+            message.add_int(value)
+        for host, port in places:
+            message.add_string(host)
+            message.add_int(port)
+        inside._send_user_message(message)
+        in_time = answered.wait(max(0.0, seconds))
+        if number in self._refusals:
+            raise self._refusals.pop(number)
+        if not self.is_active():
+            raise EOFError
+        if not in_time:
+            channel.close()
+            raise TimeoutError
+        return channel
+
+    def _parse_channel_open_failure(self, message: Message) -> None:
+        number, code, text = message.get_int(), message.get_int(), message.get_text()
+        self._refusals[number] = Refused(code, text)
+        with self.lock:
+            self._inside._channels.delete(number)
+            answered = self.channel_events.pop(number, None)
+        if answered:
+            answered.set()
+
+    def execute(self, channel: Channel, command: str) -> None:
+        """Start a command, without waiting for the other side to say that it did."""
+        message = Message()
+        message.add_byte(bytes([_CHANNEL_REQUEST]))
+        message.add_int(channel.remote_chanid)
+        message.add_string("exec")
+        message.add_boolean(True)
+        message.add_string(command)
+        self._inside._send_user_message(message)
+
+    # Forwards
+
+    def listen(self, target: tuple[str, int], port: int) -> int:
+        """Let a port of the other side's loopback lead to `target`; the port.
+
+        Raises
+        ------
+        SSHException
+            If it does not allow it.
+        """
+        found: int = self.request_port_forward("127.0.0.1", port, self._came)
+        self._targets[found] = target
+        return found
+
+    def listen_no_more(self, port: int) -> None:
+        """Give a port back."""
+        if self._targets.pop(port, None) and self.is_active():
+            self._ask("cancel-tcpip-forward", ("127.0.0.1", port), ours=False)
+
+    def _came(self, channel: Channel, origin: tuple[str, int], server: tuple[str, int]) -> None:
+        # NOTE: called by the thread that reads: it may not wait.
+        target = self._targets.get(server[1])
+        if not target:
+            channel.close()
+            return
+        threading.Thread(target=_join, args=(channel, target), name="torc-forward", daemon=True).start()
+
+
+def _join(channel: Channel, target: tuple[str, int]) -> None:
+    """Carry bytes both ways until both sides have said all."""
+    try:
+        local = socket.create_connection(target, timeout=10)
+    except OSError:
+        channel.close()
+        return
+    local.settimeout(None)
+    back = threading.Thread(target=_carry, args=(local, channel), name="torc-forward", daemon=True)
+    back.start()
+    _carry(channel, local)
+    back.join()
+    channel.close()
+    local.close()
+
+
+def _carry(source: Any, sink: Any) -> None:
+    with contextlib.suppress(OSError, EOFError, SSHException):
+        while piece := source.recv(_PIECE):
+            sink.sendall(piece)
+    with contextlib.suppress(OSError, EOFError, SSHException):
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,105 @@
+"""One function over many hosts: so many at once, results in the order of the list, no failure stops another."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Generic, TypeVar
+
+from torc_core.errors import TorcError
+
+H = TypeVar("H")
+R = TypeVar("R")
+
+
+class Outcome(Generic[H, R]):
+    """What came of one host: a result, or an error of ours."""
+
+    __slots__ = ("_result", "error", "host")
+
+    def __init__(self, host: H, result: R | None, error: TorcError | None) -> None:
+        self.host = host
+        self.error = error
+        self._result = result
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a result."""
+        return self.error is None
+
+    @property
+    def result(self) -> R:
+        """The result; raises the error when there is none."""
+        if self.error:
+            raise self.error
+        return self._result  # type: ignore[return-value]  # without an error it is what the function gave
+
+
+def over(
+    hosts: Sequence[H],
+    act: Callable[[H], R],
+    *,
+    parallel: int = 10,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Outcome[H, R]]:
+    """Call `act` with every host, at most `parallel` at once; outcomes in the order of `hosts`.
+
+    What `act` raises as a `TorcError` becomes the outcome of that host; anything else is a bug, and is raised when
+    all others have ended. An interrupt is raised at once: hosts not yet begun are left out.
+
+    Parameters
+    ----------
+    progress
+        Is told how many have ended, of how many; from this thread.
+    """
+    if not hosts:
+        return []
+
+    def one(host: H) -> Outcome[H, R]:
+        try:
+            return Outcome(host, act(host), None)
+        except TorcError as error:
+            return Outcome(host, None, error)
+
+    pool = ThreadPoolExecutor(min(parallel, len(hosts)), thread_name_prefix="torc-host")
+    try:
+        waiting = [pool.submit(one, host) for host in hosts]
+        for ended, _ in enumerate(as_completed(waiting), start=1):
+            if progress:
+                progress(ended, len(hosts))
+        return [future.result() for future in waiting]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Pace:
+    """At most so many starts in any second for each key: a jump host, a name that is looked up (RW67).
+
+    Parameters
+    ----------
+    now
+        Seconds of a clock that never goes back.
+    pause
+        Waits so many seconds.
+    """
+
+    def __init__(
+        self, rate: int, now: Callable[[], float], pause: Callable[[float], object] | None = None
+    ) -> None:
+        self._rate = rate
+        self._now = now
+        self._pause = pause or threading.Event().wait
+        self._lock = threading.Lock()
+        self._starts: dict[str, deque[float]] = {}
+
+    def wait(self, key: str) -> None:
+        """Return when one more may start."""
+        with self._lock:
+            starts = self._starts.setdefault(key, deque(maxlen=self._rate))
+            now = self._now()
+            at = max(now, starts[0] + 1) if len(starts) == self._rate else now
+            starts.append(at)
+        if at > now:
+            self._pause(at - now)
