@@ -111,10 +111,9 @@ def _entry(entry: str) -> tuple[Address, str | None]:
 
 def _doubts(entry: str, address: Address) -> Iterator[str]:
     """A bare IPv6 address whose end looks like a port is an address all the same (RW2)."""
-    text = entry.split()[0].rpartition("@")[2]
-    end = text.rpartition(":")[2]
+    text = entry.split(maxsplit=1)[0].rpartition("@")[2]
+    host, _, end = text.rpartition(":")
     if ":" in address.host and not text.startswith("[") and _PORT_LIKE.fullmatch(end):
-        host = text.rpartition(":")[0]
         yield f"{text!r} is read as an address without a port; write '[{host}]:{end}' if {end} is one"
 
 

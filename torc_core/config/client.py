@@ -77,7 +77,9 @@ class Remote:
     command_timeout_secs: int = key(60, "Patience for a command, in seconds.")
     output_dir: str = key("torc_output", "Where the output of jobs goes, over there.")
     worker_url: str | None = key(None, "Address of the server as the remote machines see it.")
-    reverse_tunnel: Literal["auto", "always", "never"] = key("auto", "Whether to lead remote machines to the server through SSH.")
+    reverse_tunnel: Literal["auto", "always", "never"] = key(
+        "auto", "Whether to lead remote machines to the server through SSH."
+    )
     torc_command: str = key("torc", "How torc is called over there.")
     backend: Literal["paramiko", "openssh"] = key("paramiko", "Which SSH to use.")
     ssh_config: str | None = key(None, "OpenSSH configuration file to read.")

@@ -33,7 +33,9 @@ def hops(text: str) -> tuple[Hop, ...]:
 def _hop(one: str, text: str) -> Hop:
     place = _URI.sub("", one, count=1).rstrip("/") if _URI.match(one) else one
     user, _, rest = place.rpartition("@")
-    match = re.fullmatch(r"\[([0-9A-Za-z:.%_-]+)\](?::(\d{1,5}))?|([^\[\]:\s]+)(?::(\d{1,5}))?|([0-9A-Fa-f:]+)", rest)
+    match = re.fullmatch(
+        r"\[([0-9A-Za-z:.%_-]+)\](?::(\d{1,5}))?|([^\[\]:\s]+)(?::(\d{1,5}))?|([0-9A-Fa-f:]+)", rest
+    )
     host, port = (match[1] or match[3] or match[5], match[2] or match[4]) if match else ("", None)
     if not host or host.startswith("-") or user.startswith("-") or (port and not 1 <= int(port) <= 65_535):
         raise InvalidConfig(f"ProxyJump {text!r}: {one!r} is no host")

@@ -39,9 +39,7 @@ def lines(text: str, path: str) -> tuple[Line, ...]:
         if not match:
             raise InvalidConfig(f"{place}: no keyword in {stripped!r}")
         rest = stripped[match.end() :]
-        found.append(
-            Line(keyword=match[2].lower(), words=tuple(split(rest, place)), rest=rest, place=place)
-        )
+        found.append(Line(keyword=match[2].lower(), words=tuple(split(rest, place)), rest=rest, place=place))
     return tuple(found)
 
 

@@ -10,7 +10,9 @@ from functools import cache
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(char) or re.escape(char) for char in re.sub(r"\*+", "*", pattern)), re.DOTALL)
+    return re.compile(
+        "".join(parts.get(char) or re.escape(char) for char in re.sub(r"\*+", "*", pattern)), re.DOTALL
+    )
 
 
 def fits(pattern: str, text: str) -> bool:

@@ -152,15 +152,16 @@ class _Asked:
 
     def _holds(self, name: str, value: str, line: Line) -> bool:
         checks: Mapping[str, Callable[[], str]] = {
-            "host": lambda: self.hostname().lower(),
-            "originalhost": lambda: self.original.lower(),
+            "host": self.hostname,
+            "originalhost": lambda: self.original,
             "user": self._user,
             "localuser": tokens.local_user,
         }
         if name in checks:
             text = checks[name]()
-            patterns = value.split(",")
-            return fits_any([one.lower() for one in patterns] if "host" in name else patterns, text)
+            if "host" in name:
+                value, text = value.lower(), text.lower()
+            return fits_any(value.split(","), text)
         if name == "exec":
             return _succeeds(tokens.expanded(value, self.facts(), tokens.PATH, line.place))
         raise InvalidConfig(f"{line.place}: Match {name!r} is not known")

@@ -89,7 +89,9 @@ class Agent:
 class AgentKey(PKey):
     """A key, or a certificate, whose private half only the agent has."""
 
-    def __init__(self, agent: Agent, blob: bytes, comment: str, certificate: PublicBlob | None = None) -> None:
+    def __init__(
+        self, agent: Agent, blob: bytes, comment: str, certificate: PublicBlob | None = None
+    ) -> None:
         self._agent = agent
         self._blob = blob
         self._name = Message(blob).get_text()

@@ -57,16 +57,17 @@ def _agree(line: Line, options: Options, deadline: float, seconds: float) -> Non
     inside.use_compression(options.compression)
     lines = known([*options.user_known_hosts, *options.global_known_hosts], _name(options))
     for attribute, configured, preferred in (
-        ("_preferred_kex", options.kex_algorithms, ()),
-        ("_preferred_ciphers", options.ciphers, ()),
-        ("_preferred_macs", options.macs, ()),
-        ("_preferred_pubkeys", options.pubkey_algorithms, ()),
+        ("_preferred_kex", options.kex_algorithms, set()),
+        ("_preferred_ciphers", options.ciphers, set()),
+        ("_preferred_macs", options.macs, set()),
+        ("_preferred_pubkeys", options.pubkey_algorithms, set()),
         ("_preferred_keys", options.host_key_algorithms, _kinds(lines)),
     ):
         usual = tuple(getattr(inside, attribute))
         chosen = _chosen(configured, usual)
         # Kinds of keys that are known come first, as with OpenSSH: another one would look like a change.
-        setattr(inside, attribute, tuple(sorted(chosen, key=lambda one, first=preferred: one not in first)))
+        first = [one for one in chosen if one in preferred]
+        setattr(inside, attribute, (*first, *(one for one in chosen if one not in preferred)))
     left = max(0.1, deadline - time.monotonic())
     line.banner_timeout = line.handshake_timeout = left
     agreed = threading.Event()

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from typing import Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko import ECDSAKey, Ed25519Key, Message, PasswordRequiredException, PKey, RSAKey, SSHException
@@ -51,7 +52,7 @@ class Keys:
         """Where keys were looked for, for the message that there was none."""
         self._agent = self._ask_agent(patience)
 
-    def __enter__(self) -> Keys:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -163,7 +164,9 @@ class _File:
         if header and header[0] != "none":
             raise _Unusable(encrypted)
         if header and Message(header[1]).get_text().startswith("sk-"):
-            raise _Unusable("is on a security key; put it into the agent or set client.remote.backend = 'openssh'")
+            raise _Unusable(
+                "is on a security key; put it into the agent or set client.remote.backend = 'openssh'"
+            )
         for kind in _CLASSES:
             try:
                 key: PKey = kind.from_private_key_file(self.path)

@@ -345,7 +345,13 @@ class _Running:
     """
 
     def __init__(
-        self, connection: LibraryConnection, command: str, stdin: bytes, *, until: float | None, seconds: float
+        self,
+        connection: LibraryConnection,
+        command: str,
+        stdin: bytes,
+        *,
+        until: float | None,
+        seconds: float,
     ) -> None:
         self._connection = connection
         self._until = until
@@ -380,7 +386,9 @@ class _Running:
                 piece = channel.recv(_PIECE)
                 self._seen += len(piece)
                 if self._until and self._seen > LONGEST_OUTPUT:
-                    raise Unreachable(self._connection.host, f"a command printed more than {LONGEST_OUTPUT} bytes")
+                    raise Unreachable(
+                        self._connection.host, f"a command printed more than {LONGEST_OUTPUT} bytes"
+                    )
                 return piece
             if channel.eof_received or channel.closed:
                 if channel.recv_ready():

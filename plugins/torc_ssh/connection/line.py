@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from paramiko import Channel, Message, SSHException, Transport
 
@@ -52,31 +53,32 @@ class Line(Transport):
         answered so many times.
     """
 
+    # What the library has and its published types leave out.
+    _channels: Any
+    _handler_table: dict[int, Callable[[Message], None]]
+    _next_channel: Callable[[], int]
+    _send_message: Callable[[Message], None]
+    _send_user_message: Callable[[Message], None]
+    preferred_pubkeys: tuple[str, ...]
+
     def __init__(self, inner: Any, *, interval: float, count: int) -> None:
-        self._ear: Any = Ear(inner)
-        super().__init__(self._ear)
+        self._ear = Ear(inner)
+        super().__init__(cast("Any", self._ear))
         # What the library logs are the details of failures that are told anyway.
         self.set_log_channel("torc_ssh.line")
         self.logger.disabled = True
         self.interval, self.count = interval, count
         self.trouble: str | None = None
         """Why it was lost, if it was."""
-        self._inside: Any = self
         self._refusals: dict[int, Refused] = {}
         self._asked: deque[bool] = deque()
         self._asking = threading.Lock()
         self._targets: dict[int, tuple[str, int]] = {}
-        self._inside._handler_table[SERVICE_ACCEPT] = self._service_accepted
-
-    @property
-    def pubkey_algorithms(self) -> tuple[str, ...]:
-        """Kinds of keys that may be used to log in."""
-        kinds: tuple[str, ...] = self._inside.preferred_pubkeys
-        return kinds
+        self._handler_table[SERVICE_ACCEPT] = self._service_accepted
 
     def send(self, message: Message) -> None:
         """Send a message of our own."""
-        self._inside._send_message(message)
+        self._send_message(message)
 
     def _service_accepted(self, message: Message) -> None:
         login: Any = self.auth_handler
@@ -87,12 +89,13 @@ class Line(Transport):
 
     def watch(self) -> None:
         """Ask for signs of life from now on."""
-        self._inside.packetizer.set_keepalive(self.interval, self._beat)
+        packets: Any = self.packetizer
+        packets.set_keepalive(self.interval, self._beat)
 
     @property
     def silent(self) -> bool:
         """Whether nothing was heard for longer than is allowed."""
-        since: float = time.monotonic() - self._ear.heard
+        since = time.monotonic() - self._ear.heard
         return since >= self.interval * (self.count + 1)
 
     def lose(self) -> None:
@@ -115,9 +118,9 @@ class Line(Transport):
         message.add(*data)
         with self._asking:
             self._asked.append(ours)
-            self._inside._send_user_message(message)
+            self._send_user_message(message)
 
-    def global_request(self, kind: str, data: Any = None, wait: bool = True) -> Message | None:
+    def global_request(self, kind: str, data: Any = None, wait: bool = True) -> Message | None:  # noqa: FBT002
         """As the library's, but not confused by answers to questions for a sign of life."""
         self.completion_event = done = threading.Event()
         self._ask(kind, tuple(data or ()), ours=True)
@@ -162,19 +165,20 @@ class Line(Transport):
 
     def _channel(self, kind: str, seconds: float, *places: tuple[str, int]) -> Channel:
         # NOTE: the library keeps one exception per transport, so that two refusals at once would be mixed up.
-        inside = self._inside
         answered = threading.Event()
         with self.lock:
             if not self.is_active():
                 raise EOFError
-            number = inside._next_channel()
+            number = self._next_channel()
             channel = Channel(number)
-            inside._channels.put(number, channel)
-            inside.channel_events[number] = answered
-            inside.channels_seen[number] = True
+            self._channels.put(number, channel)
+            self.channel_events[number] = answered
+            self.channels_seen[number] = True
             settled: Any = channel
-            settled._set_transport(self)
-            settled._set_window(self.default_window_size, self.default_max_packet_size)
+            settled._set_transport(self)  # noqa: SLF001 - as the library does it
+            settled._set_window(  # noqa: SLF001 - as above
+                self.default_window_size, self.default_max_packet_size
+            )
         message = Message()
         message.add_byte(bytes([_CHANNEL_OPEN]))
         message.add_string(kind)
@@ -183,7 +187,7 @@ class Line(Transport):
         for host, port in places:
             message.add_string(host)
             message.add_int(port)
-        inside._send_user_message(message)
+        self._send_user_message(message)
         in_time = answered.wait(max(0.0, seconds))
         if number in self._refusals:
             raise self._refusals.pop(number)
@@ -198,7 +202,7 @@ class Line(Transport):
         number, code, text = message.get_int(), message.get_int(), message.get_text()
         self._refusals[number] = Refused(code, text)
         with self.lock:
-            self._inside._channels.delete(number)
+            self._channels.delete(number)
             answered = self.channel_events.pop(number, None)
         if answered:
             answered.set()
@@ -211,7 +215,7 @@ class Line(Transport):
         message.add_string("exec")
         message.add_boolean(True)
         message.add_string(command)
-        self._inside._send_user_message(message)
+        self._send_user_message(message)
 
     # Forwards
 

@@ -72,7 +72,7 @@ class Login:
 
     def _algorithm(self, name: str) -> str | None:
         """How to sign with a key of this kind: RSA as the server likes it, never with SHA-1."""
-        accepted = self._line.pubkey_algorithms
+        accepted = self._line.preferred_pubkeys
         plain = name.removesuffix(_CERTIFICATE)
         end = name[len(plain) :]
         if plain != "ssh-rsa":
