@@ -30,7 +30,7 @@ PACKAGES = (
 NODES = tuple(f"n{number}" for number in range(1, 9))
 MEMORY = {name: 6_000 if name == "n4" else 2_000 for name in NODES}
 """MiB of each node, as Slurm knows them."""
-LONG = 30.0
+LONG = 90.0
 
 CONF = """\
 ClusterName=test

@@ -21,9 +21,9 @@ def test_jobs_run_on_all_nodes_and_are_accounted(slurm: SlurmCluster) -> None:
     gpus = slurm.submit("echo $(hostname) $CUDA_VISIBLE_DEVICES", "--gres=gpu:1", "--output=gpus")
 
     assert sorted(names) == sorted(slurm.nodes)
-    until(lambda: slurm.accounted(fails) == ["FAILED|3:0"], 30, "an accounted failure")
+    until(lambda: slurm.accounted(fails) == ["FAILED|3:0"], 90, "an accounted failure")
     too_much = ["OUT_OF_MEMORY|0:125"] if slurm.enforces_memory else ["FAILED|0:9"]
-    until(lambda: slurm.accounted(hog) == too_much, 30, "an accounted lack of memory")
+    until(lambda: slurm.accounted(hog) == too_much, 90, "an accounted lack of memory")
     slurm.await_state(gpus)
     assert Path(slurm.folder, "gpus").read_text() in {
         f"{node} {gpu}\n" for node in ("n3", "n7") for gpu in (0, 1)
@@ -35,14 +35,14 @@ def test_a_node_that_crashes_fails_its_job_or_lets_it_run_again(slurm: SlurmClus
     slurm.submit(counting, "-w", "n2", "--requeue")
     once = slurm.submit("sleep 600", "-w", "n2", "--no-requeue")
     told = Path(slurm.folder, "again")
-    until(told.exists, 30, "a first run")
+    until(told.exists, 90, "a first run")
     slurm.await_state(once, "RUNNING")
 
     slurm.fault("n2", "crash")
-    slurm.await_state(once, "NODE_FAIL", seconds=60)
+    slurm.await_state(once, "NODE_FAIL", seconds=90)
     slurm.fault("n2", "boot")
 
-    until(lambda: told.read_text() == "run 0\nrun 1\n", 60, "a second run")
+    until(lambda: told.read_text() == "run 0\nrun 1\n", 90, "a second run")
 
 
 def test_the_daemons_crash_and_come_back(slurm: SlurmCluster) -> None:
@@ -53,4 +53,4 @@ def test_the_daemons_crash_and_come_back(slurm: SlurmCluster) -> None:
     job = slurm.submit("true")
     slurm.fault("slurmdbd", "boot")
 
-    until(lambda: slurm.accounted(job) == ["COMPLETED|0:0"], 60, "accounting that has caught up")
+    until(lambda: slurm.accounted(job) == ["COMPLETED|0:0"], 90, "accounting that has caught up")
