@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.execute.options import Lasting, Printing, Running, Source, Stdin, named
+from torc_cli.execute.options import Lasting, Printing, Running, Source, Stdin, Worker, named
 from torc_cli.execute.target import Kind, Target, target_of
 from torc_core.errors import UsageError
 from torc_core.given import Answer, Given
@@ -35,6 +35,7 @@ def run(
     spec: Flag = False,
     commands: Flag = False,
     dry_run: Flag = False,
+    worker: Worker | None = None,
     session: Given,
 ) -> Answer:
     """Run a workflow until it is complete.
@@ -121,6 +122,7 @@ def run(
         new=new,
         resume=not no_resume,
         retry_failed=retry_failed,
+        worker=worker or Worker(),
     )
     return dry(session, start) if dry_run else go(session, start)
 

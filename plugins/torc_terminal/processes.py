@@ -30,10 +30,10 @@ def active(store: Catalog, workflow: WorkflowId) -> Sequence[Node]:
     return store.find(Node, Query(workflow=workflow, where={"state": there})).items
 
 
-def living_here(store: Catalog) -> Sequence[Node]:
-    """Runners of any workflow of this store that live on this host."""
+def living_here(store: Catalog, workflow: WorkflowId | None = None) -> Sequence[Node]:
+    """Runners that live on this host: of any workflow of this store, or of this one."""
     here = Place.here()
-    query = Query(where={"boot_id": here.boot_id, "is_active": True})
+    query = Query(workflow=workflow, where={"boot_id": here.boot_id, "is_active": True})
     return [
         node
         for node in store.find(Node, query).items

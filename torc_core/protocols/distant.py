@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from torc_core.model import Event, JobId, Severity, WorkflowId
@@ -42,6 +42,23 @@ class Distant(Protocol):
         ------
         Unavailable
             If it does not answer.
+        """
+        ...
+
+    def addresses(self) -> Sequence[str]:
+        """Every address of the server: those of loopback first."""
+        ...
+
+    def runner_key(self, workflow: WorkflowId) -> str:
+        """What a runner of this workflow shows to the server, on a host that does not see this home.
+
+        The text of a file for `--token-file`: it can run jobs of this workflow and nothing else, and ends when the
+        capabilities of the workflow are revoked (`security.md` S9).
+
+        Raises
+        ------
+        Forbidden
+            If who asks may not give such a key away.
         """
         ...
 

@@ -22,6 +22,11 @@ class Options:
         More than 0: queue-depth mode (`runner.md` §4).
     persistent
         Do not leave for idleness while the workflow is unfinished.
+    idle
+        Leave when there was nothing to do for so many seconds; 0: never for that, nor because nothing can ever run
+        here; None: as the workflow says.
+    scheduler
+        What the node says of who started it.
     job_url
         What an attempt gets as `TORC_API_URL`; None: it is unset.
     end
@@ -50,6 +55,8 @@ class Options:
     scheduler_id: SchedulerId | None = None
     strict_scheduler_match: bool = False
     persistent: bool = False
+    idle: float | None = None
+    scheduler: Mapping[str, Json] | None = None
     job_url: Callable[[Assignment], str | None] | None = None
     grace: float = 30.0
     end: float | None = None

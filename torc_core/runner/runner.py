@@ -186,6 +186,7 @@ class Runner:
             output_dir=output_dir,
             time_limit=self._time_left(),
             fences=options.fences,
+            scheduler=options.scheduler,
         )
         node, sent = insist(
             lambda: self._store.join(new),
@@ -532,7 +533,8 @@ class Runner:
 
     def _idle_until(self) -> float | None:
         """When this runner leaves for idleness; None: never, or it is not idle."""
-        patience = self._workflow.compute_node_wait_for_new_jobs_seconds
+        own = self._options.idle
+        patience = self._workflow.compute_node_wait_for_new_jobs_seconds if own is None else own
         kept = self._options.persistent and self._turns.orders.remaining
         busy = len(self._attempts) or (self._chores is not None and self._chores.busy)
         waits = busy or not self._turns.idle or self._turns.away
@@ -572,7 +574,7 @@ class Runner:
         orders = self._turns.orders
         if orders.complete and not self._workflow.compute_node_ignore_workflow_completion:
             self._leaving = Leaving.COMPLETE
-        elif orders.never and not self._options.persistent:
+        elif orders.never and not self._options.persistent and self._options.idle is None:
             self._leaving, self._detail = Leaving.NOTHING_FITS, orders.reason
         elif (idle := self._idle_until()) is not None and now >= idle:
             self._leaving, self._detail = Leaving.IDLE, orders.reason

@@ -14,6 +14,7 @@ from torc_cli.execute.consumers import Halter, LogWriter
 from torc_cli.execute.halt import Halt
 from torc_cli.execute.joblog import Joblog
 from torc_cli.execute.lasting import Times
+from torc_cli.execute.places import registered
 from torc_cli.execute.printing import Keeper, Printer, Style
 from torc_cli.execute.resuming import resume, retry_failed
 from torc_cli.execute.summary import (
@@ -69,6 +70,12 @@ class Wish:
         Folder for the output of each job.
     progress
         `bar`, `lines` or `none`; None: what fits.
+    idle
+        Leave after so many seconds without work; 0: never; None: as the workflow says.
+    remote
+        This is the worker of that name, started over SSH.
+    node_file
+        Where the runner's registration is written down.
     seq, tag, place
         Of a job: its number in the job log, what its lines are tagged with, its folder below `results`.
     """
@@ -89,6 +96,9 @@ class Wish:
     exit_zero: bool = False
     resume: bool = True
     retry_failed: bool = False
+    idle: float | None = None
+    remote: str | None = None
+    node_file: str | None = None
     seq: Callable[[Job], int] = lambda job: job.id
     tag: Callable[[Job], str] = lambda job: job.name
     place: Callable[[Job], str] = lambda job: str(job.id)
@@ -115,7 +125,9 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     (totals,) = store.totals([workflow])
     if totals.complete:
         return nothing_to_run(store, totals, wish)
-    detected = offered(detect(session), wish.asked, [] if wish.slots_given else living_here(store))
+    # NOTE: a worker started over SSH knows its own workflow only (`security.md` S9).
+    others = [] if wish.slots_given else living_here(store, workflow if wish.remote else None)
+    detected = offered(detect(session), wish.asked, others)
     started = session.clock.monotonic()
     with Following(session, store, totals, wish) as following:
         report = following.run(detected)
@@ -214,7 +226,7 @@ class Following:
         self._store = store
         self._totals = totals
         self._wish = wish
-        self._queue = Overlooked(store)
+        self._queue = Overlooked(store, registered(wish.node_file) if wish.node_file else None)
         live = session.progress and wish.progress in (None, "bar")
         plain = not session.quiet and wish.progress != "none"
         self._view = ProgressView(self._look, session.clock, live=live, plain=plain)
@@ -255,6 +267,8 @@ class Following:
                     max_parallel_jobs=slots,
                     label=wish.label,
                     persistent=wish.persistent,
+                    idle=wish.idle,
+                    scheduler={"type": "remote", "worker": wish.remote} if wish.remote else None,
                     job_url=session.job_url,
                     end=wish.times.end,
                     patience=wish.patience,

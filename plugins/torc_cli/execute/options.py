@@ -133,6 +133,26 @@ class Lasting:
         )
 
 
+@Parameter(name="*", show=False)
+@record(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What a worker that was started over SSH is told besides (`remote.md` RW13); not for people.
+
+    Parameters
+    ----------
+    remote_worker
+        Its address, as the store has it.
+    node_file
+        Where it writes down as which node it was registered.
+    idle_exit
+        Leave after so many seconds without work; 0: never.
+    """
+
+    remote_worker: str | None = None
+    node_file: str | None = None
+    idle_exit: float | None = None
+
+
 @Parameter(name="*")
 @record(frozen=True, slots=True, kw_only=True)
 class Printing:

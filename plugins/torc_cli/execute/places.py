@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 
 from torc_core.errors import UsageError
+from torc_core.model import Node
 
 
 def folder(path: str, option: str) -> None:
@@ -41,3 +44,16 @@ def log_file(path: str) -> None:
         raise UsageError(
             f"cannot write the job log '{path}': {(error.strerror or 'error').lower()}"
         ) from error
+
+
+def registered(path: str) -> Callable[[Node], None]:
+    """Writes down, in one piece, as which node a runner was registered."""
+
+    def write(node: Node) -> None:
+        about = {"node_id": node.id, "epoch": node.epoch, "pid": node.pid, "hostname": node.hostname}
+        part = f"{path}.{node.pid}"
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+            json.dump(about, file)
+        os.replace(part, path)
+
+    return write

@@ -140,8 +140,9 @@ class Reporter:
 class Overlooked:
     """The queue of a runner, with a memory of what it gave, and a way to make the runner start nothing more."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, joined: Callable[[Node], None] | None = None) -> None:
         self._queue = queue
+        self._joined = joined
         self._held: dict[JobId, Assignment] = {}
         self._halted = False
 
@@ -159,8 +160,11 @@ class Overlooked:
         self._halted = True
 
     def join(self, node: NewNode) -> Node:
-        """As the store does."""
-        return self._queue.join(node)
+        """As the store does; who wants to know is told."""
+        joined = self._queue.join(node)
+        if self._joined is not None:
+            self._joined(joined)
+        return joined
 
     def turn(self, turn: Turn) -> Orders:
         """As the store does, until it is halted."""

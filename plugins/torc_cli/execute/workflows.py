@@ -10,7 +10,7 @@ from torc_cli.execute.execution import Wish, detect, execute
 from torc_cli.execute.halt import parse_halt
 from torc_cli.execute.lasting import Times
 from torc_cli.execute.lists import style_of
-from torc_cli.execute.options import Printing, Running
+from torc_cli.execute.options import Printing, Running, Worker
 from torc_cli.execute.resuming import unfinished
 from torc_cli.execute.target import Kind, Target
 from torc_core.detection import Detected
@@ -44,6 +44,7 @@ class Start:
     new: bool = False
     resume: bool = True
     retry_failed: bool = False
+    worker: Worker = Worker()
 
 
 def go(session: Session, start: Start) -> AnyAnswer:
@@ -85,6 +86,9 @@ def go(session: Session, start: Start) -> AnyAnswer:
             exit_zero=running.exit_zero,
             resume=start.resume,
             retry_failed=start.retry_failed,
+            idle=start.worker.idle_exit,
+            remote=start.worker.remote_worker,
+            node_file=start.worker.node_file,
             seq=sequence(store, workflow),
         )
         return execute(session, store, workflow.id, wish)

@@ -123,22 +123,27 @@ def write(path: Path, key: KeyFile) -> None:
         If the folder is not this user's alone.
     """
     private_folder(path.parent)
-    content: dict[str, Any] = {
-        "server_id": key.server_id, "key_id": key.key_id, "key": as_text(key.key), "urls": list(key.urls),
-        "socket": key.socket, "created_at": key.created_at, "fingerprint": key.fingerprint,
-        "retired": [{"key_id": one.key_id, "key": as_text(one.key), "until": one.until} for one in key.retired],
-    }  # fmt: skip
     part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
+            file.write(content(key))
             file.flush()
             os.fsync(descriptor)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def content(key: KeyFile) -> str:
+    """The text of a key file."""
+    told: dict[str, Any] = {
+        "server_id": key.server_id, "key_id": key.key_id, "key": as_text(key.key), "urls": list(key.urls),
+        "socket": key.socket, "created_at": key.created_at, "fingerprint": key.fingerprint,
+        "retired": [{"key_id": one.key_id, "key": as_text(one.key), "until": one.until} for one in key.retired],
+    }  # fmt: skip
+    return json.dumps(told, indent=1)
 
 
 def private_folder(folder: Path) -> None:

@@ -30,9 +30,14 @@ def opened(url: str, settings: HttpStoreSettings, clock: Clock, credentials: Cre
     except BaseException:
         line.close()
         raise
-    return cast(
-        "Store", HttpStore(line, shown, settings.answer_timeout, check_version=credentials.check_version)
+    store = HttpStore(
+        line,
+        shown,
+        settings.answer_timeout,
+        check_version=credentials.check_version,
+        key_folder=credentials.key_folder,
     )
+    return cast("Store", store)
 
 
 def _prefix(url: SplitResult) -> str:

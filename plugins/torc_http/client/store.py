@@ -6,8 +6,9 @@ import json
 import random
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -77,9 +78,20 @@ class HttpStore:
         Seconds that the server may take to answer.
     check_version
         Whether a server of another release is objected to.
+    key_folder
+        Where keys of servers of this user lie; None: nowhere.
     """
 
-    def __init__(self, line: Line, signer: Signer, patience: float, *, check_version: bool = False) -> None:
+    def __init__(
+        self,
+        line: Line,
+        signer: Signer,
+        patience: float,
+        *,
+        check_version: bool = False,
+        key_folder: Path | None = None,
+    ) -> None:
+        self._key_folder = key_folder
         self._line = line
         self._signer = signer
         self._patience = patience
@@ -114,8 +126,17 @@ class HttpStore:
         place = self._line.place
         if place.socket is None:
             return place.name.removesuffix(place.prefix).removesuffix("/")
-        urls = json.loads(self.ask("GET", "/x/server", b"").body)["urls"]
-        return str(urls[0]).removesuffix(BASE)
+        return self.addresses()[0].removesuffix(BASE)
+
+    def addresses(self) -> Sequence[str]:
+        """Every address of the server: those of loopback first."""
+        return [str(one) for one in json.loads(self.ask("GET", "/x/server", b"").body)["urls"]]
+
+    def runner_key(self, workflow: WorkflowId) -> str:
+        """What a runner of this workflow shows on another host: derived from the server's key where that is known."""
+        from torc_http.client.runner_key import runner_key
+
+        return runner_key(self, workflow, self._key_folder)
 
     def hello(self) -> Hello:
         """Ask the server who it is."""
