@@ -169,7 +169,7 @@ def _intend(change: Change, one: Action, run: ActionRun, uuid: Callable[[], str]
         raise Conflict(f"action {one.id} asks for a Slurm scheduler that is gone")
     nodes = rows.value(row[1]).get("nodes") or 1
     return allocations.intend(
-        change, row[0], config.get("num_allocations", 1), nodes, uuid, action_run=run.id
+        change, row[0], config.get("num_allocations", 1), nodes, uuid, action_run=run.id, holder=run.claim_id
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.allocating import check_intent, running, submission_key
+from torc_core.engine.allocating import check_intent, running, submission_key, takeable
 from torc_core.engine.liveness import slurm_number
 from torc_core.errors import NotFound
 from torc_core.model import (
@@ -33,6 +33,7 @@ def intend(
     *,
     request_id: str | None = None,
     action_run: ActionRunId | None = None,
+    holder: str | None = None,
 ) -> list[Allocation]:
     """Write intents, each with a fresh submission key; the same request again gives the same ones.
 
@@ -57,11 +58,23 @@ def intend(
             id=AllocationId(first + at), workflow_id=wf, scheduler_config_id=scheduler,
             status=AllocationStatus.INTENDED, submission_key=submission_key(uuid()), action_run_id=action_run,
             ordinal=at, nodes=nodes, walltime=walltime if isinstance(walltime, str) else None,
+            submitted_by=holder or request_id, submitted_at=tx.now if holder or request_id else None,
         )
         for at in range(count)
     ]  # fmt: skip
     tx.many("INSERT_SCHEDULED_COMPUTE_NODE", [rows.allocation_row(one, request_id) for one in made])
     return made
+
+
+def take(change: Change, holder: str, instead: str | None) -> list[Allocation]:
+    """Give intents in nobody's hands to a holder."""
+    tx = change.tx
+    found = [rows.allocation(row) for row in tx.rows("OPEN_INTENTS", wf_=change.wf, run_=change.run_id)]
+    return [
+        write(change, one, replace(one, submitted_by=holder, submitted_at=tx.now))
+        for one in found
+        if takeable(one, holder, instead, tx.now)
+    ]
 
 
 def allocation_of(tx: Transaction, id: AllocationId) -> Allocation:

@@ -1439,6 +1439,17 @@ scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_co
 scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ AND scheduled_compute_node.request_id =
 :request_ ORDER BY scheduled_compute_node.id
 
+-- OPEN_INTENTS
+SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
+scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,
+scheduled_compute_node.submission_key, scheduled_compute_node.action_run_id, scheduled_compute_node.ordinal,
+scheduled_compute_node.nodes, scheduled_compute_node.walltime, scheduled_compute_node.submitted_by,
+scheduled_compute_node.submitted_at, scheduled_compute_node.reason, scheduled_compute_node.request_id FROM
+scheduled_compute_node WHERE scheduled_compute_node.wf = :wf_ AND scheduled_compute_node.status = 'intended'
+AND NOT (EXISTS (SELECT * FROM action_run WHERE action_run.id = scheduled_compute_node.action_run_id AND
+action_run.run_id = :run_ AND action_run.state IN ('triggered', 'claimed'))) ORDER BY
+scheduled_compute_node.id
+
 -- OF_KEY
 SELECT scheduled_compute_node.id, scheduled_compute_node.wf, scheduled_compute_node.scheduler_config_id,
 scheduled_compute_node.scheduler_type, scheduled_compute_node.scheduler_id, scheduled_compute_node.status,

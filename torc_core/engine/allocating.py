@@ -22,6 +22,9 @@ MOST_INTENTS = 10_000
 KEY_DIGITS = 12
 """Hexadecimal digits of a submission key (`slurm.md` SJ1)."""
 
+HELD_MS = 120_000
+"""So long whoever submits intents has them for himself after each sign of life (`slurm.md` SJ6)."""
+
 _RANK = {_S.INTENDED: 0, _S.PENDING: 1, _S.ACTIVE: 2, _S.COMPLETE: 3, _S.CANCELED: 3, _S.FAILED: 3}
 
 _ALIVE = frozenset({
@@ -100,6 +103,20 @@ def running(allocation: Allocation, number: str | None) -> Allocation:
     """
     status = allocation.status if allocation.status is _S.CANCELED else _S.ACTIVE
     return replace(allocation, status=status, scheduler_id=allocation.scheduler_id or number)
+
+
+def takeable(allocation: Allocation, holder: str, instead: str | None, now: int) -> bool:
+    """Whether an intent may be submitted by this holder: it is his, or nobody's, or of one who is gone.
+
+    Until an allocation is submitted, `submitted_by` is its holder and `submitted_at` his last sign of life.
+    """
+    if allocation.status is not _S.INTENDED:
+        return False
+    return (
+        allocation.submitted_by in (None, holder, *([instead] if instead else ()))
+        or allocation.submitted_at is None
+        or allocation.submitted_at <= now - HELD_MS
+    )
 
 
 def submitted(allocation: Allocation, key: str, number: str) -> AllocationStatus:

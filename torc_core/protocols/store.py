@@ -439,7 +439,21 @@ class Allocations(Protocol):
     def intend(
         self, workflow: WorkflowId, request_id: str, scheduler: SchedulerId, count: int, nodes: int
     ) -> Sequence[Allocation]:
-        """Write intents without an action; the same `request_id` again gives the same ones."""
+        """Write intents without an action; the same `request_id` again gives the same ones, and is their first holder."""
+        ...
+
+    def take_intents(
+        self, workflow: WorkflowId, holder: str, instead: str | None = None
+    ) -> Sequence[Allocation]:
+        """Take what is intended, belongs to no action that is carried out, and is in nobody's hands, to submit it.
+
+        The holder has them for two minutes from his last call on.
+
+        Parameters
+        ----------
+        instead
+            Another holder, who is known to be dead.
+        """
         ...
 
     def submitted(self, allocation: AllocationId, submission_key: str, scheduler_id: str) -> Allocation:

@@ -153,6 +153,7 @@ VERBS: Mapping[str, Verb] = {
     "reconcile": Verb(RUN, _workflow, _ended),
     "close_node": Verb(RUN, _NODE),
     "intend": Verb(RUN, _workflow, lambda workflow, request, scheduler, *counts: [(SlurmScheduler, [scheduler])]),
+    "take_intents": Verb(RUN, _workflow),
     "submitted": Verb(RUN, _ALLOCATION),
     "refused": Verb(RUN, _ALLOCATION),
     "withdrawn": Verb(RUN, _ALLOCATION),

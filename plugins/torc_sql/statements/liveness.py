@@ -23,6 +23,7 @@ from torc_sql.statements.attempts import FREED, NODE_COLUMNS
 _b = bindparam
 _WF: BindParameter[int] = _b("wf_")
 _A, _J, _R, _N, _C = t.allocation.c, t.job.c, t.result.c, t.node.c, t.claim.c
+_F = t.action_run.c
 _ONE: ColumnClause[int] = literal_column("1")
 _ZERO: ColumnClause[int] = literal_column("0")
 
@@ -105,6 +106,13 @@ DROP_JOB_EVENTS = delete(t.event).where(
 # Allocations.
 ALLOCATION = select(*_A).where(_A.id == _b("id_"))
 OF_REQUEST = select(*_A).where(_A.wf == _WF, _A.request_id == _b("request_")).order_by(_A.id)
+OPEN_INTENTS = (
+    select(*_A)
+    .where(_A.wf == _WF, _A.status == literal_column("'intended'"),
+           ~exists().where(_F.id == _A.action_run_id, _F.run_id == _b("run_"),
+                           _F.state.in_([literal_column("'triggered'"), literal_column("'claimed'")])))
+    .order_by(_A.id)
+)  # fmt: skip
 OF_KEY = select(*_A).where(_A.wf == _WF, _A.submission_key == _b("key_")).order_by(_A.id)
 OF_NUMBER = select(*_A).where(_A.wf == _WF, _A.scheduler_id == _b("number_")).order_by(_A.id)
 OPEN_NODES_OF = (

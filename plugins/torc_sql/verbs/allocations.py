@@ -24,6 +24,13 @@ class AllocationVerbs(Transacting):
                 change, scheduler, count, nodes, self._clock.uuid, request_id=request_id
             )
 
+    def take_intents(
+        self, workflow: WorkflowId, holder: str, instead: str | None = None
+    ) -> Sequence[Allocation]:
+        """Take intents in nobody's hands."""
+        with self._change(workflow) as change:
+            return allocations.take(change, holder, instead)
+
     def submitted(self, allocation: AllocationId, submission_key: str, scheduler_id: str) -> Allocation:
         """The batch system has taken it and calls it so."""
         with self._write() as tx:
@@ -31,7 +38,7 @@ class AllocationVerbs(Transacting):
             status = submitted(old, submission_key, scheduler_id)
             if (status, scheduler_id) == (old.status, old.scheduler_id):
                 return old
-            at = tx.now if old.submitted_at is None else old.submitted_at
+            at = tx.now if old.submitted_at is None or old.scheduler_id is None else old.submitted_at
             change = Change(tx, old.workflow_id, self._shapes)
             new = replace(old, status=status, scheduler_id=scheduler_id, submitted_at=at)
             return allocations.write(change, old, new)

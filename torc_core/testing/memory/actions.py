@@ -181,7 +181,7 @@ def _intend(change: Change, action: Action, run: ActionRun, uuid: Callable[[], s
         raise Conflict(f"action {action.id} asks for a Slurm scheduler that is gone")
     nodes: Any = flow.tables[SlurmScheduler][scheduler].fields.get("nodes") or 1
     count: Any = config.get("num_allocations", 1)
-    allocations.intend(change, scheduler, count, nodes, uuid, action_run=run.id)
+    allocations.intend(change, scheduler, count, nodes, uuid, action_run=run.id, holder=run.claim_id)
 
 
 def _put(change: Change, run: ActionRun) -> ActionRun:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.allocating import WAITING, check_intent, running, submission_key
+from torc_core.engine.allocating import WAITING, check_intent, running, submission_key, takeable
 from torc_core.engine.liveness import slurm_number
 from torc_core.errors import NotFound
 from torc_core.model import (
+    ActionRun,
     ActionRunId,
+    ActionState,
     Allocation,
     AllocationId,
     AllocationStatus,
@@ -34,6 +36,7 @@ def intend(
     *,
     request_id: str | None = None,
     action_run: ActionRunId | None = None,
+    holder: str | None = None,
 ) -> list[Allocation]:
     """Write intents, each with a fresh submission key; the same request again gives the same ones."""
     flow = change.flow
@@ -49,7 +52,8 @@ def intend(
             id=AllocationId(change.number("allocation")), workflow_id=flow.workflow.id,
             scheduler_config_id=scheduler, status=AllocationStatus.INTENDED,
             submission_key=submission_key(uuid()), action_run_id=action_run, ordinal=at, nodes=nodes,
-            walltime=walltime if isinstance(walltime, str) else None,
+            walltime=walltime if isinstance(walltime, str) else None, submitted_by=holder or request_id,
+            submitted_at=change.now if holder or request_id else None,
         )
         for at in range(count)
     ]  # fmt: skip
@@ -58,6 +62,23 @@ def intend(
         flow.requests[request_id] = [one.id for one in made]
     change.touched = True
     return made
+
+
+def take(change: Change, holder: str, instead: str | None) -> list[Allocation]:
+    """Give intents in nobody's hands to a holder."""
+    flow = change.flow
+    runs: dict[int, ActionRun] = flow.tables[ActionRun]
+    open_ones = {
+        one.id
+        for one in runs.values()
+        if one.run_id == flow.workflow.run_id and one.state in (ActionState.TRIGGERED, ActionState.CLAIMED)
+    }
+    found = sorted(flow.tables[Allocation].values(), key=lambda one: one.id)
+    return [
+        write(change, one, replace(one, submitted_by=holder, submitted_at=change.now))
+        for one in found
+        if one.action_run_id not in open_ones and takeable(one, holder, instead, change.now)
+    ]
 
 
 def bound(change: Change, key: str | None, scheduler: Mapping[str, Json] | None) -> Allocation | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from torc_core.engine.allocating import HELD_MS
 from torc_core.errors import Conflict, Invalid, NotFound
 from torc_core.model import (
     Action,
@@ -48,6 +49,48 @@ class AllocationContract(SceneContract):
         assert len({one.submission_key for one in (*first, *other)}) == 4
         assert all(len(one.submission_key) == 12 for one in first)
         assert scene.store.totals([workflow])[0].pending_allocations == 4
+
+    def test_intents_are_submitted_by_one_at_a_time(self, scene: Scene) -> None:
+        workflow, scheduler = _scheduled(scene)
+        made = scene.store.intend(workflow, "r1", scheduler, 2, 1)
+
+        others = scene.store.take_intents(workflow, "b")
+        own = scene.store.take_intents(workflow, "r1")
+        scene.clock.move(HELD_MS / 1000)
+        late = scene.store.take_intents(workflow, "b")
+        robbed = scene.store.take_intents(workflow, "r1")
+
+        assert (list(others), list(robbed)) == ([], [])
+        assert [one.id for one in own] == [one.id for one in late] == [one.id for one in made]
+        assert {one.submitted_by for one in late} == {"b"}
+
+    def test_intents_of_who_is_dead_are_taken_at_once(self, scene: Scene) -> None:
+        workflow, scheduler = _scheduled(scene)
+        one, two = scene.store.intend(workflow, "r1", scheduler, 2, 1)
+        scene.store.submitted(one.id, one.submission_key, "77")
+
+        taken = scene.store.take_intents(workflow, "b", "r1")
+
+        assert [each.id for each in taken] == [two.id]
+
+    def test_intents_of_an_action_are_its_executors(self, scene: Scene) -> None:
+        action = PlannedAction(
+            trigger_type="on_workflow_start",
+            action_type="schedule_nodes",
+            config={"scheduler": "short", "scheduler_type": "slurm", "num_allocations": 2},
+        )
+        workflow = scene.started(replace(scheduled(), actions=[action]))
+        (due,) = scene.store.due_actions(workflow)
+        scene.store.claim_action(due.id, "a", None)
+
+        meanwhile = scene.store.take_intents(workflow, "b")
+        made = _allocations(scene, workflow)
+        scene.store.end_action(due.id, "a", ok=False, message="lost")
+        scene.clock.move(HELD_MS / 1000)
+        after = scene.store.take_intents(workflow, "b")
+
+        assert [one.submitted_by for one in made] == ["a", "a"]
+        assert (len(meanwhile), len(after)) == (0, 2)
 
     @pytest.mark.parametrize(("count", "nodes"), [(-1, 1), (10_001, 1), (1, 0)])
     def test_intents_that_make_no_sense_are_refused(self, scene: Scene, count: int, nodes: int) -> None:

@@ -34,6 +34,13 @@ class AllocationVerbs(Holding):
                 change, scheduler, count, nodes, self._clock.uuid, request_id=request_id
             )
 
+    def take_intents(
+        self, workflow: WorkflowId, holder: str, instead: str | None = None
+    ) -> Sequence[Allocation]:
+        """Take intents in nobody's hands."""
+        with self._change(workflow) as change:
+            return allocations.take(change, holder, instead)
+
     def submitted(self, allocation: AllocationId, submission_key: str, scheduler_id: str) -> Allocation:
         """The batch system has taken it and calls it so."""
         with self._locked():
@@ -43,7 +50,8 @@ class AllocationVerbs(Holding):
             if (status, scheduler_id) == (old.status, old.scheduler_id):
                 return old
             with self._change(flow.workflow.id) as change:
-                at = change.now if old.submitted_at is None else old.submitted_at
+                unknown = old.submitted_at is None or old.scheduler_id is None
+                at = change.now if unknown else old.submitted_at
                 new = replace(old, status=status, scheduler_id=scheduler_id, submitted_at=at)
                 return allocations.write(change, old, new)
 
