@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+WORKERS = 12
+"""Plain SSH hosts."""
 sys.path.insert(0, str(HERE))
 
+from hosts import SshHosts  # noqa: E402
 from namespaces import unusable  # noqa: E402
 from slurm import SlurmCluster  # noqa: E402
 
@@ -39,3 +42,22 @@ def slurm(slurm_cluster: SlurmCluster) -> Iterator[SlurmCluster]:
     """The cluster, all of whose nodes are idle before and after the test."""
     yield slurm_cluster
     slurm_cluster.settle()
+
+
+@pytest.fixture(scope="session")
+def ssh_cluster() -> Iterator[SshHosts]:
+    """SSH hosts of every kind, for all tests; they see where torc is installed."""
+    if why := unusable():
+        pytest.skip(why)
+    folder = Path(tempfile.mkdtemp(prefix="hosts-", dir="/tmp"))
+    keep = {Path(one).resolve() for one in (sys.prefix, sys.base_prefix, HERE.parents[1])}
+    with SshHosts(folder, workers=WORKERS, keep=keep) as hosts:
+        yield hosts
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def ssh_hosts(ssh_cluster: SshHosts) -> Iterator[SshHosts]:
+    """The hosts, all of which are up and well before and after the test."""
+    yield ssh_cluster
+    ssh_cluster.settle()

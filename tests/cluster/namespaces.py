@@ -23,20 +23,23 @@ CONTROLLERS = ("memory", "cpuset", "cpuacct", "freezer", "devices")
 
 INIT = r"""
 set -e
+# What is mounted below may hide the folder.
+exec 9<"$FOLDER"
 hostname "$NAME"
 mount -t proc proc /proc
 if [ -n "$CONTROLLERS" ]; then
   mount -t tmpfs cgroups /sys/fs/cgroup
   for one in $CONTROLLERS; do mkdir /sys/fs/cgroup/$one; mount -t cgroup -o $one cgroup /sys/fs/cgroup/$one; done
 fi
-while [ $# -gt 0 ]; do mount --bind "$1" "$2"; shift 2; done
+while [ $# -gt 0 ]; do mount --rbind "$1" "$2"; shift 2; done
 ip link set lo up
 until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done
 for one in $ADDRESSES; do
   case $one in *:*) ip -6 addr add "$one" dev eth0 nodad ;; *) ip addr add "$one" dev eth0 ;; esac
 done
 ip link set eth0 up
-touch "$READY"
+touch "/proc/self/fd/9/$NAME.ready"
+exec 9<&-
 set +e
 while :; do sleep 1d & wait $!; done
 """
@@ -88,7 +91,7 @@ def until(seen: Callable[[], object], seconds: float, what: str) -> None:
     while not seen():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {seconds:g} s")
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 class Daemon:
@@ -263,12 +266,12 @@ class Machine:
         env = {
             "CGROUPS": " ".join(map(str, joined)),
             "PATH": os.environ["PATH"], "NAME": self.name, "ADDRESSES": " ".join(self._addresses),
-            "READY": str(self._ready), "CONTROLLERS": " ".join(CONTROLLERS) if self._memory else "",
+            "FOLDER": str(self.network.folder), "CONTROLLERS": " ".join(CONTROLLERS) if self._memory else "",
         }  # fmt: skip
         self._init = Daemon(words, self.network.folder / f"{self.name}.log", env)
         self._init.boot()
-        until(self._first, 10, f"machine {self.name}")
-        card = ["type", "veth", "peer", "name", "eth0", "netns", str(self._first())]
+        until(lambda: self.first, 10, f"machine {self.name}")
+        card = ["type", "veth", "peer", "name", "eth0", "netns", str(self.first)]
         _ip("link", "add", self._link, *card, "address", self.network.mac(self.name))
         _ip("link", "set", self._link, "master", self.network.bridge, "up")
 
@@ -283,7 +286,7 @@ class Machine:
 
     def command(self, *words: str) -> list[str]:
         """What runs a command on it."""
-        first = self._first()
+        first = self.first
         assert first is not None, f"machine {self.name} is not up"
         spaces = [
             "--root",
@@ -339,8 +342,9 @@ class Machine:
             for folder in _cgroups(self.network.id, self.name):
                 _remove_cgroup(folder)
 
-    def _first(self) -> int | None:
-        """Its process 1, as it is numbered here."""
+    @property
+    def first(self) -> int | None:
+        """Its process 1, as it is numbered here; None while it is off."""
         if self._init is None or not self._init.alive:
             return None
         pid = self._init.pid
