@@ -24,6 +24,7 @@ from torc_sqlite.lease import BEAT, Lease, Row
 from torc_sqlite.owner import PATIENCE, Owner
 from torc_sqlite.schema import migrate
 from torc_sqlite.settings import SqliteSettings
+from torc_sqlite.shared import Shared
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock
@@ -32,6 +33,12 @@ log = logging.getLogger(__name__)
 
 PROBE = 2.0
 """Seconds between two tries to write to a disk that was full or failing (`promises.md` Q11)."""
+
+MOST_WRITERS = 2_000
+"""So many callers may wait to write (`promises.md` W3)."""
+
+LONGEST_SHARED = 0.05
+"""Seconds after which whoever began a transaction ends it, though others have come to write."""
 
 _PROBE = "INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', hex(zeroblob(2048)))"
 """A page of its own."""
@@ -77,6 +84,9 @@ class SqliteDatabase:
         self._lease = lease(path)
         self._lock = threading.Lock()
         self._turnstile = threading.Lock()
+        self._counting = threading.Lock()
+        self._coming = 0
+        self._shared: Shared | None = None
         self._writer: sqlite3.Connection | None = None
         self._blank: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
@@ -107,7 +117,10 @@ class SqliteDatabase:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction on the one connection that writes (`promises.md` Q1).
+        """A transaction on the one connection that writes (`promises.md` Q1); over when it is on the disk.
+
+        Who writes while others wait for their turn leaves the transaction open to them: each of them writes in a part
+        of its own, which can fail alone, and one commit is for all (P2). Who writes alone waits for nobody.
 
         Raises
         ------
@@ -117,24 +130,54 @@ class SqliteDatabase:
         self._queue()
         try:
             connection = self._ours()
-            if self._trouble is not None:
-                connection = self._probed(connection)
-            tx = Transaction(connection.cursor(), self._texts, self._clock.now())
-            try:
-                with self._plainly(), self._watched(), _transaction(connection, "BEGIN IMMEDIATE"):
-                    self._lease.check(tx)
-                    yield tx
-                    tx.settle()
-            except BaseException:
-                tx.undone(tx)
-                raise
-            tx.committed(tx)
-            self._checkpoint(connection)
+            shared, begun = self._shared, False
+            if shared is None:
+                if self._trouble is not None:
+                    connection = self._probed(connection)
+                shared, begun = Shared(connection), True
+            with self._plainly(), self._watched(), self._on(connection) as tx:
+                try:
+                    with shared.part(tx):
+                        self._lease.check(tx)
+                        yield tx
+                        tx.settle()
+                except BaseException:
+                    if shared.over:
+                        self._shared = None
+                    raise
+                if self._coming and not shared.full and self._mode is Mode.LOCAL:
+                    self._shared = shared
+                else:
+                    self._commit(shared)
         finally:
             self._lock.release()
+        with self._plainly():
+            while not shared.wait(LONGEST_SHARED if begun else None):
+                # Who was to write next has given up, or takes long.
+                with self._lock:
+                    if self._shared is shared:
+                        with self._watched():
+                            self._commit(shared)
+
+    def _commit(self, shared: Shared) -> None:
+        """End what several have written."""
+        self._shared = None
+        shared.commit()
+        self._checkpoint(shared.connection)
 
     def _queue(self) -> None:
         """Wait for one's turn to write."""
+        with self._counting:
+            if self._coming >= MOST_WRITERS:
+                raise Unavailable(f"{MOST_WRITERS:,} others wait to write to the database; try again")
+            self._coming += 1
+        try:
+            self._turn()
+        finally:
+            with self._counting:
+                self._coming -= 1
+
+    def _turn(self) -> None:
         # NOTE: a plain lock may be taken again by who has just released it; behind a turnstile everybody gets a turn.
         patience = WRITER_PATIENCE.get()
         if patience is None:
@@ -157,8 +200,8 @@ class SqliteDatabase:
             with self._lock, self._plainly():
                 self._check_open()
                 connection = self._writer or self._empty()
-                with _transaction(connection, "BEGIN"):
-                    yield Transaction(connection.cursor(), self._texts, self._clock.now())
+                with _transaction(connection, "BEGIN"), self._on(connection) as tx:
+                    yield tx
             return
         with self._slots, self._plainly():
             self._check_open()
@@ -167,13 +210,24 @@ class SqliteDatabase:
             except IndexError:
                 connection = connections.reader(self._path)
             try:
-                with _transaction(connection, "BEGIN"):
-                    yield Transaction(connection.cursor(), self._texts, self._clock.now())
+                with _transaction(connection, "BEGIN"), self._on(connection) as tx:
+                    yield tx
             finally:
                 if self._closed.is_set():
                     connection.close()
                 else:
                     self._idle.append(connection)
+
+    @contextmanager
+    def _on(self, connection: sqlite3.Connection) -> Iterator[Transaction]:
+        """What speaks to the database on a connection."""
+        # NOTE: connections keep their statements, and the end of a cursor, whenever it comes, sets back the one that it
+        # used last: also when another thread is executing it by then. So the cursor ends while the connection is ours.
+        cursor = connection.cursor()
+        try:
+            yield Transaction(cursor, self._texts, self._clock.now())
+        finally:
+            cursor.close()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -230,6 +284,9 @@ class SqliteDatabase:
             if self._closed.is_set():
                 return
             self._closed.set()
+            if self._shared is not None:
+                with suppress(Unavailable), self._plainly():
+                    self._commit(self._shared)
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
