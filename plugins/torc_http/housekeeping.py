@@ -34,12 +34,21 @@ class Keeping:
     pause: float = 30.0
 
 
+STEP = 2.0
+"""Seconds by which the clock of this host has to be off suddenly to have been set, rather than adjusted."""
+
+ABSENT = 10.0
+"""Seconds by which a sweep has to be late for the server to have been away: stopped, or its host asleep."""
+
 USUAL = Keeping()
 ALL = Keeping(audit_days=0)
 
 
 class Sweeper:
     """Lets time pass in the store: every so many seconds, and when a delayed retry is due.
+
+    Leases are instants of this host's clock. When that was set, or when nobody could be heard because this process was
+    stopped, all of them begin anew, so that no runner is taken for lost who is not (`promises.md` F18).
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ class Sweeper:
         self._store = store
         self._keeping = keeping
         self._kept_at: float | None = None
+        self._offset: float | None = None
+        self._next: float | None = None
         self._clock = clock
         self._seconds = seconds
         self._closed = threading.Event()
@@ -70,11 +81,28 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._closed.wait(self._sweep())
+            pause = self._sweep()
+            self._next = self._clock.monotonic() + pause
+            self._closed.wait(pause)
+
+    def _renew_if_wrong(self) -> None:
+        """Have all leases begin anew if the time they are measured in has jumped, or this process was away."""
+        now = self._clock.monotonic()
+        offset = self._clock.now() / 1000 - now
+        step = 0.0 if self._offset is None else offset - self._offset
+        absent = 0.0 if self._next is None else now - self._next
+        if abs(step) > STEP:
+            log.warning("clock was set seconds=%+.0f; all leases begin anew", step)
+        elif absent > ABSENT:
+            log.warning("server was away seconds=%.0f; all leases begin anew", absent)
+        if abs(step) > STEP or absent > ABSENT:
+            self._store.renew_leases()
+        self._offset = offset
 
     def _sweep(self) -> float:
         """Sweep once; seconds until the next time."""
         try:
+            self._renew_if_wrong()
             keep = self._keeping if self._is_time() else ALL
             due = self._store.sweep(
                 keep_days=keep.days, keep_job_events=keep.job_events, keep_audit_days=keep.audit_days

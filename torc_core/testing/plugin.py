@@ -44,8 +44,12 @@ class SetClock:
 
     def move(self, seconds: float) -> None:
         """Let time pass."""
-        self._now += round(seconds * 1000)
+        self.set(seconds)
         self._monotonic += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set the time of day forward, or back: no time passes."""
+        self._now += round(seconds * 1000)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from torc_core.model import AuditEntry, Event, Initialize, NewNode, Node, NodeState, Query, Resources
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import fan
@@ -33,6 +35,59 @@ def test_a_server_sees_lost_nodes_and_forgets_old_events_by_itself(clock: SetClo
     assert store.get(Node, node.id).state is NodeState.LOST
     told = store.find(Event, Query(workflow=workflow)).items
     assert [one.category for one in told] == ["compute_node_lost"]
+
+
+def silent_node(store: MemoryStore, clock: SetClock) -> Node:
+    workflow = store.create(fan(1), "ann").id
+    store.initialize(workflow, Initialize())
+    size = Resources(cpus=1, memory=2**30, gpus=0)
+    return store.join(
+        NewNode(
+            workflow_id=workflow, epoch="e", hostname="n", pid=1, boot_id="b", process_start=1, capacity=size
+        )
+    )
+
+
+@pytest.mark.parametrize("seconds", [3_600, -3_600])
+def test_a_clock_that_is_set_loses_nobody_and_hides_nobody_for_long(clock: SetClock, seconds: int) -> None:
+    store = MemoryStore(clock)
+    node = silent_node(store, clock)
+    sweeper = Sweeper(store, clock, 3.0)
+    sweeper._sweep()
+
+    clock.set(seconds)
+    sweeper._sweep()
+
+    assert store.get(Node, node.id).state is NodeState.ACTIVE
+    for _ in range(400):
+        clock.move(3.0)
+        sweeper._sweep()
+    assert store.get(Node, node.id).state is NodeState.LOST
+
+
+def test_a_clock_that_is_adjusted_a_little_renews_nothing(clock: SetClock) -> None:
+    store = MemoryStore(clock)
+    node = silent_node(store, clock)
+    sweeper = Sweeper(store, clock, 3.0)
+    for _ in range(400):
+        clock.move(3.0)
+        clock.set(0.5)
+        sweeper._sweep()
+
+    assert store.get(Node, node.id).state is NodeState.LOST
+
+
+def test_a_server_that_was_stopped_takes_nobody_for_lost(clock: SetClock) -> None:
+    store = MemoryStore(clock)
+    node = silent_node(store, clock)
+    sweeper = Sweeper(store, clock, 0.01)
+    sweeper._next = clock.monotonic()
+    sweeper._sweep()
+
+    clock.move(2 * 86_400)
+    sweeper._sweep()
+
+    assert store.get(Node, node.id).state is NodeState.ACTIVE
 
 
 def test_a_server_keeps_the_audit_record_for_a_year(clock: SetClock) -> None:
