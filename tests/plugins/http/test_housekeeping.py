@@ -59,7 +59,7 @@ def test_a_clock_that_is_set_loses_nobody_and_hides_nobody_for_long(clock: SetCl
     sweeper._sweep()
 
     assert store.get(Node, node.id).state is NodeState.ACTIVE
-    for _ in range(400):
+    for _ in range(700):
         clock.move(3.0)
         sweeper._sweep()
     assert store.get(Node, node.id).state is NodeState.LOST
@@ -69,7 +69,7 @@ def test_a_clock_that_is_adjusted_a_little_renews_nothing(clock: SetClock) -> No
     store = MemoryStore(clock)
     node = silent_node(store, clock)
     sweeper = Sweeper(store, clock, 3.0)
-    for _ in range(400):
+    for _ in range(700):
         clock.move(3.0)
         clock.set(0.5)
         sweeper._sweep()
