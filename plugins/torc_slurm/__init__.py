@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from torc_core.config import Config
     from torc_core.protocols import Batch, Clock, Launcher, Store
 
-COMMANDS = (("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),)
+COMMANDS = (
+    ("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),
+    ("recover", "recover:recover", "Give jobs what they lacked when they failed, and let them run again."),
+)
 """Command word, where it is below `torc_slurm.commands`, line of help."""
 
 

@@ -1,0 +1,96 @@
+"""What commands hand to a recovery: Slurm, if it is here, who plans, and what the cluster has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from torc_core.protocols import Batch, Synced, Tended, Withdrawn
+from torc_slurm.recovering.limits import Room
+from torc_slurm.recovering.looking import uses_slurm
+from torc_slurm.recovering.providing import Provided, Provider, Tending, Wanted
+from torc_terminal.distance import distant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torc_core.model import NodeId, SlurmScheduler, WorkflowId
+    from torc_core.session import Session
+
+
+class Fresh:
+    """Slurm in the service of a session's store, which may be closed and opened again between two calls."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def here(self) -> bool:
+        """Whether it can be asked from this host."""
+        return self._batch() is not None
+
+    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None) -> Tended:
+        """Do all that is due."""
+        return self._there().tend(workflow, node=node)
+
+    def withdraw(self, workflow: WorkflowId, *, running: bool, reason: str) -> Withdrawn:
+        """Call off what is queued, and, if `running`, what runs."""
+        return self._there().withdraw(workflow, running=running, reason=reason)
+
+    def sync(self, workflow: WorkflowId, *, dry_run: bool = False) -> Synced:
+        """Find allocations that are over and record it."""
+        return self._there().sync(workflow, dry_run=dry_run)
+
+    def calls(self) -> Mapping[str, int]:
+        """Calls of the last minute, by command."""
+        return self._there().calls()
+
+    def _batch(self) -> Batch | None:
+        store = self._session.store()
+        far = distant(store)
+        return self._session.host.batches(store, self._session.clock, None if far is None else far.url).get(
+            "slurm"
+        )
+
+    def _there(self) -> Batch:
+        batch = self._batch()
+        assert batch is not None, "asked only where it is"
+        return batch
+
+
+def slurm_of(session: Session, workflow: WorkflowId, *, reachable: bool) -> Batch | None:
+    """Slurm, if the workflow is run by it and it is on this host.
+
+    Parameters
+    ----------
+    reachable
+        Allocations are going to be asked for, so that other hosts have to reach the store.
+    """
+    if not uses_slurm(session.store(), workflow):
+        return None
+    batch = Fresh(session)
+    return batch if batch.here() else None
+
+
+def provider(session: Session, batch: Batch | None) -> Provider | None:
+    """Who plans and submits what jobs lack; None: nobody can from here."""
+    return None if batch is None else Tending(batch)
+
+
+def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, count: int, run: int) -> Provider:
+    """Allocations of an existing scheduler, as many as the user says; a repetition asks for no more."""
+
+    def provide(workflow: WorkflowId, wanted: Wanted, *, dry_run: bool = False) -> Provided:
+        if dry_run:
+            return Provided(intended=count)
+        nodes = scheduler.fields.get("nodes")
+        session.store().intend(
+            workflow, f"recover-{workflow}-run-{run}", scheduler.id, count, nodes if isinstance(nodes, int) else 1
+        )  # fmt: skip
+        return Provided(intended=count, tended=batch.tend(workflow))
+
+    return provide
+
+
+def partitions(session: Session, batch: Batch | None) -> Callable[[], Sequence[Room]]:
+    """The partitions of the cluster, asked for only when somebody needs to know."""
+    return tuple
