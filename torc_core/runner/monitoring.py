@@ -275,14 +275,18 @@ def metered(
     node: Node,
     attempts: Attempts,
     environ: Mapping[str, str],
+    name: str = "",
 ) -> Meter | None:
-    """Watch the jobs of a runner from now on, if its workflow wants it; None: it does not."""
+    """Watch the jobs of a runner from now on, if its workflow wants it; None: it does not.
+
+    `name` is that of the file of samples, if not by host, workflow and run.
+    """
     wanted = Monitoring.of(workflow.resource_monitor_config)
     if monitor is None or not (wanted.jobs or wanted.node):
         return None
     series = None
     if wanted.series:
-        label = f"{node.hostname}_{workflow.id}_{workflow.run_id}"
+        label = name or f"{node.hostname}_{workflow.id}_{workflow.run_id}"
         folder = f"{node.output_dir or '.'}/resource_utilization"
         info = {
             "hostname": node.hostname,

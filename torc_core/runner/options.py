@@ -47,6 +47,11 @@ class Options:
         The command with which the guardian of a dead runner delivers what it left; empty: it does not.
     grace
         Seconds that jobs have to end after SIGTERM when the time left is unknown (`runner.md` §7.2).
+    log, series
+        Names of the log file and of the file of samples, without its beginning `resource_metrics_` and its suffix;
+        empty: by host, workflow and run.
+    expects
+        Asked before this runner leaves for idleness: whether it had better wait as long again; None: never.
     """
 
     output_dir: str = "torc_output"
@@ -67,6 +72,9 @@ class Options:
     fences: bool = False
     ping_interval: float = 120.0
     deliver: Sequence[str] = ()
+    log: str = ""
+    series: str = ""
+    expects: Callable[[], bool] | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from torc_core.model import (
     Assignment,
     Beat,
     JobStatus,
-    NewNode,
     Node,
     Query,
     Requirement,
@@ -39,6 +38,7 @@ from torc_core.runner.options import Execution, Options
 from torc_core.runner.outcome import Cause
 from torc_core.runner.place import Place, output_folder, room_for_files
 from torc_core.runner.report import End, Leaving, Report, Tally, Watcher
+from torc_core.runner.seat import Seat, log_start, notice, registration
 from torc_core.runner.signals import signals_to
 from torc_core.runner.stock import Stock
 from torc_core.runner.timeline import Timeline
@@ -46,8 +46,6 @@ from torc_core.runner.turns import Turns
 
 CANCEL_LEAD = 10.0
 """Most seconds between the signal and SIGKILL for a canceled job."""
-RESERVE = 10.0
-"""Seconds of the grace after SIGTERM that are kept for the results."""
 LEAVE_WITHIN = 60.0
 """Seconds from a signal until the runner has left, whatever its jobs do."""
 LAST_CALL = 5.0
@@ -71,6 +69,8 @@ class Runner:
         Measures jobs as the workflow's `resource_monitor` says; None: only the kernel does.
     sampler
         Opens what measures jobs with a memory limit, where the executor does not enforce it; None: nobody does.
+    seat
+        Where a batch system has put it; None: it was started by hand.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Runner:
         chores: ChoreStore | None = None,
         monitor: Monitor | None = None,
         sampler: Callable[[], Monitor] | None = None,
+        seat: Seat | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -95,6 +96,7 @@ class Runner:
         self._detected = detected
         self._environ = environ
         self._options = options or Options()
+        self._seat = seat or Seat()
         self._execution = Execution.of(workflow.execution_config)
         self._watcher = watcher
         self._chore_store = chores
@@ -130,7 +132,7 @@ class Runner:
         """
         room_for_files()
         output_dir, place, workflow = output_folder(self._options.output_dir), Place.here(), self._workflow
-        name = f"job_runner_{place.hostname}_wf{workflow.id}_r{workflow.run_id}.log"
+        name = self._options.log or f"job_runner_{place.hostname}_wf{workflow.id}_r{workflow.run_id}.log"
         with log_to(f"{output_dir}/{name}"), signals_to(self.interrupt):
             mark = f"{self._store.server_id}.{workflow.id}"
             if strays := self._executor.sweep(f"{mark}."):
@@ -170,44 +172,24 @@ class Runner:
 
     def _join(self, place: Place, output_dir: str) -> tuple[Node, float]:
         """Register; the record, and when the request was sent that the store answered."""
-        options, detected, workflow = self._options, self._detected, self._workflow
-        new = NewNode(
-            workflow_id=workflow.id,
+        detected, workflow = self._detected, self._workflow
+        new = registration(
+            workflow,
+            detected,
+            self._options,
+            self._seat,
+            place,
             epoch=self._clock.uuid(),
-            hostname=place.hostname,
-            pid=place.pid,
-            boot_id=place.boot_id,
-            process_start=place.start,
-            capacity=detected.capacity,
-            gpus=detected.gpus,
-            num_nodes=detected.num_nodes,
-            label=options.label,
-            scheduler_id=options.scheduler_id,
             output_dir=output_dir,
-            time_limit=self._time_left(),
-            fences=options.fences,
-            scheduler=options.scheduler,
+            now=self._clock.monotonic(),
         )
         node, sent = insist(
             lambda: self._store.join(new),
             self._clock,
             60.0 * workflow.compute_node_wait_for_healthy_database_minutes,
         )
-        log.info(
-            "runner_started workflow_id=%d run_id=%d node_id=%d pid=%d cpus=%d memory=%d gpus=%s parallel=%d "
-            "termination_signal=%d lead=%g headroom=%g stdio=%s memory_limits=%s runtime_limits=%s seconds_left=%s",
-            *(workflow.id, workflow.run_id, node.id, place.pid, detected.capacity.cpus),
-            *(detected.capacity.memory, ",".join(detected.gpus) or "-", options.max_parallel_jobs),
-            *(self._execution.termination_signal, self._execution.lead, self._execution.headroom),
-            *(self._execution.stdio.mode, self._execution.limit_resources, self._execution.limit_runtime),
-            "-" if new.time_limit is None else new.time_limit,
-        )
+        log_start(workflow, node, self._options, self._execution)
         return node, sent
-
-    def _time_left(self) -> int | None:
-        """Whole seconds until this runner has to have left; None: there is no end."""
-        end = self._options.end
-        return None if end is None else max(0, int(end - self._clock.monotonic()))
 
     def _work(self, node: Node, workplace: Workplace, output_dir: str) -> Report:
         """The loop."""
@@ -223,7 +205,14 @@ class Runner:
             self._executor, clock, workplace, ledger, self._stock, node.id, self._options.patience
         )
         meter = metered(
-            self._monitor, self._executor, clock, self._workflow, node, self._attempts, self._environ
+            self._monitor,
+            self._executor,
+            clock,
+            self._workflow,
+            node,
+            self._attempts,
+            self._environ,
+            self._options.series,
         )
         self._limit()
         lease = self._lease
@@ -488,10 +477,9 @@ class Runner:
         """Signals to this process (`runner.md` §10.3)."""
         while self._signals:
             number = self._signals.popleft()
-            lead = self._execution.lead
+            cause, lead = Cause.INTERRUPTED, self._execution.lead
             if number != signal.SIGINT:
-                grace = self._options.grace if self._timeline is None else self._timeline.end - now
-                lead = min(lead, max(1.0, grace - RESERVE))
+                cause, lead = notice(self._options, self._execution, self._seat, now)
             elif self._signal == signal.SIGINT:
                 lead, self._hurried = 0.0, True
                 if self._chores is not None:
@@ -500,7 +488,7 @@ class Runner:
                 self._signal = number
                 self._leave_by = now + LEAVE_WITHIN
             log.warning("signal number=%d", number)
-            self._stop_all(Leaving.SIGNAL, Cause.INTERRUPTED, lead, now)
+            self._stop_all(Leaving.SIGNAL, cause, lead, now)
 
     def _stop_taking(self, leaving: Leaving) -> None:
         """No new work: what does not run goes back."""
@@ -577,6 +565,9 @@ class Runner:
         elif orders.never and not self._options.persistent and self._options.idle is None:
             self._leaving, self._detail = Leaving.NOTHING_FITS, orders.reason
         elif (idle := self._idle_until()) is not None and now >= idle:
+            if self._options.expects is not None and self._options.expects():
+                self._idle_since = now
+                return False
             self._leaving, self._detail = Leaving.IDLE, orders.reason
         return self._leaving is not None
 
