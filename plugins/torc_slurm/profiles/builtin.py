@@ -12,7 +12,11 @@ def _cpu(name: str, walltime: int, nodes: int, **more: object) -> Partition:
     """A partition of Kestrel's CPU nodes."""
     fields: dict[str, object] = {"memory_mb": 240_000, **more}
     return Partition(
-        name=name, cpus_per_node=104, max_walltime_secs=walltime, max_nodes=nodes, **fields  # type: ignore[arg-type]  # fields of this record, by the table below
+        name=name,
+        cpus_per_node=104,
+        max_walltime_secs=walltime,
+        max_nodes=nodes,
+        **fields,  # type: ignore[arg-type]  # fields of this record, by the table below
     )
 
 
@@ -27,7 +31,12 @@ def _h100(name: str, walltime: int, nodes: int) -> Partition:
 def _dane(name: str, walltime: int, *features: str, **more: object) -> Partition:
     """A partition of Dane."""
     return Partition(
-        name=name, cpus_per_node=112, memory_mb=257_054, max_walltime_secs=walltime, features=features, **more  # type: ignore[arg-type]  # as above
+        name=name,
+        cpus_per_node=112,
+        memory_mb=257_054,
+        max_walltime_secs=walltime,
+        features=features,
+        **more,  # type: ignore[arg-type]  # as above
     )
 
 

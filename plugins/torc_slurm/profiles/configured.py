@@ -78,7 +78,7 @@ def _count(low: int) -> Read:
 
 def _switch(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("true or false")
+        raise ValueError("true or false")  # noqa: TRY004 - as the readers beside it
     return value
 
 
@@ -90,7 +90,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _table(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError("a table")
+        raise ValueError("a table")  # noqa: TRY004 - as the readers beside it
     return dict(value)
 
 
@@ -163,7 +163,9 @@ def _signs(values: dict[str, Any], path: str, where: str) -> Sequence[Sign]:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise InvalidConfig(f"{where}{path}.detect_hostname is not a regular expression: {error}") from error
+            raise InvalidConfig(
+                f"{where}{path}.detect_hostname is not a regular expression: {error}"
+            ) from error
         signs.append(Sign(hostname=pattern))
     return signs
 

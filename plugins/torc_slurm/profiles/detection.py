@@ -58,9 +58,8 @@ def chosen(known: Sequence[Profile], name: str) -> Profile:
     found = named(known, name)
     if found is None:
         names = [one.name for one in known]
-        raise NotFound(
-            f"no profile '{name}'{did_you_mean(name, names) or f'; there are {', '.join(names)}'}"
-        )
+        hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+        raise NotFound(f"no profile '{name}'{hint}")
     return found
 
 

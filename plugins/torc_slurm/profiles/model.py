@@ -59,9 +59,7 @@ class Partition:
     @property
     def node(self) -> Resources:
         """What one node has."""
-        return Resources(
-            cpus=self.cpus_per_node, memory=self.memory_mb * MIB, gpus=self.gpus_per_node
-        )
+        return Resources(cpus=self.cpus_per_node, memory=self.memory_mb * MIB, gpus=self.gpus_per_node)
 
     @property
     def debug(self) -> bool:
