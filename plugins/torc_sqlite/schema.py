@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from torc_core.errors import Unavailable
@@ -45,6 +47,11 @@ def migrate(
         raise Unavailable(
             f"the database has schema {present}, and this torc knows schemas up to {newest}; use a newer torc"
         )
+    if not present and steps is migration and (image := _image(newest)) is not None:
+        with closing(_memory()) as made:
+            made.deserialize(image)
+            made.backup(connection)
+        return
     for number in range(present + 1, newest + 1):
         if present and path is not None:
             _copy(connection, path, number)
@@ -54,6 +61,22 @@ def migrate(
             _apply(connection, number, steps(number))
         finally:
             connection.execute("PRAGMA foreign_keys=ON")
+
+
+@cache
+def _image(newest: int) -> bytes | None:
+    """An empty database of this schema, byte for byte; None: this SQLite cannot give one away."""
+    # PERF: what a process makes anew after the first time is copied, 3 ms instead of 40.
+    if not hasattr(sqlite3.Connection, "serialize"):
+        return None
+    with closing(_memory()) as made:
+        for number in range(1, newest + 1):
+            _apply(made, number, migration(number))
+        return made.serialize()
+
+
+def _memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None)
 
 
 def _apply(connection: sqlite3.Connection, number: int, statements: Sequence[str]) -> None:
