@@ -19,6 +19,9 @@ HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u200e\u200f\u2028\u2029\u202a-\
 """What KDL does not allow as it is, or takes for a line break."""
 
 BLANK_LINE = re.compile(rf"^[{SPACE}]+$", re.MULTILINE)
+ESCAPED = re.compile(rf'[\\"\n\t{BREAK}]|{HIDDEN.pattern}')
+"""What is not written as it is in a quoted string."""
+
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -160,8 +163,8 @@ def _string(text: str, indent: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    pieces = (
-        ESCAPES.get(sign) or (f"\\u{{{ord(sign):x}}}" if HIDDEN.match(sign) or sign in BREAK else sign)
-        for sign in text
-    )
-    return f'"{"".join(pieces)}"'
+    return f'"{ESCAPED.sub(_escape, text)}"'
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ESCAPES.get(found[0]) or f"\\u{{{ord(found[0]):x}}}"

@@ -12,11 +12,15 @@ import pytest
 from torc_core.config.credentials import Credentials
 from torc_core.protocols import Clock, Store
 from torc_core.store.calls import CALLS, ONCE
+from torc_core.testing.plugin import SetClock
 from torc_core.testing.stores import StoreContract
+from torc_core.testing.stores.agreement import CASES
 from torc_http import open_store
 from torc_http.client.settings import HttpStoreSettings
 from torc_sqlite import open_sqlite
 from torc_sqlite.settings import SqliteSettings
+
+SEQUENCES = CASES // 5
 
 
 class TestHttpStore(StoreContract):
@@ -34,6 +38,17 @@ class TestHttpStore(StoreContract):
             credentials = Credentials(username="ann", key_folder=tmp_path)
             with closing(open_store(url, HttpStoreSettings(), clock, credentials)) as store:
                 yield store
+
+    # What a sequence does to a store is SQLite's matter; here it is seen that nothing is lost on the way.
+    @pytest.mark.parametrize("seed", range(SEQUENCES))
+    def test_the_store_agrees_with_the_memory_store(self, store: Store, clock: SetClock, seed: int) -> None:
+        super().test_the_store_agrees_with_the_memory_store(store, clock, seed)
+
+    @pytest.mark.parametrize("seed", range(SEQUENCES))
+    def test_what_follows_from_ends_agrees_with_the_memory_store(
+        self, store: Store, clock: SetClock, seed: int
+    ) -> None:
+        super().test_what_follows_from_ends_agrees_with_the_memory_store(store, clock, seed)
 
 
 def test_what_is_repeated_with_a_key_is_a_call() -> None:
