@@ -61,15 +61,17 @@ def written(app: App, shell: Shell) -> str:
     Conflict
         If the folder cannot be written to.
     """
+    from cyclopts.completion.install import get_default_completion_path
+
     from torc_cli.completion_scripts import script
     from torc_core.errors import Conflict
 
     try:
         if shell == "elvish":
             path = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "elvish/lib/torc.elv"
-            path.parent.mkdir(parents=True, exist_ok=True)
         else:
-            path = Path(app.install_completion(shell=shell, add_to_startup=False))
+            path = get_default_completion_path(shell, "torc")
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(script(app, shell), encoding="utf-8")
     except OSError as error:
         said = (error.strerror or "error").lower()

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 CAPABILITY = "torc.capability"
 """Where the environment of a request holds the token of `/t/<token>/…` (`security.md` O2)."""
 
+DESK = "torc.desk"
+"""Where the environment of a request holds the desk that serves it."""
+
 LONG_FOR, SHORT = {"POST": 20.0}, 5.0
 """Seconds that a request waits for its turn to write: nobody repeats a POST by itself (`wire.md` T7)."""
 
@@ -55,15 +59,16 @@ HEADERS = (
 class Resource:
     """All methods of one path."""
 
-    def __init__(self, desk: Desk, routes: Mapping[str, Route]) -> None:
+    def __init__(self, routes: Mapping[str, Route]) -> None:
         allowed = sorted(routes)
         for method in METHODS:
-            responder = _responder(desk, routes[method]) if method in routes else _refusal(allowed)
+            responder = _responder(routes[method]) if method in routes else _refusal(allowed)
             setattr(self, f"on_{method.lower()}", responder)
 
 
-def _responder(desk: Desk, route: Route) -> Callable[..., None]:
+def _responder(route: Route) -> Callable[..., None]:
     def respond(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+        desk: Desk = req.env[DESK]
         desk.serve(route, req, resp, params)
 
     return respond
@@ -260,13 +265,8 @@ class Application:
             if route.size != "plain"
         ]
         self._plain = desk.sizes["plain"]
-        self.falcon = falcon.App(media_type="application/json")
-        self.falcon.req_options.auto_parse_form_urlencoded = False
-        for place, routes in _by_place(self.routes).items():
-            self.falcon.add_route(place, Resource(desk, routes))
-        self.falcon.add_error_handler(Exception, _tell)
-        self.falcon.add_error_handler(falcon.HTTPError, _tell_http)
-        self.falcon.add_sink(_unknown, "/")
+        self._desk = desk
+        self._falcon = _routed(tuple(self.routes))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request."""
@@ -285,7 +285,8 @@ class Application:
             self._counts.request(name, environ["REQUEST_METHOD"], status[:3], perf_counter() - began)
             return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request)], *why)
 
-        return self.falcon(environ, start)
+        environ[DESK] = self._desk
+        return self._falcon(environ, start)
 
     def limit_of(self, method: str, path: str) -> int:
         """How long the body of such a request may be; for those who read it (`wire.md` T12)."""
@@ -295,6 +296,20 @@ class Application:
             if name == method and pattern.fullmatch(path):
                 return limit
         return self._plain
+
+
+@cache
+def _routed(routes: Sequence[Route]) -> falcon.App[falcon.Request, falcon.Response]:
+    """Falcon's part for these routes; who serves a request stands in its environment."""
+    # PERF: 200 routes are added in 30 ms, and a process may have one application after the other.
+    found = falcon.App(media_type="application/json")
+    found.req_options.auto_parse_form_urlencoded = False
+    for place, methods in _by_place(routes).items():
+        found.add_route(place, Resource(methods))
+    found.add_error_handler(Exception, _tell)
+    found.add_error_handler(falcon.HTTPError, _tell_http)
+    found.add_sink(_unknown, "/")
+    return found
 
 
 def _pattern(path: str) -> str:

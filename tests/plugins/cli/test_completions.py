@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,20 +10,36 @@ import sys
 
 import pytest
 
+PLACES = {
+    "bash": ".local/share/bash-completion/completions/torc",
+    "zsh": ".zsh/completions/_cyclopts_torc",
+    "fish": ".config/fish/completions/torc.fish",
+    "elvish": ".config/elvish/lib/torc.elv",
+}
+
 
 @pytest.fixture(scope="module")
-def scripts(tmp_path_factory):
-    """The script of each shell, as a program gets it."""
+def account(tmp_path_factory):
+    """A home in which the scripts of all shells are installed, and what was said about each."""
     home = tmp_path_factory.mktemp("home")
-    environ = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    (home / ".bashrc").write_text("mine\n")
+    return home, {
+        shell: json.loads(completions(home, shell, "--install", "--json").stdout) for shell in PLACES
+    }
 
-    def script(shell):
-        words = [sys.executable, "-m", "torc_core", "completions", shell, "--json"]
-        return subprocess.run(
-            words, env=environ, cwd=home, capture_output=True, text=True, check=True, timeout=60
-        ).stdout
 
-    return {shell: script(shell) for shell in ("bash", "zsh", "fish", "elvish")}
+def completions(home, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "torc_core", "completions", *words], cwd=home, capture_output=True, text=True, check=True,
+        env={"HOME": str(home), "PATH": os.environ["PATH"]}, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scripts(account):
+    """The script of each shell."""
+    home, _ = account
+    return {shell: (home / place).read_text() for shell, place in PLACES.items()}
 
 
 @pytest.fixture
@@ -35,7 +52,7 @@ def complete(scripts, tmp_path):
         quoted = " ".join(f"'{word}'" for word in ("torc", *words))
         asked = f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _torc_with_workflows; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         program = f"source {script}; {asked}"
-        ran = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=20)
+        ran = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=60)
         return ran.stdout.split()
 
     return ask
@@ -79,33 +96,28 @@ def test_bash_completes_commands_options_and_values(complete):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish"])
-def test_every_script_is_valid_for_its_shell_also_when_json_is_the_format(scripts, tmp_path, shell):
+def test_every_script_is_valid_for_its_shell(scripts, tmp_path, shell):
     path = tmp_path / f"script.{shell}"
     path.write_text(scripts[shell])
 
     assert "job-dependencies" in scripts[shell]
     if shutil.which(shell):
         check = "-compileonly" if shell == "elvish" else "-n"
-        subprocess.run([shell, check, str(path)], check=True, timeout=20)
+        subprocess.run([shell, check, str(path)], check=True, timeout=60)
 
 
-@pytest.mark.parametrize(
-    ("shell", "place"),
-    [
-        ("bash", ".local/share/bash-completion/completions/torc"),
-        ("zsh", ".zsh/completions/_cyclopts_torc"),
-        ("fish", ".config/fish/completions/torc.fish"),
-        ("elvish", ".config/elvish/lib/torc.elv"),
-    ],
-)
-def test_install_writes_where_the_shell_looks_and_touches_nothing_else(torc, home, scripts, shell, place):
-    (home / ".bashrc").write_text("mine\n")
+@pytest.mark.parametrize(("shell", "place"), PLACES.items())
+def test_install_writes_where_the_shell_looks_and_touches_nothing_else(account, shell, place):
+    home, said = account
 
-    done = torc("completions", shell, "--install", "--json").json
-
-    assert done["path"] == str(home / place)
-    assert (home / place).read_text() == scripts[shell]
+    assert said[shell]["path"] == str(home / place)
     assert (home / ".bashrc").read_text() == "mine\n"
+
+
+def test_a_script_is_printed_as_it_is_installed_also_when_json_is_the_format(account, scripts):
+    home, _ = account
+
+    assert completions(home, "fish", "--json").stdout == scripts["fish"]
 
 
 def test_an_unknown_shell_is_refused_with_the_list(torc):
