@@ -60,7 +60,14 @@ CHECKS = (
     Check("crowds", "F26, F27, C22, C23", ("promises/test_crowds.py",), {"TORC_TEST_HERD": "1000", "TORC_TEST_STREAMED": "10000"}),
     Check("clients", "C26 published clients", ("clients",), {"TORC_TEST_BULK_JOBS": "250005"}),
     Check("requests", "C18 hostile requests", ("plugins/http/wire/test_schemathesis.py",), {"TORC_TEST_REQUESTS": "50000"}),
-    Check("documents", "C19 damaged documents", ("plugins/formats",), {"TORC_TEST_FLIPS": "10000"}, "flipped"),
+    Check(
+        "documents", "C19 damaged documents", ("plugins/formats",),
+        {"TORC_TEST_FLIPS": "10000", "TORC_TEST_FLOOD": "150000", "TORC_TEST_VALUES": "2000000"}, "flipped or flood or values",
+    ),
+    Check(
+        "sizes", "the largest workflows", ("core/store/test_evaluator.py", "plugins/sqlite/test_contract.py"),
+        {"TORC_TEST_JOBS": "100000", "TORC_TEST_DEPTH": "20000"}, "chain_of_many or barrier_costs or cascade",
+    ),
 )  # fmt: skip
 
 
