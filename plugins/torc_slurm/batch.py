@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from torc_core.errors import Conflict
+from torc_core.model import Allocation, AllocationStatus, Query, Workflow
 from torc_core.protocols import Synced, Tended, Withdrawn
 from torc_slurm.scheduler.slurm import Slurm
+from torc_slurm.settings import SlurmSettings
+from torc_slurm.submission.due import Due
+from torc_slurm.submission.submitting import Result, Submitter
+from torc_slurm.submission.sync import sync
+from torc_slurm.submission.terms import Terms
+from torc_slurm.submission.unneeded import unneeded, withdraw
 
 if TYPE_CHECKING:
     from torc_core.config import Config
     from torc_core.model import NodeId, WorkflowId
     from torc_core.protocols import Clock, Store
+
+log = logging.getLogger(__name__)
+
+QUEUE_SECONDS = 30.0
+"""So old may be what the queue has answered, for what is looked at all the time (RB2)."""
+OPEN = (AllocationStatus.INTENDED, AllocationStatus.PENDING, AllocationStatus.ACTIVE)
 
 
 class SlurmBatch:
@@ -21,14 +36,28 @@ class SlurmBatch:
     ----------
     url
         The address under which other hosts reach the store; None: not known here.
+    told
+        Called with the result of each submission as soon as it is known.
     """
 
-    def __init__(self, store: Store, config: Config, clock: Clock, url: str | None) -> None:
-        self.store = store
-        self.config = config
-        self.clock = clock
-        self.url = url
-        self.slurm = Slurm.of(config, clock)
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        clock: Clock,
+        url: str | None,
+        *,
+        told: Callable[[Result], object] | None = None,
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self._url = url
+        settings: SlurmSettings = config.settings("launchers", "slurm", SlurmSettings)
+        self.slurm = Slurm.of(config, clock, limit=settings.answer_seconds)
+        submitter = Submitter(store, self.slurm, clock, settings, told=told, wait=wait)
+        self._due = Due(store, clock, submitter)
 
     def here(self) -> bool:
         """Whether sbatch is on this host."""
@@ -36,15 +65,57 @@ class SlurmBatch:
 
     def tend(self, workflow: WorkflowId, *, node: NodeId | None = None) -> Tended:
         """Do all that is due."""
-        return Tended()
+        totals = self._store.totals([workflow])[0]
+        now = totals.workflow
+        results: list[Result] = []
+        waiting: list[str] = []
+        if not now.is_canceled and not now.is_archived:
+            try:
+                results = self.submit(now, node=node)
+            except Conflict as error:
+                waiting.append(str(error))
+        off: list[Allocation] = []
+        if self._config.client.slurm.cancel_unneeded:
+            off, errors = withdraw(self._store, self.slurm, unneeded(self._store, totals))
+            waiting += errors
+        return Tended(
+            submitted=[one.allocation for one in results if one.submitted],
+            refused=[one.allocation for one in results if one.refused],
+            unclear=[one.allocation for one in results if not one.submitted and not one.refused],
+            withdrawn=off,
+            waiting=waiting,
+        )
+
+    def submit(self, workflow: Workflow, *, node: NodeId | None = None) -> list[Result]:
+        """Submit what is due.
+
+        Raises
+        ------
+        Conflict
+            If something is due and no other host could reach the store.
+        """
+        return self._due.carry_out(workflow, lambda: Terms.of(workflow, self._config, self._url), node)
 
     def withdraw(self, workflow: WorkflowId, *, running: bool, reason: str) -> Withdrawn:
         """Call off what is queued, and, if `running`, what runs."""
-        return Withdrawn()
+        rows = self._store.find(Allocation, Query(workflow=workflow, limit=2**31)).items
+        open_ones = [one for one in rows if one.status in OPEN and one.scheduler_type == "slurm"]
+        for one in open_ones:
+            if one.scheduler_id is None:
+                self._store.withdrawn(one.id, reason)
+        waiting = [one for one in open_ones if one.status is AllocationStatus.PENDING]
+        active = [one for one in open_ones if one.status is AllocationStatus.ACTIVE] if running else []
+        numbers: list[str] = []
+        errors: list[str] = []
+        for group in (waiting, active):
+            off, wrong = withdraw(self._store, self.slurm, group, reason, running=running)
+            numbers += [one.scheduler_id for one in off if one.scheduler_id is not None]
+            errors += wrong
+        return Withdrawn(numbers=numbers, errors=errors)
 
     def sync(self, workflow: WorkflowId, *, dry_run: bool = False) -> Synced:
         """Find allocations that are over and record it."""
-        return Synced()
+        return sync(self._store, self.slurm, self._clock, workflow, dry_run=dry_run)
 
     def calls(self) -> Mapping[str, int]:
         """Calls of the last minute, by command."""

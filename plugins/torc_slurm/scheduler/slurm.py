@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torc_core.errors import Unavailable
@@ -21,7 +22,6 @@ from torc_slurm.scheduler.answers import (
     Unclear,
 )
 from torc_slurm.scheduler.budget import OVERLOADED, QUERIES, SUBMISSIONS, Budget, shared_file
-from torc_slurm.scheduler.states import Standing
 from torc_slurm.scheduler.times import moment
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Slurm:
         self.budget = budget
         self._clock = clock
         self._limit = limit
+        self._asking = threading.Lock()
+        self._seen: tuple[float, list[Queued]] | None = None
         self.accounting = True
         """Whether the cluster keeps accounts, as far as we know."""
 
@@ -90,14 +92,32 @@ class Slurm:
         return programs.found(tool, self._environ)
 
     def ran(
-        self, tool: str, *args: str, bucket: str | None = QUERIES, given: str = "", limit: float | None = None
+        self,
+        tool: str,
+        *args: str,
+        bucket: str | None = QUERIES,
+        given: str = "",
+        limit: float | None = None,
+        ready: Callable[[], object] | None = None,
     ) -> Ran:
-        """Run a command to its end; `bucket` None: it counts nowhere."""
+        """Run a command to its end.
+
+        Parameters
+        ----------
+        bucket
+            Of the budget; None: it counts nowhere.
+        given
+            Its standard input.
+        ready
+            Called when the budget allows the command, just before it runs; an exception of it prevents that.
+        """
         program = programs.found(tool, self._environ)
         if program is None:
             return Ran(code=127, out="", err=f"{tool}: command not found")
         if bucket is not None:
             self.budget.take(bucket)
+        if ready is not None:
+            ready()
         done = programs.run([program, *args], self._given, limit or self._limit, given)
         if bucket is not None:
             self.budget.record(tool, done.took, done.code, done.err if done.code else "")
@@ -119,12 +139,18 @@ class Slurm:
             raise SlurmSilent(f"{tool} {what}")
         return done.out
 
-    def sbatch(self, script: str, *options: str) -> Outcome:
-        """Submit a script."""
-        return outcome(self.ran("sbatch", "--parsable", *options, script, bucket=SUBMISSIONS), self._limit)
+    def sbatch(self, script: str, *options: str, ready: Callable[[], object] | None = None) -> Outcome:
+        """Submit a script; `ready` as in `ran`."""
+        done = self.ran("sbatch", "--parsable", *options, script, bucket=SUBMISSIONS, ready=ready)
+        return outcome(done, self._limit)
 
-    def queue(self, numbers: Sequence[str] | None = None) -> list[Queued]:
+    def queue(self, numbers: Sequence[str] | None = None, *, age: float = 0.0) -> list[Queued]:
         """What squeue shows of us, ended allocations included as long as it knows them; `numbers` None: all of ours.
+
+        Parameters
+        ----------
+        age
+            An answer that is so many seconds old will do.
 
         Raises
         ------
@@ -134,8 +160,12 @@ class Slurm:
         if numbers is not None and not numbers:
             return []
         # NOTE: always all of ours: one unknown number among the `-j` of squeue can make the whole question fail.
-        text = self.asked("squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT)
-        rows = [row for line in text.splitlines() if (row := Queued.of(line)) is not None]
+        with self._asking:
+            if not self._seen or self._clock.monotonic() - self._seen[0] >= age:
+                text = self.asked("squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT)
+                found = [row for line in text.splitlines() if (row := Queued.of(line)) is not None]
+                self._seen = (self._clock.monotonic(), found)
+            rows = self._seen[1]
         wanted = None if numbers is None else set(numbers)
         return [row for row in rows if wanted is None or row.number in wanted]
 
@@ -188,15 +218,20 @@ class Slurm:
             if line.count("|") >= len(fields) - 1
         ]
 
-    def sightings(self, numbers: Sequence[str]) -> Sightings:
+    def sightings(self, numbers: Sequence[str], *, age: float = 0.0) -> Sightings:
         """How allocations are: one question to the queue, one to the accounting for those that it no longer shows.
+
+        Parameters
+        ----------
+        age
+            An answer of the queue that is so many seconds old will do.
 
         Raises
         ------
         SlurmSilent
             If one of the two does not answer; nothing can be concluded then.
         """
-        rows = self.queue(numbers)
+        rows = self.queue(numbers, age=age)
         states = {row.number: row.state for row in rows}
         reasons = {row.number: row.reason for row in rows}
         starts = {row.number: row.start for row in rows if row.start is not None}
@@ -226,16 +261,6 @@ class Slurm:
             if done.code != 0 and not _gone(done):
                 errors.append(f"scancel failed: {done.said}")
         return errors
-
-    def alive(self, numbers: Sequence[str]) -> dict[str, Standing]:
-        """The standing of those that squeue still shows.
-
-        Raises
-        ------
-        SlurmSilent
-            If squeue does not answer.
-        """
-        return {row.number: row.standing for row in self.queue(numbers)}
 
 
 def outcome(done: Ran, limit: float) -> Outcome:

@@ -1,0 +1,224 @@
+"""Carries out what is due for a workflow: scheduled nodes, and intents that nobody has in his hands (SJ6, SJ9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from torc_core.errors import Conflict, NotFound, TorcError, Unavailable
+from torc_core.model import (
+    Action,
+    ActionClaim,
+    ActionRun,
+    Allocation,
+    AllocationStatus,
+    NodeId,
+    Query,
+    SlurmScheduler,
+    Value,
+    Workflow,
+    WorkflowId,
+)
+from torc_core.protocols import Clock, Store
+from torc_core.record import record
+from torc_slurm.submission.holding import dead, name_of_us
+from torc_slurm.submission.submitting import Result, Submitter, Wanted
+from torc_slurm.submission.terms import Terms
+
+log = logging.getLogger(__name__)
+
+SLURM = "slurm"
+RENEWAL = 30.0
+"""Seconds after which we say again that we are at it: a claim lives longer than that and one sbatch together."""
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A firing of an action that we carry out, with what has to be submitted for it."""
+
+    action: Action
+    claim: ActionClaim
+    wanted: Sequence[Wanted]
+
+
+class Due:
+    """What is due for one workflow, carried out once whoever else tries it at the same time."""
+
+    def __init__(self, store: Store, clock: Clock, submitter: Submitter) -> None:
+        self._store = store
+        self._clock = clock
+        self._submitter = submitter
+
+    def carry_out(
+        self, workflow: Workflow, terms: Callable[[], Terms], node: NodeId | None = None
+    ) -> list[Result]:
+        """Submit all that is due; nothing at all if there is nothing.
+
+        Raises
+        ------
+        Conflict
+            If there is something, and no other host could reach the store; nothing was taken then.
+        Unavailable
+            If the store does not answer.
+        """
+        us = name_of_us(self._clock)
+        release_dead(self._store, workflow.id)
+        actions = [one for one in self._store.due_actions(workflow.id) if scheduling(one)]
+        intents = untaken(self._store, workflow.id)
+        if not actions and not intents:
+            return []
+        settled = terms()
+        schedulers = schedulers_of(self._store, workflow.id)
+        taken = list(self._claimed(actions, us, node, schedulers))
+        loose = self._loose(workflow, us, intents, settled, schedulers)
+        wanted = [one for each in taken for one in each.wanted] + loose
+        of_action = {one.allocation.id: each for each in taken for one in each.wanted}
+
+        def hold(one: Wanted) -> None:
+            for each in taken:
+                self._store.step_action(each.action.id, us, each.claim.run.progress)
+            if one.allocation.id not in of_action:
+                held = {row.id for row in self._store.take_intents(workflow.id, us)}
+                if one.allocation.id not in held:
+                    raise Conflict(
+                        f"scheduled compute node {one.allocation.id} is submitted by somebody else"
+                    )
+
+        try:
+            results = self._submitter.submit(workflow, wanted, settled, hold)
+        except TorcError:
+            for each in taken:
+                self._give_back(each.action, us)
+            raise
+        by_id = {one.allocation.id: one for one in results}
+        for each in taken:
+            self._end(each, us, [by_id[one.allocation.id] for one in each.wanted])
+        return results
+
+    def _claimed(
+        self, actions: Iterable[Action], us: str, node: NodeId | None, schedulers: dict[int, SlurmScheduler]
+    ) -> Iterable[Taken]:
+        for action in actions:
+            try:
+                claim = self._store.claim_action(action.id, us, node)
+            except (Conflict, NotFound):
+                continue  # somebody else has it, or it is gone
+            log.info("action_started workflow_id=%d action_id=%d trigger=%s", action.workflow_id, action.id,
+                     action.trigger_type)  # fmt: skip
+            parallel = action.config.get("max_parallel_jobs")
+            yield Taken(
+                action=action,
+                claim=claim,
+                wanted=[
+                    Wanted(
+                        allocation=one,
+                        scheduler=schedulers[one.scheduler_config_id],
+                        one_worker_per_node=bool(action.config.get("start_one_worker_per_node")),
+                        max_parallel_jobs=parallel if isinstance(parallel, int) else None,
+                        doubtful=one.submitted_by != us,
+                    )
+                    for one in claim.allocations
+                    if to_submit(one) and one.scheduler_config_id in schedulers
+                ],
+            )
+
+    def _loose(
+        self,
+        workflow: Workflow,
+        us: str,
+        intents: Sequence[Allocation],
+        terms: Terms,
+        schedulers: dict[int, SlurmScheduler],
+    ) -> list[Wanted]:
+        """Intents without an action, which are ours from now on."""
+        if not intents:
+            return []
+        gone = next((one.submitted_by for one in intents if dead(one.submitted_by)), None)
+        before = {one.id: one.submitted_by for one in intents}
+        return [
+            Wanted(
+                allocation=one,
+                scheduler=schedulers[one.scheduler_config_id],
+                one_worker_per_node=terms.one_worker_per_node,
+                doubtful=before.get(one.id) is not None,
+            )
+            for one in self._store.take_intents(workflow.id, us, gone)
+            if one.scheduler_config_id in schedulers
+        ]
+
+    def _end(self, taken: Taken, us: str, results: Sequence[Result]) -> None:
+        """Report how a firing went: done, failed, or to be looked at again."""
+        refused = [one for one in results if one.refused]
+        unclear = [one for one in results if not one.submitted and not one.refused and open_(one.allocation)]
+        if unclear:
+            self._give_back(taken.action, us)
+            return
+        message = None
+        if refused:
+            count = len(taken.claim.allocations)
+            message = (
+                f"submitted {count - len(refused)} of {count} allocations (sbatch: {refused[0].message})"
+            )
+        self._store.end_action(taken.action.id, us, not refused, message)
+
+    def _give_back(self, action: Action, us: str) -> None:
+        try:
+            self._store.release_action(action.id, us)
+        except (Conflict, NotFound, Unavailable) as error:
+            log.debug("action_release action_id=%d why=%s", action.id, error)
+
+
+def scheduling(action: Action) -> bool:
+    """Whether an action asks for nodes of Slurm."""
+    return action.action_type == "schedule_nodes" and action.config.get("scheduler_type", SLURM) == SLURM
+
+
+def to_submit(allocation: Allocation) -> bool:
+    """Whether an intent is still to be submitted; one that Slurm has refused is tried again with its firing."""
+    return allocation.scheduler_id is None and allocation.status in (
+        AllocationStatus.INTENDED,
+        AllocationStatus.FAILED,
+    )
+
+
+def open_(allocation: Allocation) -> bool:
+    """Whether nobody has said what became of it."""
+    return allocation.status in (AllocationStatus.INTENDED, AllocationStatus.FAILED)
+
+
+def schedulers_of(store: Store, workflow: WorkflowId) -> dict[int, SlurmScheduler]:
+    """The schedulers of a workflow by id."""
+    return {one.id: one for one in store.find(SlurmScheduler, Query(workflow=workflow, limit=2**31)).items}
+
+
+def untaken(store: Store, workflow: WorkflowId) -> list[Allocation]:
+    """Intents that are in nobody's hands, or in those of a process of this host that is no more, or that is silent."""
+    where = {"status": AllocationStatus.INTENDED.value}
+    return list(store.find(Allocation, Query(workflow=workflow, where=where, limit=2**31)).items)
+
+
+def release_dead(store: Store, workflow: WorkflowId) -> None:
+    """Give back what processes of this host that are no more have claimed: they would keep it for ten minutes."""
+    where = {"state": "claimed"}
+    for run in store.find(ActionRun, Query(workflow=workflow, where=where, limit=2**31)).items:
+        if run.claim_id is None or not dead(run.claim_id) or not scheduling(store.get(Action, run.action_id)):
+            continue
+        try:
+            store.release_action(run.action_id, run.claim_id)
+        except (Conflict, NotFound):
+            continue
+        log.info(
+            "action_taken_over workflow_id=%d action_id=%d from=%s", workflow, run.action_id, run.claim_id
+        )
+
+
+def rearm_failed(store: Store, workflow: WorkflowId) -> int:
+    """Put firings that Slurm refused back to triggered, by a person's word; how many there were."""
+    count = 0
+    state = store.get(Workflow, workflow)
+    where: dict[str, Value | tuple[Value, ...]] = {"state": "failed", "run_id": state.run_id}
+    for run in store.find(ActionRun, Query(workflow=workflow, where=where, limit=2**31)).items:
+        if scheduling(store.get(Action, run.action_id)):
+            store.rearm_action(run.action_id)
+            count += 1
+    return count

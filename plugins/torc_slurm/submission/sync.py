@@ -1,0 +1,99 @@
+"""Compares what the store takes for granted with what Slurm knows (`slurm.md` §9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from torc_core.model import (
+    Allocation,
+    AllocationStatus,
+    Job,
+    JobStatus,
+    Node,
+    NodeState,
+    Query,
+    WorkflowId,
+)
+from torc_core.protocols import Clock, LostJob, Store, Synced
+from torc_slurm.scheduler.answers import Sightings
+from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
+from torc_slurm.scheduler.states import standing
+
+log = logging.getLogger(__name__)
+
+QUIET_MS = 300_000
+"""An allocation that nobody knows is over only after so much time without a sign of life."""
+GONE = "UNKNOWN"
+"""The word for the end of an allocation that neither the queue nor the accounting knows."""
+OPEN = (AllocationStatus.PENDING.value, AllocationStatus.ACTIVE.value)
+
+
+def sync(
+    store: Store, slurm: Slurm, clock: Clock, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0
+) -> Synced:
+    """Record the ends of allocations that the store does not know of.
+
+    Parameters
+    ----------
+    age
+        An answer of the queue that is so many seconds old will do.
+
+    Raises
+    ------
+    Unavailable
+        If the store does not answer.
+    """
+    rows = store.find(Allocation, Query(workflow=workflow, where={"status": OPEN}, limit=2**31)).items
+    known = [one for one in rows if one.scheduler_id is not None]
+    if not known:
+        return Synced()
+    try:
+        seen = slurm.sightings([one.scheduler_id for one in known if one.scheduler_id is not None], age=age)
+    except SlurmSilent as error:
+        return Synced(unanswered=str(error))
+    nodes = _nodes(store, workflow)
+    over = [(one, state) for one in known if (state := _end(one, seen, nodes, clock.now())) is not None]
+    lost: list[LostJob] = []
+    released = 0
+    for one, state in over:
+        jobs = _jobs(store, workflow, [node for node in nodes if node.allocation_id == one.id])
+        lost += [
+            LostJob(job=job.id, name=job.name, number=one.scheduler_id or "", state=state)
+            for job in jobs
+            if job.status is JobStatus.RUNNING
+        ]
+        released += sum(job.status is JobStatus.PENDING for job in jobs)
+        if not dry_run:
+            store.allocation_ended(one.id, state, "slurm")
+            log.info("slurm_ended allocation_id=%d slurm_job_id=%s state=%s", one.id, one.scheduler_id, state)
+    return Synced(
+        ended=[one for one, _ in over if one.status is AllocationStatus.ACTIVE],
+        cleaned=[one for one, _ in over if one.status is AllocationStatus.PENDING],
+        running_jobs=lost,
+        released=released,
+    )
+
+
+def _end(one: Allocation, seen: Sightings, nodes: Sequence[Node], now: int) -> str | None:
+    """In which state an allocation has ended; None: it lives, or nobody can tell."""
+    state = seen.states.get(one.scheduler_id or "")
+    if state is not None:
+        return state if standing(state).over else None
+    signs = [one.submitted_at or 0, *(node.last_beat or 0 for node in nodes if node.allocation_id == one.id)]
+    return GONE if max(signs) < now - QUIET_MS else None
+
+
+def _nodes(store: Store, workflow: WorkflowId) -> Sequence[Node]:
+    """Runners that the store takes to be there."""
+    found = store.find(Node, Query(workflow=workflow, limit=2**31)).items
+    return [node for node in found if node.state is not NodeState.ENDED]
+
+
+def _jobs(store: Store, workflow: WorkflowId, nodes: Sequence[Node]) -> Sequence[Job]:
+    """Jobs that these runners hold."""
+    if not nodes:
+        return ()
+    among = {"node_id": tuple(node.id for node in nodes)}
+    jobs = store.find(Job, Query(workflow=workflow, where=among, limit=2**31)).items
+    return [job for job in jobs if job.status in (JobStatus.RUNNING, JobStatus.PENDING)]
