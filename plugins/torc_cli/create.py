@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from torc_cli.execute.options import Stdin, named
 from torc_core.given import Given
 from torc_terminal.creating import Creating
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import Outcome, Report, refuse_csv
 from torc_terminal.output.cells import plain
+from torc_terminal.target import Stdin, named
 
 
 def create(
@@ -31,10 +31,10 @@ def create(
         Only say what is wrong with it and what it would make.
     """
     # PERF: only what `--help` needs is imported above.
-    from torc_cli.execute.target import there
     from torc_terminal.remembered import remember
     from torc_terminal.specs import accepted, dry_text, problems, read
     from torc_terminal.standing import amount
+    from torc_terminal.target import there
 
     refuse_csv(session)
     creating = creating or Creating()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torc_cli.execute.target import Kind, target_of
 from torc_core.session import Session
 from torc_terminal.selector import found as selected
+from torc_terminal.target import Kind, target_of
 
 if TYPE_CHECKING:
     from torc_core.engine.dag import Dag

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_cli.execute.options import Lasting, Printing, Running, Source, Stdin, Worker, named
-from torc_cli.execute.target import Kind, Target, target_of
+from torc_cli.execute.options import Lasting, Printing, Running, Source, Worker
 from torc_core.errors import UsageError
 from torc_core.given import Answer, Given
 from torc_core.session import Session
 from torc_terminal.creating import Creating
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import refuse_csv
+from torc_terminal.target import Kind, Stdin, Target, named, target_of
 
 
 def run(

@@ -18,7 +18,6 @@ from torc_cli.execute.parallel import parse_jobs
 from torc_cli.execute.places import folder
 from torc_cli.execute.printing import Style, results_place
 from torc_cli.execute.resuming import digest, unfinished
-from torc_cli.execute.target import SPEC_SUFFIXES
 from torc_core.errors import UsageError
 from torc_core.model import Job, JobStatus, Json
 from torc_core.record import record
@@ -26,6 +25,7 @@ from torc_core.session import Answer as AnyAnswer
 from torc_core.session import Session
 from torc_terminal.output.answer import Report as Answer
 from torc_terminal.output.answer import Text
+from torc_terminal.target import SPEC_SUFFIXES
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from torc_cli.execute.lasting import Times
     from torc_core.model import Json
 
-Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
-"""A lone `-` among the words: standard input. A flag, so that misspelt options are not taken for files."""
-
 
 @Parameter(name="*")
 @record(frozen=True, slots=True, kw_only=True)
@@ -293,20 +290,3 @@ class Measuring:
         }
         config["sample_interval_seconds"] = self.sample_interval_seconds
         return config | {"generate_plots": True} if self.generate_plots else config
-
-
-def named(text: str | None, stdin: bool, command: str) -> str:
-    """The argument of a command that takes a file or `-`.
-
-    Raises
-    ------
-    UsageError
-        If there is none, or both.
-    """
-    if stdin and text is not None:
-        raise UsageError(f"'-' and '{text}' exclude each other; give 'torc {command}' one of them")
-    if text is None and not stdin:
-        raise UsageError(
-            f"'torc {command}' needs to know what; name a file, or '-' (see 'torc {command} --help')"
-        )
-    return "-" if text is None else text

@@ -12,7 +12,6 @@ from torc_cli.execute.lasting import Times
 from torc_cli.execute.lists import style_of
 from torc_cli.execute.options import Printing, Running, Worker
 from torc_cli.execute.resuming import unfinished
-from torc_cli.execute.target import Kind, Target
 from torc_core.detection import Detected
 from torc_core.model import Job, JobStatus, Json, Plan, Query, Requirement, Resources, Value, Workflow
 from torc_core.model.resources import memory_text
@@ -27,6 +26,7 @@ from torc_terminal.remembered import remember
 from torc_terminal.selector import found as selected
 from torc_terminal.specs import accepted, dry_text, problems, read
 from torc_terminal.standing import amount
+from torc_terminal.target import Kind, Target
 
 
 @record(frozen=True, slots=True, kw_only=True)

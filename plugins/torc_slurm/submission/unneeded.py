@@ -22,7 +22,7 @@ from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
 log = logging.getLogger(__name__)
 
 REASON = "nothing needs it any more"
-OPEN = tuple(status.value for status in JobStatus if status.open)
+OPEN = tuple(int(status) for status in JobStatus if status.open)
 
 
 def queued(store: Store, workflow: WorkflowId) -> list[Allocation]:

@@ -10,8 +10,8 @@ import pytest
 from torc_cli.execute.halt import Halt, parse_halt
 from torc_cli.execute.joblog import HEADER, Entry, Joblog, exit_and_signal, read_joblog
 from torc_cli.execute.parallel import parse_jobs
-from torc_cli.execute.target import Kind, target_of
 from torc_core.errors import UsageError
+from torc_terminal.target import Kind, target_of
 
 
 @pytest.mark.parametrize(

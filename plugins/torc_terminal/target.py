@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from torc_core.errors import UsageError
 from torc_core.record import record
 
 SPEC_SUFFIXES = (".yaml", ".yml", ".json", ".json5", ".kdl")
 LIST_SUFFIXES = (".txt", ".cmds", ".list", ".tasks")
+
+Stdin = Annotated[bool, Parameter(name="-", negative=(), show=False)]
+"""A lone `-` among the words: standard input. A flag, so that misspelt options are not taken for files."""
 
 
 class Kind(StrEnum):
@@ -82,3 +88,20 @@ def there(path: str) -> str:
     if not os.path.exists(path):
         raise UsageError(f"no such file: '{path}'")
     return path
+
+
+def named(text: str | None, stdin: bool, command: str) -> str:
+    """The argument of a command that takes a file or `-`.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or both.
+    """
+    if stdin and text is not None:
+        raise UsageError(f"'-' and '{text}' exclude each other; give 'torc {command}' one of them")
+    if text is None and not stdin:
+        raise UsageError(
+            f"'torc {command}' needs to know what; name a file, or '-' (see 'torc {command} --help')"
+        )
+    return "-" if text is None else text

@@ -1,0 +1,223 @@
+"""Allocations are submitted once, whatever becomes of the answers of sbatch (`slurm.md` §3)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from torc_core.config import Config
+from torc_core.model import ActionRun, Allocation, AllocationStatus, Query, Workflow
+from torc_core.protocols import Store
+from torc_core.system import SystemClock
+from torc_core.testing.slurm import FakeSlurm
+from torc_slurm.batch import SlurmBatch
+
+URL = "http://login.cluster:8085/torc-service/v1"
+Make = Callable[..., Workflow]
+UNSURE = "error: Unexpected message received"
+"""A complaint that leaves everything open, and is no reason to ask less often."""
+
+
+def rows(store: Store, workflow: Workflow) -> list[Allocation]:
+    return list(store.find(Allocation, Query(workflow=workflow.id)).items)
+
+
+def firing(store: Store, workflow: Workflow) -> ActionRun:
+    (run,) = store.find(ActionRun, Query(workflow=workflow.id)).items
+    return run
+
+
+def test_what_is_due_is_submitted_and_known_by_its_numbers(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(3)
+
+    done = batch.tend(workflow.id)
+    again = batch.tend(workflow.id)
+
+    assert [one.scheduler_id for one in done.submitted] == [job["id"] for job in slurm.jobs()]
+    assert {one.status for one in rows(store, workflow)} == {AllocationStatus.PENDING}
+    assert firing(store, workflow).state == "done"
+    assert not again
+
+
+def test_no_script_is_left_and_one_that_failed_is_kept(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make, tmp_path
+) -> None:
+    slurm.fault(
+        "sbatch", "refuses", skip=1, message="sbatch: error: Batch job submission failed: Invalid account"
+    )
+
+    batch.tend(scheduled(3).id)
+
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".sh"]
+
+
+@pytest.mark.parametrize("fault", ["submits-then-fails", "submits-then-hangs", "submits-then-mumbles"])
+def test_what_was_submitted_without_an_answer_is_found_not_repeated(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make, fault: str
+) -> None:
+    slurm.fault("sbatch", fault, skip=1)
+    workflow = scheduled(3)
+
+    done = batch.tend(workflow.id)
+
+    assert len(slurm.jobs()) == 3
+    assert sorted(one.scheduler_id or "" for one in rows(store, workflow)) == [
+        job["id"] for job in slurm.jobs()
+    ]
+    assert len(done.submitted) == 3
+
+
+@pytest.mark.parametrize("fault", ["silent", "fails", "hangs"])
+def test_what_was_not_submitted_is_tried_again(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make, fault: str
+) -> None:
+    away = "sbatch: error: Batch job submission failed: Connection refused"
+    slurm.fault("sbatch", fault, message={"silent": UNSURE, "fails": away}.get(fault, ""))
+    workflow = scheduled(2)
+
+    done = batch.tend(workflow.id)
+
+    assert (len(done.submitted), len(slurm.jobs())) == (2, 2)
+
+
+def test_nothing_is_concluded_from_a_queue_that_does_not_answer(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    slurm.fault("sbatch", "submits-then-fails")
+    slurm.fault("squeue", "silent", times=4, message=UNSURE)
+    workflow = scheduled(2)
+
+    first = batch.tend(workflow.id)
+    left = firing(store, workflow).state
+    slurm.heal()
+    second = batch.tend(workflow.id)
+
+    assert (len(first.submitted), len(first.unclear), left) == (0, 2, "triggered")
+    assert (len(second.submitted), len(slurm.jobs())) == (2, 2)
+
+
+def test_a_refusal_is_told_in_the_words_of_sbatch_and_asked_once(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    words = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)"
+    slurm.fault("sbatch", "refuses", skip=2, times=9, message=words)
+    workflow = scheduled(5)
+
+    done = batch.tend(workflow.id)
+
+    assert (len(done.submitted), len(done.refused)) == (2, 3)
+    assert {one.reason for one in done.refused} == {words}
+    assert len(slurm.calls("sbatch")) == 3
+    assert firing(store, workflow).state == "failed"
+    assert firing(store, workflow).error == f"submitted 2 of 5 allocations (sbatch: {words})"
+
+
+def test_only_one_of_many_executors_submits(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make
+) -> None:
+    workflow = scheduled(4)
+    each = [SlurmBatch(store, config, SystemClock(), URL) for _ in range(6)]
+    threads = [threading.Thread(target=one.tend, args=(workflow.id,)) for one in each]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(slurm.jobs()) == 4
+    assert firing(store, workflow).state == "done"
+
+
+@pytest.mark.parametrize("rewrites", [False, True])
+def test_serialised_allocations_share_a_name_and_are_found_all_the_same(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make, tmp_path, rewrites: bool
+) -> None:
+    fake = FakeSlurm(slurm.folder, rewrites_comments=rewrites)
+    fake.hold()
+    fake.fault("sbatch", "submits-then-fails", skip=1)
+    workflow = scheduled(3, fields={"serialize_allocations": True})
+
+    done = SlurmBatch(store, config, SystemClock(), URL).tend(workflow.id)
+
+    assert (len(done.submitted), len(fake.jobs())) == (3, 3)
+    assert len({one.scheduler_id for one in done.submitted}) == 3
+    assert {job["name"] for job in fake.jobs()} == {f"torc-wf{workflow.id}-s1"}
+    assert {job["dependency"] for job in fake.jobs()} == {"singleton"}
+
+
+def test_intents_without_an_action_are_submitted_by_who_finds_them(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(1)
+    batch.tend(workflow.id)
+    (scheduler,) = {one.scheduler_config_id for one in rows(store, workflow)}
+    store.intend(workflow.id, "elsewhere", scheduler, 2, 1)
+
+    held = batch.tend(workflow.id)
+
+    assert not held
+    assert len(slurm.jobs()) == 1
+
+
+def test_without_an_address_for_other_hosts_nothing_is_taken(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make
+) -> None:
+    workflow = scheduled(1)
+
+    done = SlurmBatch(store, config, SystemClock(), "http://127.0.0.1:8080/torc-service/v1").tend(workflow.id)
+
+    assert "cannot reach 'http://127.0.0.1:8080/torc-service/v1'" in done.waiting[0]
+    assert not slurm.calls("sbatch")
+    assert firing(store, workflow).state == "triggered"
+
+
+def test_queued_allocations_that_nothing_needs_are_called_off(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(3)
+    batch.tend(workflow.id)
+    store.cancel(workflow.id)
+
+    done = batch.tend(workflow.id)
+
+    assert len(done.withdrawn) == 3
+    assert {job["state"] for job in slurm.jobs()} == {"CANCELLED"}
+    assert {one.status for one in rows(store, workflow)} == {AllocationStatus.CANCELED}
+    assert len(slurm.calls("scancel")) == 1
+
+
+def test_a_canceled_workflow_loses_what_runs_too(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(2)
+    batch.tend(workflow.id)
+
+    off = batch.withdraw(workflow.id, running=True, reason="canceled")
+
+    assert list(off.numbers) == [job["id"] for job in slurm.jobs()]
+    assert not off.errors
+
+
+def test_ends_are_recorded_only_when_slurm_says_so(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(2)
+    first, second = batch.tend(workflow.id).submitted
+    slurm.end(first.scheduler_id or "", "NODE_FAIL")
+    slurm.forget(second.scheduler_id or "")
+    slurm.fault("sacct", "silent", message=UNSURE)
+
+    silent = batch.sync(workflow.id)
+    dry = batch.sync(workflow.id, dry_run=True)
+    found = batch.sync(workflow.id)
+
+    assert "sacct failed" in (silent.unanswered or "")
+    assert [one.id for one in dry.cleaned] == [one.id for one in found.cleaned] == [first.id]
+    assert [one.status for one in rows(store, workflow)] == [
+        AllocationStatus.FAILED,
+        AllocationStatus.PENDING,
+    ]
