@@ -41,6 +41,12 @@ def server() -> int:
     )
 
 
+def slurm_job_runner() -> int:
+    """Run `torc-slurm-job-runner`: the same program, with a command that people do not type."""
+    words = sys.argv[1:]
+    return main(words if {*words} & {"--version", "-V"} else ["slurm-job-runner", *words])
+
+
 def _tell_version(*, verbose: bool) -> None:
     print(f"torc {__version__}")
     if verbose:

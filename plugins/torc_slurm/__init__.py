@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from torc_core import hookimpl
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cyclopts import App
 
     from torc_core.config import Config
+    from torc_core.detection import Detected
     from torc_core.protocols import Batch, Clock, Launcher, Store
 
 COMMANDS = (
@@ -34,11 +35,25 @@ def torc_launchers() -> Iterator[LauncherProvider]:
     )
 
 
+@hookimpl(wrapper=True)
+def torc_detect_resources(
+    environ: Mapping[str, str],
+) -> Generator[None, Detected | None, Detected | None]:
+    """On a node of an allocation: what was found there, as far as it belongs to the allocation."""
+    found = yield
+    if found is None or not environ.get("SLURM_JOB_ID"):
+        return found
+    from torc_slurm.running.resources import is_node, offered
+
+    return offered(environ, found) if is_node(environ) else found
+
+
 @hookimpl
 def torc_commands(app: App) -> None:
-    """Add the commands about Slurm."""
+    """Add the commands about Slurm, and the program of the batch scripts."""
     for name, target, text in COMMANDS:
         app.command(f"torc_slurm.commands.{target}", name=name, help=text)
+    app.command("torc_slurm.running.program:run", name="slurm-job-runner", show=False)
 
 
 def open_launcher(settings: SlurmSettings) -> Launcher:
