@@ -109,10 +109,15 @@ def deliver_command(session: Session, workflow: int, run: int, folder: str) -> l
     """The words with which the guardian of a dead runner has its results delivered."""
     import sys
 
-    client = session.config.client
-    files = (("--token-file", client.token_file), ("--tls-ca-cert", client.tls.ca_cert))
+    config, client = session.config, session.config.client
+    user = config.files.get("user")
+    files = (
+        ("--config", str(user) if user is not None and user.exists() else None),
+        ("--token-file", client.token_file),
+        ("--tls-ca-cert", client.tls.ca_cert),
+    )
     options = [word for name, path in files if path for word in (name, os.path.abspath(path))]
     return [
-        *(sys.executable, "-m", "torc_core", "--quiet", "--store", session.config.store_url, *options),
+        *(sys.executable, "-m", "torc_core", "--quiet", "--store", config.store_url, *options),
         *("reconcile", str(workflow), str(run), "--base-dir", os.path.abspath(folder)),
     ]

@@ -141,3 +141,23 @@ def test_where_the_output_directory_cannot_be_written_results_go_to_the_temporar
     assert outbox.kept == 1
     outbox.answered(kept)
     assert list((tmp_path / f"torc-spool-{os.geteuid()}").iterdir()) == []
+
+
+def test_the_will_of_a_runner_names_the_configuration_of_its_user(tmp_path):
+    from torc_cli.reconcile import deliver_command
+    from torc_core.config import Config
+    from torc_core.host import Host
+    from torc_core.session import Session
+    from torc_core.system import SystemClock
+
+    file = tmp_path / "mine.toml"
+    file.write_text('[client.tls]\nca_cert = "/etc/ca.pem"\n')
+    config = Config.load(environ={"HOME": str(tmp_path)}, user_file=file, project_file=tmp_path / "none.toml")
+
+    words = deliver_command(
+        Session(host=Host.of({}, config), config=config, clock=SystemClock()), 7, 1, "out"
+    )
+
+    assert words[words.index("--config") + 1] == str(file)
+    assert words[words.index("--tls-ca-cert") + 1] == "/etc/ca.pem"
+    assert words[words.index("reconcile") :][:3] == ["reconcile", "7", "1"]
