@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torc_core.protocols import Batch, Clock, Launcher, Store
 
 COMMANDS = (
+    ("submit", "submit:submit", "Ask Slurm for the nodes of a workflow."),
     ("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),
     ("recover", "recover:recover", "Give jobs what they lacked when they failed, and let them run again."),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torc_core.errors import Conflict
@@ -95,6 +95,17 @@ class SlurmBatch:
             If something is due and no other host could reach the store.
         """
         return self._due.carry_out(workflow, lambda: Terms.of(workflow, self._config, self._url), node)
+
+    def submit_intents(self, workflow: Workflow, holder: str, intents: Sequence[Allocation]) -> list[Result]:
+        """Submit what this holder has intended without an action.
+
+        Raises
+        ------
+        Conflict
+            If no other host could reach the store, or others have taken the intents over.
+        """
+        terms = Terms.of(workflow, self._config, self._url)
+        return self._due.submit_intents(workflow, holder, intents, terms)
 
     def withdraw(self, workflow: WorkflowId, *, running: bool, reason: str) -> Withdrawn:
         """Call off what is queued, and, if `running`, what runs."""

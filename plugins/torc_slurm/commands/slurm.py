@@ -6,7 +6,16 @@ from cyclopts import App
 
 app = App(name="slurm", help="Slurm: schedulers, allocations, what is asked of it.")
 
-COMMANDS: tuple[tuple[str, str, str], ...] = (("rpc", "rpc:rpc", "Show the last calls of Slurm's commands."),)
+COMMANDS: tuple[tuple[str, str, str], ...] = (
+    ("create", "schedulers:create", "Add a scheduler to a workflow: how allocations are asked for."),
+    ("update", "schedulers:update", "Change a scheduler, for allocations that are asked for later."),
+    ("list", "schedulers:list_", "List the schedulers of a workflow."),
+    ("get", "schedulers:get", "Show schedulers."),
+    ("delete", "schedulers:delete", "Delete schedulers; jobs that are bound to one are free."),
+    ("schedule-nodes", "schedule_nodes:schedule_nodes", "Ask Slurm for allocations of a scheduler."),
+    ("prune", "prune:prune", "Call off queued allocations that nothing needs any more."),
+    ("rpc", "rpc:rpc", "Show the last calls of Slurm's commands."),
+)
 """Command word, where it is below `torc_slurm.commands`, line of help; each is loaded when it is called."""
 
 for _name, _target, _text in COMMANDS:

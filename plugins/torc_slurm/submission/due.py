@@ -95,6 +95,33 @@ class Due:
             self._end(each, us, [by_id[one.allocation.id] for one in each.wanted])
         return results
 
+    def submit_intents(
+        self, workflow: Workflow, us: str, intents: Sequence[Allocation], terms: Terms
+    ) -> list[Result]:
+        """Submit intents without an action, which are ours."""
+        schedulers = schedulers_of(self._store, workflow.id)
+        wanted = [
+            Wanted(
+                allocation=one,
+                scheduler=schedulers[one.scheduler_config_id],
+                one_worker_per_node=terms.one_worker_per_node,
+                doubtful=one.submitted_by != us,
+            )
+            for one in intents
+            if to_submit(one) and one.scheduler_config_id in schedulers
+        ]
+        renewed = self._clock.monotonic()
+
+        def hold(one: Wanted) -> None:
+            nonlocal renewed
+            if self._clock.monotonic() - renewed < RENEWAL:
+                return
+            if one.allocation.id not in {row.id for row in self._store.take_intents(workflow.id, us)}:
+                raise Conflict(f"scheduled compute node {one.allocation.id} is submitted by somebody else")
+            renewed = self._clock.monotonic()
+
+        return self._submitter.submit(workflow, wanted, terms, hold)
+
     def _claimed(
         self, actions: Iterable[Action], us: str, node: NodeId | None, schedulers: dict[int, SlurmScheduler]
     ) -> Iterable[Taken]:
