@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torc_core.config import Config
     from torc_core.host import Host
     from torc_core.model import Assignment
-    from torc_core.protocols import Clock, Store
+    from torc_core.protocols import Batch, Clock, Store
 
 Format = Literal["table", "json", "csv"]
 
@@ -102,6 +102,12 @@ class Session:
     def job_url(self, given: Assignment) -> str | None:
         """Where a job of this run can speak to the store, while it is owned; None: nowhere."""
         return self._job_url(given) if self._job_url is not None else None
+
+    def batches(self) -> Sequence[Batch]:
+        """The batch systems that can be asked from here, in the service of the store."""
+        url = self.config.store_url
+        known = url if url.startswith(("http://", "https://")) else None
+        return tuple(self.host.batches(self.store(), self.clock, known).values())
 
     def user(self) -> str:
         """In whose name: `--username`, `TORC_USERNAME`, `client.username`, else who is logged in."""

@@ -19,11 +19,12 @@ from torc_core.model import (
     JobId,
     Node,
     NodeId,
+    Totals,
     Verdict,
     Workflow,
     WorkflowId,
 )
-from torc_core.protocols import Clock, Exit, Task
+from torc_core.protocols import Batch, Clock, Exit, Task
 from torc_core.runner.attempt import Workplace
 from torc_core.runner.errands import Errands
 from torc_core.runner.log import log
@@ -41,6 +42,10 @@ LAST_CALL = 2.0
 
 class ChoreStore(RecordStore, Protocol):
     """What a runner needs of a store besides the queue: for limits, actions, recovery scripts and provenance."""
+
+    def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
+        """How far workflows are."""
+        ...
 
     def due_actions(self, workflow: WorkflowId, triggers: Sequence[str] = ()) -> Sequence[Action]:
         """Actions that have fired and are not executed, or are persistent."""
@@ -94,6 +99,8 @@ class Actions:
     ----------
     output_dir
         Where commands run, and below which their output goes.
+    batches
+        Opens the batch systems in whose queues what is due is done; None: none is looked at.
     """
 
     def __init__(
@@ -105,7 +112,10 @@ class Actions:
         workflow: Workflow,
         place: Workplace,
         output_dir: str,
+        batches: Callable[[], Sequence[Batch]] | None = None,
     ) -> None:
+        self._open = batches
+        self._batches: Sequence[Batch] | None = None
         self._store = store
         self._errands = errands
         self._clock = clock
@@ -152,6 +162,8 @@ class Actions:
     def finish(self) -> None:
         """Execute what is due when a worker goes, one after the other."""
         self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_END))))
+        if self._open is not None:
+            self._spawn(self._clear_queue)
 
     def hurry(self) -> None:
         """Start no further command; what has been asked for before can be ended as an errand."""
@@ -173,10 +185,33 @@ class Actions:
 
     def _look(self, ids: Sequence[ActionId]) -> None:
         due = self._insist(lambda: self._store.due_actions(self._node.workflow_id))
+        if any(action.id in ids and action.action_type == "schedule_nodes" for action in due):
+            self._spawn(self._tend)
         for action in due:
             mine = action.id in ids and action.action_type == "run_commands"
             if mine and action.trigger_type not in self._last:
                 self._spawn(lambda action=action: self._execute(action))  # type: ignore[misc]  # bound early
+
+    def _tend(self) -> None:
+        """Have the batch systems of this host do what is due."""
+        if self._open is None:
+            return
+        with self._lock:
+            self._batches = self._open() if self._batches is None else self._batches
+        for batch in self._batches:
+            try:
+                done = batch.tend(self._node.workflow_id, node=self._node.id)
+            except TorcError as error:
+                log.warning("batch_lost workflow_id=%d why=%s", self._node.workflow_id, error)
+            else:
+                for sentence in done.waiting:
+                    log.info("batch_waits workflow_id=%d why=%s", self._node.workflow_id, sentence)
+
+    def _clear_queue(self) -> None:
+        """What nothing needs any more leaves the queue before the last runner goes."""
+        (totals,) = self._insist(lambda: self._store.totals([self._node.workflow_id]))
+        if totals.pending_allocations:
+            self._tend()
 
     def _execute_all(self, actions: Sequence[Action]) -> None:
         for action in actions:

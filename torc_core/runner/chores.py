@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torc_core.model import JobStatus, Node, Orders, Verdict, Workflow
-from torc_core.protocols import Clock, Executor, Exit
+from torc_core.protocols import Batch, Clock, Executor, Exit
 from torc_core.runner.actions import Actions, ChoreStore
 from torc_core.runner.attempt import Workplace
 from torc_core.runner.attempts import Attempts
@@ -30,11 +30,12 @@ class Chores:
         ledger: Ledger,
         attempts: Attempts,
         output_dir: str,
+        batches: Callable[[], Sequence[Batch]] | None = None,
     ) -> None:
         self._attempts = attempts
         self._signal = place.execution.termination_signal
         self._errands = Errands(executor)
-        self._actions = Actions(store, self._errands, clock, node, workflow, place, output_dir)
+        self._actions = Actions(store, self._errands, clock, node, workflow, place, output_dir, batches)
         self.recoveries = Recoveries(store, self._errands, node, place, ledger)
         self._recorder = (
             Recorder(store, workflow, place.cwd, self._errands.wake) if workflow.enable_ro_crate else None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from torc_core.model import Assignment, Json, SchedulerId
+from torc_core.protocols import Batch
 from torc_core.record import record
 
 
@@ -43,6 +44,8 @@ class Options:
         End jobs in any case when the store cannot be reached for the length of the lease.
     ping_interval
         Seconds between two tries to reach the store when the lease has run out.
+    batches
+        Opens the batch systems of this host, in whose queues the runner does what is due for its workflow.
     deliver
         The command with which the guardian of a dead runner delivers what it left; empty: it does not.
     grace
@@ -72,6 +75,7 @@ class Options:
     fences: bool = False
     ping_interval: float = 120.0
     deliver: Sequence[str] = ()
+    batches: Callable[[], Sequence[Batch]] | None = None
     log: str = ""
     series: str = ""
     expects: Callable[[], bool] | None = None

@@ -232,6 +232,7 @@ class Runner:
                 ledger,
                 self._attempts,
                 output_dir,
+                self._options.batches,
             )
         try:
             self._beginning = self._chores is not None and self._chores.begin()

@@ -277,6 +277,7 @@ class Following:
                     beat=session.config.server.beat_seconds,
                     fences=not session.config.client.offline.enabled,
                     ping_interval=session.config.client.offline.drain_ping_interval_secs,
+                    batches=session.batches,
                     deliver=deliver_command(
                         session, self._totals.workflow.id, self._totals.workflow.run_id, wish.output_dir
                     ),
