@@ -40,8 +40,6 @@ SHELLS = ("sh", "bash", "zsh", "fish", "csh")
 SPECIAL = ("alpha", "beta", "six", "noisy", "tight", "slow", "mute", "inner")
 DELAY = 0.05
 """Seconds that a packet takes to the host `slow`, and again from it."""
-INSIDE = ("192.168.77.1", "192.168.77.2")
-"""Addresses of alpha and inner on the cable between them."""
 USER = 2001
 WIRE = Path(__file__).with_name("wire.py")
 
@@ -125,6 +123,11 @@ class Host:
         if self._sshd is not None:
             self._sshd.stop()
 
+    def hang_up(self) -> None:
+        """End all sessions and its sshd, with `kill -9`; `boot` starts sshd again."""
+        self.run("pkill", "-9", "sshd")
+        self._reap()
+
     def crash(self) -> None:
         """Pull the plug."""
         self.machine.crash()
@@ -163,6 +166,11 @@ class Host:
     def run(self, *words: str, check: bool = True) -> str:
         """Run a command on it as root, not over SSH; what it says."""
         return self.machine.run(*words, check=check)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is switched on, and its sshd runs."""
+        return self.machine.alive and self._sshd is not None and self._sshd.alive
 
     @property
     def key(self) -> str:
@@ -235,7 +243,7 @@ class SshHosts:
     def settle(self) -> None:
         """Make it as it was at first: all up, and nobody frozen but the mute one."""
         for host in self.hosts.values():
-            if not host.machine.alive:
+            if not host.is_up:
                 self.boot(host.name)
             if host.is_cut:
                 host.heal()
@@ -256,7 +264,7 @@ class SshHosts:
         """Text of an ssh_config for all hosts; `more`: lines in front of all others."""
         places = {name: self.place(name) for name in self.hosts}
         places["refused"] = (self.address, 9)
-        places["dropped"] = (f"{self.network.net}.250", 22)
+        places["dropped"] = (self._nowhere, 22)
         places["closed"] = places["alpha"]
         entries = [
             f"Host {name}\n  HostName {address}\n  Port {port}\n" for name, (address, port) in places.items()
@@ -268,9 +276,14 @@ class SshHosts:
             f"  UserKnownHostsFile {known_hosts}\n  GlobalKnownHostsFile /dev/null\n"
         )
 
+    @property
+    def inside(self) -> tuple[str, str]:
+        """Addresses of alpha and inner on the cable between them."""
+        return f"{self.network.net}.252", f"{self.network.net}.253"
+
     def place(self, name: str) -> tuple[str, int]:
         """Address and port of a host, as whoever connects to it sees them."""
-        far = {"inner": INSIDE[1], "slow": self._far}
+        far = {"inner": self.inside[1], "slow": self._far}
         return far.get(name, self[name].address), self[name].port
 
     def known_as(self, name: str) -> str:
@@ -361,6 +374,12 @@ class SshHosts:
         self._join_inner()
         self._lay_wire()
         self["mute"].freeze()
+        # Packets to it leave, and nothing comes back.
+        _ip(f"neigh replace {self._nowhere} lladdr 02:00:00:00:00:01 dev {self.network.bridge} nud permanent")
+
+    @property
+    def _nowhere(self) -> str:
+        return f"{self.network.net}.250"
 
     def _join_inner(self) -> None:
         """Lay the cable between alpha and inner, which is inner's only one."""
@@ -371,8 +390,9 @@ class SshHosts:
         for machine in (alpha, inner):
             machine.run("ip", "link", "del", "eth1", check=False)
         _ip(f"link add eth1 netns {alpha.first} type veth peer name eth1 netns {inner.first}")
-        for machine, address in zip((alpha, inner), INSIDE, strict=True):
-            machine.run("ip", "addr", "add", f"{address}/30", "dev", "eth1")
+        for machine, address in zip((alpha, inner), self.inside, strict=True):
+            other = self.inside[address == self.inside[0]]
+            machine.run("ip", "addr", "add", address, "peer", other, "dev", "eth1")
             machine.run("ip", "link", "set", "eth1", "up")
 
     def _lay_wire(self) -> None:

@@ -65,7 +65,9 @@ class SshConfig:
         active = inside
         for line in self._lines(path, needed=needed):
             if line.keyword == "host":
-                active = inside and fits_any(_needed(line), asked.host)
+                # NOTE: OpenSSH compares case here, but addresses of workers have lost theirs (`remote.md` RW6).
+                names = [word.lower() for word in _needed(line)]
+                active = inside and fits_any(names, asked.host.lower())
             elif line.keyword == "match":
                 active = asked.matches(line, inside=inside)
             elif line.keyword == "include":
@@ -123,11 +125,13 @@ class _Asked:
         if keyword in GATHERED:
             if value not in [known for known, _ in self.gathered[keyword]]:
                 self.gathered[keyword].append((value, line.place))
-        elif keyword in {"proxyjump", "proxycommand"}:
-            # The first of the two decides, also when it says `none`.
-            if not {"proxyjump", "proxycommand"} & self.values.keys():
-                self.values[keyword] = (value, line.place)
-        else:
+        elif keyword == "proxyjump" and "proxycommand" in self.values:
+            # The first of the two decides; but `ProxyJump none` leaves room for a command.
+            return
+        elif keyword == "proxycommand" and _none(self._value("proxyjump")):
+            return
+        elif value is not None:
+            # A time of `none` counts as not given.
             self.values.setdefault(keyword, (value, line.place))
 
     def matches(self, line: Line, *, inside: bool) -> bool:
@@ -144,9 +148,11 @@ class _Asked:
                 self.wants_final |= name == "final" and not self.final
                 held = self.final
             else:
-                if not sign and not words:
-                    raise InvalidConfig(f"{line.place}: Match {name!r} has no value")
-                held = result and self._holds(name, value if sign else words.pop(0), line)
+                if not sign:
+                    if not words:
+                        raise InvalidConfig(f"{line.place}: Match {name!r} has no value")
+                    value = words.pop(0)
+                held = result and self._holds(name, value, line)
             result = result and held != negated
         return result
 
@@ -176,7 +182,7 @@ class _Asked:
         """What is connected to, by what is known so far."""
         value, place = self.values.get("hostname", ("%h", ""))
         facts = tokens.Facts(original=self.original, host=self.host, port=0, user="")
-        return tokens.expanded(value, facts, "h", place)
+        return tokens.expanded(value, facts, "h", place).lower()
 
     def facts(self) -> tokens.Facts:
         """What tokens stand for, by what is known so far."""

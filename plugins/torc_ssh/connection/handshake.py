@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,13 +11,15 @@ from typing import Any
 from paramiko import SSHException
 
 from torc_ssh.config import Options, StrictHostKeys
+from torc_ssh.config.patterns import fits_any
 from torc_ssh.connection import causes
+from torc_ssh.connection.certificates import SUFFIX, Certificate
 from torc_ssh.connection.keys import Keys
 from torc_ssh.connection.known_hosts import Known, known, known_as, remember
 from torc_ssh.connection.line import Line
 from torc_ssh.connection.login import Ended, Login
 
-_CERTIFICATE = "-cert-v01@openssh.com"
+_REFUSED = "Host key verification failed"
 
 
 class Failed(Exception):
@@ -48,26 +51,39 @@ def logged_in(
     except BaseException:
         line.close()
         raise
+    line.environment = _environment(options)
     line.watch()
     return line
 
 
+def _environment(options: Options) -> dict[str, str]:
+    """The variables that are sent along: those of ours that are named, then those that are set."""
+    wanted = [one for one in options.send_env if not one.startswith("-")]
+    unwanted = [one[1:] for one in options.send_env if one.startswith("-")]
+    sent = {
+        name: value
+        for name, value in os.environ.items()
+        if fits_any(wanted, name) and not fits_any(unwanted, name)
+    }
+    return sent | {name: value for name, _, value in (one.partition("=") for one in options.set_env)}
+
+
 def _agree(line: Line, options: Options, deadline: float, seconds: float) -> None:
-    inside: Any = line
-    inside.use_compression(options.compression)
+    line.use_compression(options.compression)
     lines = known([*options.user_known_hosts, *options.global_known_hosts], _name(options))
-    for attribute, configured, preferred in (
-        ("_preferred_kex", options.kex_algorithms, set()),
-        ("_preferred_ciphers", options.ciphers, set()),
-        ("_preferred_macs", options.macs, set()),
-        ("_preferred_pubkeys", options.pubkey_algorithms, set()),
-        ("_preferred_keys", options.host_key_algorithms, _kinds(lines)),
+    for what, configured in (
+        ("kex", options.kex_algorithms),
+        ("ciphers", options.ciphers),
+        ("macs", options.macs),
+        ("pubkeys", options.pubkey_algorithms),
+        ("keys", options.host_key_algorithms),
     ):
-        usual = tuple(getattr(inside, attribute))
-        chosen = _chosen(configured, usual)
-        # Kinds of keys that are known come first, as with OpenSSH: another one would look like a change.
-        first = [one for one in chosen if one in preferred]
-        setattr(inside, attribute, (*first, *(one for one in chosen if one not in preferred)))
+        line.prefer(what, _chosen(configured, line.preferred(what)))
+    # Kinds of keys that are known come first, as with OpenSSH: another one would look like a change.
+    kinds = line.preferred("keys")
+    line.prefer("keys", tuple(sorted(kinds, key=lambda one: one not in _kinds(lines))))
+    if any(one.marker == "@cert-authority" for one in lines):
+        line.prefer("keys", (*(f"{one}{SUFFIX}" for one in kinds), *line.preferred("keys")))
     left = max(0.1, deadline - time.monotonic())
     line.banner_timeout = line.handshake_timeout = left
     agreed = threading.Event()
@@ -118,21 +134,29 @@ def _check_host(line: Line, options: Options, note: Callable[[str], None]) -> No
     name = _name(options)
     files = [*options.user_known_hosts, *options.global_known_hosts]
     lines = known(files, name)
-    refused = "Host key verification failed"
+    certificate = Certificate(key.public_blob.key_blob) if key.public_blob else None
+    shown = {blob, certificate.authority if certificate else blob}
     for one in lines:
-        if one.marker == "@revoked" and one.key == blob:
-            raise Failed(f"{refused} (key revoked; {one.place})")
+        if one.marker == "@revoked" and one.key in shown:
+            raise Failed(f"{_REFUSED} (key revoked; {one.place})")
+    if certificate and any(
+        one.marker == "@cert-authority" and one.key == certificate.authority for one in lines
+    ):
+        fault = certificate.fault((options.host_key_alias or options.hostname).lower(), time.time())
+        if fault:
+            raise Failed(f"{_REFUSED} (the certificate {fault})")
+        return
     plain = [one for one in lines if not one.marker]
     if any(one.key == blob for one in plain):
         return
     if plain:
-        raise Failed(f"{refused} (key changed; {plain[-1].place})")
+        raise Failed(f"{_REFUSED} (key changed; {plain[-1].place})")
     if name.startswith("[") and any(
         one.key == blob and not one.marker for one in known(files, options.hostname.lower())
     ):
         return
     if options.strict_host_keys is StrictHostKeys.YES:
-        raise Failed(f"{refused} (key not known, and StrictHostKeyChecking is yes)")
+        raise Failed(f"{_REFUSED} (key not known, and StrictHostKeyChecking is yes)")
     if options.strict_host_keys is StrictHostKeys.OFF:
         note(f"StrictHostKeyChecking no for {options.original} is treated as accept-new")
     if not options.user_known_hosts:
@@ -165,6 +189,10 @@ def _log_in(
     except TimeoutError as error:
         raise Failed(causes.timed_out(seconds)) from error
     except (Ended, SSHException, EOFError, OSError) as error:
+        if "Too many authentication failures" in line.parting:
+            raise Failed(_denied(login, options)) from error
+        if line.parting:
+            raise Failed(f"Server closed the connection ({line.parting})") from error
         cause = line.get_exception() or error
         raise Failed(causes.of_handshake(None if isinstance(cause, Ended) else cause, seconds)) from error
 

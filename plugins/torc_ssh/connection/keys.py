@@ -17,6 +17,7 @@ from paramiko.pkey import PublicBlob
 from torc_core.record import record
 from torc_ssh.config import Options
 from torc_ssh.connection.agent import Agent, AgentError, AgentKey
+from torc_ssh.connection.certificates import Certificate
 
 MOST_OFFERED = 6
 """A server that follows OpenSSH hangs up after so many."""
@@ -119,7 +120,11 @@ class Keys:
             except (ValueError, SSHException, binascii.Error):
                 self._note(f"certificate {_shown(path)} cannot be read")
                 continue
-            public = _certified_key(certificate.key_blob)
+            try:
+                public = Certificate(certificate.key_blob).key
+            except ValueError:
+                self._note(f"certificate {_shown(path)} cannot be read")
+                continue
             for key in held:
                 if key.blob == public:
                     yield Offer(key=key.certified(certificate), told=_shown(path))
@@ -223,18 +228,6 @@ def _with(key: PKey, certificate: PublicBlob) -> PKey:
     copy.__dict__.update(key.__dict__)
     copy.public_blob = certificate
     return copy
-
-
-def _certified_key(blob: bytes) -> bytes:
-    """The plain public key inside of a certificate."""
-    message = Message(blob)
-    name = message.get_text().removesuffix("-cert-v01@openssh.com")
-    message.get_binary()
-    plain = Message()
-    plain.add_string(name)
-    for _ in range(1 if name == "ssh-ed25519" else 2):
-        plain.add_string(message.get_binary())
-    return plain.asbytes()
 
 
 def _shown(path: str) -> str:

@@ -20,7 +20,7 @@ from torc_core.errors import InvalidConfig
 from torc_ssh.config import Options, SshConfig, hops
 from torc_ssh.connection import causes
 from torc_ssh.connection.handshake import Failed, logged_in
-from torc_ssh.connection.line import Line, Refused
+from torc_ssh.connection.line import PROHIBITED, Line, Refused
 from torc_ssh.connection.protocol import Destination, Ran
 from torc_ssh.connection.sockets import Proxy, connected
 from torc_ssh.fleet import Pace
@@ -55,6 +55,7 @@ class LibraryConnector:
         self._noted: set[str] = set()
         self._lock = threading.Lock()
         self._jumps: dict[tuple[Any, ...], Future[Line]] = {}
+        self._failed: dict[tuple[Any, ...], float] = {}
         self._pace = Pace(STARTS_PER_SECOND, time.monotonic)
         self._open: set[LibraryConnection] = set()
 
@@ -164,7 +165,10 @@ class LibraryConnector:
             else:
                 inner = connected(options, deadline)
         except Refused as error:
-            raise Failed(f"Jump host {before[-1].original}: {error}") from error
+            jump_host = before[-1].original
+            if error.code == PROHIBITED:
+                raise Failed(f"Jump host {jump_host}: it does not allow forwarding") from error
+            raise Failed(f"{error} (seen from jump host {jump_host})") from error
         except EOFError as error:
             raise Failed(f"Jump host {before[-1].original}: connection lost") from error
         except OSError as error:
@@ -179,7 +183,7 @@ class LibraryConnector:
         key = tuple((one.hostname, one.user, one.port) for one in route)
         with self._lock:
             known = self._jumps.get(key)
-            if known and known.done() and not known.exception() and not known.result().is_active():
+            if known and known.done() and self._is_over(key, known, timeout):
                 known = None
             mine: Future[Line] = known or Future()
             self._jumps[key] = mine
@@ -187,8 +191,8 @@ class LibraryConnector:
             try:
                 mine.set_result(self._along(route, timeout))
             except BaseException as error:
+                self._failed[key] = time.monotonic()
                 mine.set_exception(error)
-                threading.Timer(timeout, self._retry, (key, mine)).start()
                 if not isinstance(error, Failed):
                     raise
         try:
@@ -196,10 +200,11 @@ class LibraryConnector:
         except Failed as error:
             raise Failed(f"Jump host {route[-1].original}: {error}") from error
 
-    def _retry(self, key: tuple[Any, ...], failed: Future[Line]) -> None:
-        with self._lock:
-            if self._jumps.get(key) is failed:
-                del self._jumps[key]
+    def _is_over(self, key: tuple[Any, ...], known: Future[Line], timeout: float) -> bool:
+        """Whether a line to a jump host was lost, or its failure is long ago."""
+        if known.exception():
+            return time.monotonic() - self._failed[key] > timeout
+        return not known.result().is_active()
 
 
 class LibraryConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -33,6 +34,10 @@ class Ear:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+PROHIBITED = 1
+"""The code of a channel that is not allowed."""
 
 
 class Refused(Exception):
@@ -70,15 +75,32 @@ class Line(Transport):
         self.interval, self.count = interval, count
         self.trouble: str | None = None
         """Why it was lost, if it was."""
+        self.parting = ""
+        """What the other side said when it hung up."""
+        self.environment: dict[str, str] = {}
+        """What commands are given."""
         self._refusals: dict[int, Refused] = {}
         self._asked: deque[bool] = deque()
         self._asking = threading.Lock()
         self._targets: dict[int, tuple[str, int]] = {}
         self._handler_table[SERVICE_ACCEPT] = self._service_accepted
 
+    def preferred(self, what: str) -> tuple[str, ...]:
+        """Names of algorithms, the best first; `what`: kex, keys, ciphers, macs or pubkeys."""
+        names: tuple[str, ...] = getattr(self, f"_preferred_{what}")
+        return names
+
+    def prefer(self, what: str, names: tuple[str, ...]) -> None:
+        """Take these instead, before anything is said."""
+        setattr(self, f"_preferred_{what}", names)
+
     def send(self, message: Message) -> None:
         """Send a message of our own."""
         self._send_message(message)
+
+    def _parse_disconnect(self, message: Message) -> None:
+        message.get_int()
+        self.parting = re.sub(r"[^ -~]+", " ", message.get_text())[:200]
 
     def _service_accepted(self, message: Message) -> None:
         login: Any = self.auth_handler
@@ -209,6 +231,8 @@ class Line(Transport):
 
     def execute(self, channel: Channel, command: str) -> None:
         """Start a command, without waiting for the other side to say that it did."""
+        for name, value in self.environment.items():
+            channel.set_environment_variable(name, value)
         message = Message()
         message.add_byte(bytes([_CHANNEL_REQUEST]))
         message.add_int(channel.remote_chanid)

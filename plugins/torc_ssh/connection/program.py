@@ -22,7 +22,7 @@ from torc_core.errors import InvalidConfig
 from torc_ssh.config.hops import hops
 from torc_ssh.connection import causes
 from torc_ssh.connection.protocol import Destination, Ran
-from torc_ssh.connection.telling import cause_of
+from torc_ssh.connection.telling import cause_of, new_keys
 from torc_ssh.fleet import Pace
 from torc_ssh.settings import RemoteSettings
 from torc_ssh.trouble import Lost, Overdue, Unreachable
@@ -50,7 +50,7 @@ LocalCommand echo torc-ready
 ControlMaster no
 ControlPersist no
 RequestTTY no
-LogLevel ERROR
+LogLevel INFO
 {includes}
 Host *
 StrictHostKeyChecking accept-new
@@ -249,6 +249,9 @@ class ProgramConnection:
                 self.host, cause_of(said, seconds, jumps) if ended else causes.timed_out(seconds)
             )
 
+        for name, kind in new_keys(self._told()):
+            self._connector.note(f"added the {kind} host key of {name} to the known hosts")
+
     def _accept_new(self, asked: dict[str, list[str]]) -> None:
         """Only `yes` is left as it is: the others would ask, or take any key."""
         strict = asked.get("stricthostkeychecking", ["ask"])[0]
@@ -272,6 +275,7 @@ class ProgramConnection:
             stderr=stderr,
             env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
             start_new_session=True,
+            umask=0o077,
         )
 
     def _ready(self, deadline: float) -> bool:
@@ -337,7 +341,9 @@ class ProgramConnection:
         """A process that runs one command over the master."""
         if not self.alive:
             raise self.lost()
-        return self._start(["-T", "-S", self._socket, "-o", "PermitLocalCommand=no"], command, stderr)
+        return self._start(
+            ["-T", "-S", self._socket, "-o", "PermitLocalCommand=no", "-o", "LogLevel=ERROR"], command, stderr
+        )
 
     def lost(self) -> Lost:
         """The error for a connection that broke."""

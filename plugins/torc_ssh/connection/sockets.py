@@ -76,6 +76,9 @@ def _addresses(options: Options, deadline: float) -> list[Any]:
 class Proxy:
     """What a `ProxyCommand` carries; the command ends with it."""
 
+    _closed = False
+    """Asked for by paramiko."""
+
     def __init__(self, command: str) -> None:
         self._ours, theirs = socket.socketpair()
         try:
@@ -111,6 +114,7 @@ class Proxy:
 
     def close(self) -> None:
         """End the command."""
+        self._closed = True
         self._ours.close()
         if self._process.poll() is None:
             self._process.terminate()

@@ -19,7 +19,9 @@ _PLAIN = (
     ("Network is unreachable", "Network is unreachable"),
     ("No route to host", "No route to host"),
 )
-_OF_JUMP = re.compile(r"UNKNOWN port 65535|stdio forwarding failed")
+_SEEN = re.compile(r"open failed: ([a-z ]+): ([^\r\n]+)")
+_ADDED = re.compile(r"Permanently added '([^']+)' \((\S+)\)")
+_OF_JUMP = re.compile(r"UNKNOWN port 65535|kex_exchange_identification|stdio forwarding failed")
 
 
 def cause_of(said: str, seconds: float, jumps: Sequence[str]) -> str:
@@ -35,10 +37,20 @@ def cause_of(said: str, seconds: float, jumps: Sequence[str]) -> str:
         Hosts on the way: what goes wrong with one is told as theirs.
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    if jumps and any(_OF_JUMP.search(line) for line in lines):
+    if jumps and (found := _SEEN.search(said)):
+        if "prohibited" in found[1]:
+            return f"Jump host {jumps[-1]}: it does not allow forwarding"
+        return f"{found[2]} (seen from jump host {jumps[-1]})"
+    if jumps and any("UNKNOWN port" in line for line in lines):
+        # What the last one says is only that it got no connection.
         text = "\n".join(line for line in lines if not _OF_JUMP.search(line))
         return f"Jump host {_which(text, jumps)}: {_cause(text, seconds)}"
     return _cause("\n".join(lines), seconds)
+
+
+def new_keys(said: str) -> list[tuple[str, str]]:
+    """Hosts whose keys were accepted, and the kinds of these keys."""
+    return _ADDED.findall(said)
 
 
 def _which(text: str, jumps: Sequence[str]) -> str:
