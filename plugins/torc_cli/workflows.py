@@ -50,6 +50,7 @@ app.command("torc_cli.transfers:export", name="export", help="Write a workflow a
 app.command("torc_cli.transfers:import_", name="import", help="Create a workflow from an exported document.")
 app.command("torc_cli.purging:purge", name="purge", help="Export archived workflows, and delete them.")
 for name, target, text in (
+    ("sync-status", "syncing:sync_status", "Find allocations that have ended, and free or fail their jobs."),
     ("reconcile", "reconcile:reconcile", "Deliver results that runners could not tell."),
     ("correct-resources", "correcting:correct_resources", "Ask for what jobs have been seen to need."),
     ("check-resources", "correcting:check_resources", "Compare what jobs used with what they asked for."),

@@ -37,7 +37,7 @@ class Logging:
 class ServerSlurm:
     """What a server may do with Slurm."""
 
-    submit: str = key("auto", "Whether the server may run due schedule actions for its own user.")
+    submit: str = key("auto", "Whether the server runs due schedule actions for its own user: auto, never.")
     rpc_per_minute: int = key(20, "At most so many questions to Slurm.")
 
 

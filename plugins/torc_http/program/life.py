@@ -35,6 +35,7 @@ from torc_http.serving.identity import is_real_root
 from torc_http.serving.listening import Listening
 from torc_http.serving.server import raise_open_files
 from torc_http.serving.settings import ServingSettings
+from torc_http.tending import Tender
 
 SAFE_SQLITE = (3, 51, 3)
 """From this release on the library is free of a defect of its write-ahead log (`promises.md` Q4, Q5)."""
@@ -88,6 +89,8 @@ class Program:
         Unavailable
             If the database or the port belongs to somebody else.
         """
+        if self._keys.slurm.submit not in ("auto", "never"):
+            raise UsageError(f"server.slurm.submit '{self._keys.slurm.submit}' is none of auto, never")
         if self._keys.log_level not in logs.LEVELS:
             raise UsageError(f"log level '{self._keys.log_level}' is none of {', '.join(logs.LEVELS)}")
         auth, backups, stopping = self._auth(), self._backups(), self._stopping()
@@ -136,6 +139,7 @@ class Program:
         urls = places.urls(self._host, doors, scheme=scheme)
         shown = places.advertised(self._host, doors, scheme=scheme)
         certificate = self._certificate(urls) if self._keys.https else None
+        tender = self._tender(store, shown)
         running = Running(
             store,
             self._session.clock,
@@ -161,7 +165,7 @@ class Program:
             beat_seconds=self._keys.beat_seconds,
             eager=True,
             certificate=certificate,
-            parts={"backups": backups, "metrics": self._metrics()},
+            parts={"backups": backups, "metrics": self._metrics(), "tender": tender},
         )  # fmt: skip
         pid_file = Path(self._pid_file) if self._pid_file else None
         if pid_file is None and self._daemon is not None:
@@ -173,9 +177,12 @@ class Program:
             self._publish(store, running, shown, certificate)
             self._tell(running, auth, doors, shown)
             backups.start(store, self._path)
+            if self._keys.slurm.submit != "never":
+                tender.start()
             stopping.wait(store, backups)
             stopping.say("stopping: requests in flight have 10 s")
         finally:
+            tender.close()
             backups.close()
             running.close()
             if running.security is not None:
@@ -202,6 +209,10 @@ class Program:
     def _metrics(self) -> Figures:
         keys = self._keys
         return Figures(enabled=keys.metrics, token_file=keys.metrics_token_file, database=self._path)
+
+    def _tender(self, store: Store, shown: str) -> Tender:
+        host, clock = self._session.host, self._session.clock
+        return Tender(store, clock, lambda: host.batches(store, clock, shown), self._config.client.username)
 
     def _backups(self) -> Backups:
         return Backups(self._keys.backup_dir, self._keys.backup_every, self._keys.backup_keep)

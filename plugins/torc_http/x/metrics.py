@@ -66,6 +66,7 @@ def metrics(call: Call) -> object:
             _workflows(call),
             _nodes(call),
             _allocations(call),
+            _asked(parts),
         )
         for line in piece
     ]
@@ -248,6 +249,16 @@ def _allocations(call: Call) -> Iterator[str]:
         ({"scheduler": kind, "status": status}, number) for (kind, status), number in sorted(found.items())
     ]
     yield from _series("torc_allocations", "gauge", "Allocations of batch systems.", values)
+
+
+def _asked(parts: Mapping[str, Any]) -> Iterator[str]:
+    """Questions to batch systems by this user from this host (`slurm.md` RB4)."""
+    tender = parts.get("tender")
+    calls = {} if tender is None else tender.calls()
+    values = [
+        ({"scheduler": name, "command": command}, number) for (name, command), number in sorted(calls.items())
+    ]
+    yield from _series("torc_batch_calls_per_minute", "gauge", "Calls of commands of batch systems.", values)
 
 
 def _living(call: Call) -> Sequence[Any]:

@@ -77,9 +77,9 @@ def schedule_nodes(
         raise UsageError(f"-p '{poll_interval}' is out of range; give seconds, at least 1")
     if max_parallel_jobs is not None and max_parallel_jobs < 1:
         raise UsageError(f"-m '{max_parallel_jobs}' is out of range; give a number of at least 1")
+    wf = found(session, workflow)
     if not dry_run:
         refuse_no_slurm(session)
-    wf = found(session, workflow)
     if wf.is_archived or wf.is_canceled:
         raise Conflict(
             f"workflow {wf.id} is {'archived' if wf.is_archived else 'canceled'}; it gets no nodes"

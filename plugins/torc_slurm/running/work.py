@@ -226,7 +226,7 @@ def carry_out(
                 ping_interval=session.config.client.offline.drain_ping_interval_secs,
                 grace=GRACE,
                 deliver=deliver_command(session, workflow, wish),
-                batches=session.batches,
+                batches=lambda: tuple(session.host.batches(store, clock, wish.url).values()),
                 log=log_file(name),
                 series=f"{place.number}_{place.node}_{place.task}",
                 expects=prospects.good,

@@ -30,6 +30,7 @@ from torc_core.model import (
     Resources,
     Result,
     RoCrateEntity,
+    SlurmScheduler,
     Token,
     UserData,
     WorkflowId,
@@ -68,6 +69,9 @@ LISTS = [
     ["scheduled-compute-nodes", "list", "1"],
     ["scheduled-compute-nodes", "get", "1", "2"],
     ["scheduled-compute-nodes", "list-jobs", "1"],
+    ["slurm", "list", "1"],
+    ["slurm", "get", "1-2"],
+    ["slurm", "rpc"],
     ["ro-crate", "list", "1"],
     ["ro-crate", "get", "1", "2"],
     ["admin", "audit", "list"],
@@ -87,6 +91,7 @@ REPORTS = [
     ["reports", "results", "2"],
     ["reports", "summary", "2"],
     ["workflows", "check-resources", "1"],
+    ["workflows", "sync-status", "2"],
     ["workflows", "simulate", "1", "--nodes", "1,2", "--cpus", "4", "--walltime", "1h"],
     ["workflows", "graph", "1"],
     ["workflows", "graph", "1", "--view", "files"],
@@ -95,7 +100,8 @@ REPORTS = [
 EMPTY = [
     [*words[:2], "2"]
     for words in LISTS
-    if words[0] not in ("workflows", "config", "plugins", "access-groups", "admin") and words[1] != "get"
+    if words[0] not in ("workflows", "config", "plugins", "access-groups", "admin")
+    and words[1] not in ("get", "rpc")
 ]
 RECORDS = [
     ["workflows", "get", "1"],
@@ -144,6 +150,11 @@ RECORDS = [
     ["failure-handlers", "delete", "1", "--yes"],
     ["compute-nodes", "get", "1"],
     ["scheduled-compute-nodes", "get", "1"],
+    ["slurm", "get", "1"],
+    ["slurm", "create", "1", "-n", "x", "-a", "physics", "--serialize-allocations"],
+    ["slurm", "update", "1", "--nodes", "2", "--qos", "", "--no-auto-top-up"],
+    ["slurm", "delete", "2", "--yes"],
+    ["slurm", "prune", "2"],
     ["access-groups", "get", "1"],
     ["access-groups", "create", "other"],
     ["access-groups", "add-user", "1", "eve"],
@@ -177,6 +188,11 @@ NEED_A_WORKFLOW = [
     ["workflows", "archive", "true"],
     ["workflows", "unarchive"],
     ["workflows", "list-actions"],
+    ["workflows", "sync-status"],
+    ["slurm", "list"],
+    ["slurm", "create", "-n", "x", "-a", "physics"],
+    ["slurm", "schedule-nodes"],
+    ["slurm", "prune"],
     ["jobs", "list"],
     ["jobs", "create", "-n", "x", "-c", "true"],
     ["jobs", "delete-all", "--yes"],
@@ -235,6 +251,9 @@ NEED_AN_ID = [
     ["resource-requirements", "delete", "--yes"],
     ["failure-handlers", "get"],
     ["failure-handlers", "delete", "--yes"],
+    ["slurm", "get"],
+    ["slurm", "update", "--nodes", "2"],
+    ["slurm", "delete", "--yes"],
     ["tasks", "wait"],
     ["compute-nodes", "get"],
     ["scheduled-compute-nodes", "get"],
@@ -254,9 +273,10 @@ DESTRUCTIVE = [
     ["events", "delete", "USER_EVENT"],
     ["resource-requirements", "delete", "2"],
     ["failure-handlers", "delete", "1"],
+    ["slurm", "delete", "1"],
     ["workflows", "initialize", "1", "--force"],
 ]
-KINDS = [Job, File, UserData, Result, Event, Requirement, FailureHandler]
+KINDS = [Job, File, UserData, Result, Event, Requirement, FailureHandler, SlurmScheduler]
 COUNTED = ["jobs", "files", "user-data", "results", "events", "resource-requirements"]
 
 
@@ -273,6 +293,7 @@ def stores(diamond, store_of_the_user):
         first = WorkflowId(1)
         store.add([
             File(workflow_id=second.id, name="spare", path="s"), Membership(group_id=group, user_name="bob"), GroupLink(workflow_id=first, group_id=group),
+            SlurmScheduler(workflow_id=first, name="a", fields={"account": "physics"}), SlurmScheduler(workflow_id=first, name="b", fields={"account": "physics"}),
             RoCrateEntity(workflow_id=first, entity_id="a", entity_type="File", metadata={"name": "x"}),
             RoCrateEntity(workflow_id=first, entity_id="b", entity_type="File", metadata={}),
             Allocation(workflow_id=first, scheduler_id="77"), Allocation(workflow_id=second.id, scheduler_id="78", status=AllocationStatus.COMPLETE),

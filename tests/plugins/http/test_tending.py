@@ -1,0 +1,94 @@
+"""A server does by itself what is due in the queue of its host, for its own user only, and leaves others the first go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from torc_core.model import Initialize, PlannedAction, PlannedScheduler, WorkflowId
+from torc_core.protocols import Store, Synced, Tended
+from torc_core.testing.memory import MemoryStore
+from torc_core.testing.plans import fan
+from torc_core.testing.plugin import SetClock
+from torc_http.tending import GRACE, ROUND, Tender
+
+
+class Asked:
+    """A batch system that only notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.tended: list[WorkflowId] = []
+        self.synced: list[WorkflowId] = []
+
+    def tend(self, workflow, *, node=None):
+        self.tended.append(workflow)
+        return Tended()
+
+    def sync(self, workflow, *, dry_run=False):
+        self.synced.append(workflow)
+        return Synced()
+
+    def calls(self):
+        return {"squeue": 3}
+
+
+@pytest.fixture
+def store(clock: SetClock) -> Store:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def batch() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def tender(store: Store, clock: SetClock, batch: Asked) -> Tender:
+    made = Tender(store, clock, lambda: {"slurm": batch}, "ana")
+    made.start()
+    made.close()
+    return made
+
+
+def scheduled(store: Store, user: str) -> WorkflowId:
+    action = PlannedAction(
+        trigger_type="on_workflow_start",
+        action_type="schedule_nodes",
+        config={"scheduler": "short", "scheduler_type": "slurm", "num_allocations": 1},
+    )
+    scheduler = PlannedScheduler(name="short", fields={"account": "a", "walltime": "01:00:00"})
+    workflow = store.create(replace(fan(1), schedulers=[scheduler], actions=[action]), user).id
+    store.initialize(workflow, Initialize())
+    return workflow
+
+
+def test_a_firing_is_left_to_others_for_a_while(
+    tender: Tender, batch: Asked, store: Store, clock: SetClock
+) -> None:
+    workflow = scheduled(store, "ana")
+    scheduled(store, "eve")
+
+    tender._closed.clear()
+    tender.look()
+    early = list(batch.tended)
+    clock.move(GRACE)
+    tender.look()
+
+    assert (early, batch.tended) == ([], [workflow])
+
+
+def test_allocations_are_looked_after_once_a_minute(
+    tender: Tender, batch: Asked, store: Store, clock: SetClock
+) -> None:
+    workflow = scheduled(store, "ana")
+    (due,) = store.due_actions(workflow)
+    store.claim_action(due.id, "c", None)
+
+    tender._closed.clear()
+    for _ in range(5):
+        tender.look()
+        clock.move(ROUND / 4)
+
+    assert batch.synced == batch.tended == [workflow, workflow]
+    assert tender.calls() == {("slurm", "squeue"): 3}
