@@ -20,6 +20,7 @@ COMMANDS = (
     ("submit", "submit:submit", "Ask Slurm for the nodes of a workflow."),
     ("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),
     ("recover", "recover:recover", "Give jobs what they lacked when they failed, and let them run again."),
+    ("watch", "watch:watch", "Follow a workflow to its end, recover it, give it allocations."),
 )
 """Command word, where it is below `torc_slurm.commands`, line of help."""
 
