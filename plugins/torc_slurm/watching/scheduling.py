@@ -5,7 +5,6 @@ from __future__ import annotations
 from torc_core.model.resources import duration_text
 from torc_core.record import record
 
-
 BREATH = 60.0
 """Seconds between two requests at least, also while nothing runs: what was asked for may end at once."""
 
