@@ -65,6 +65,9 @@ CHECKS = (
         {"TORC_TEST_FLIPS": "10000", "TORC_TEST_FLOOD": "150000", "TORC_TEST_VALUES": "2000000"}, "flipped or flood or values",
     ),
     Check(
+        "ssh", "RW62 ssh configurations", ("plugins/ssh/test_ssh_config_as_openssh.py",), {"TORC_TEST_SSH_CONFIGS": "2000"},
+    ),
+    Check(
         "sizes", "the largest workflows", ("core/store/test_evaluator.py", "plugins/sqlite/test_contract.py"),
         {"TORC_TEST_JOBS": "100000", "TORC_TEST_DEPTH": "20000"}, "chain_of_many or barrier_costs or cascade",
     ),
