@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from torc_core.model import JobId, JobUsage
+from torc_core.model import JobId, JobUsage, Shape
 from torc_core.record import record
 
 
@@ -34,6 +34,10 @@ class Task:
         Bytes that all its processes may have together, where the executor can see to it (`Limiting`); 0: no limit.
     lease
         Under which the attempt is held; empty: it is no attempt at a job.
+    nodes
+        Positions of its nodes among those of the runner, of which the first runs it; empty: the runner's own.
+    shape
+        What it has of each of its nodes; None: it is no attempt at a job.
     """
 
     job: JobId
@@ -51,6 +55,8 @@ class Task:
     line: int = 0
     memory: int = 0
     lease: str = ""
+    nodes: Sequence[int] = ()
+    shape: Shape | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,8 @@ class Exit:
         It was queued, and will not be started: no process of it ever was.
     oom
         It was killed because it went beyond its memory.
+    timeout
+        Somebody else, such as a batch system, ended it because its time was over.
     """
 
     job: JobId
@@ -87,6 +95,7 @@ class Exit:
     successor: JobId | None = None
     recalled: bool = False
     oom: bool = False
+    timeout: bool = False
 
 
 class Executor(Protocol):

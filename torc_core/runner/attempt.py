@@ -154,6 +154,8 @@ class Workplace:
             line=line,
             memory=attempt.limit,
             lease=attempt.held.lease,
+            nodes=attempt.slot.nodes if attempt.slot else (),
+            shape=attempt.shape,
         )
 
     def _api_url(self, given: Assignment) -> str | None:

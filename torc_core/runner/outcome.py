@@ -71,6 +71,8 @@ def outcome(
     if cause is not None:
         code = execution.timeout_code if killed else end.return_code
         return Outcome(JobStatus.TERMINATED, code, f"{cause.value}: {told}" if told else cause.value)
+    if end.timeout:
+        return Outcome(JobStatus.TERMINATED, execution.timeout_code, Cause.WALLTIME.value)
     if end.return_code > 0:
         return Outcome(JobStatus.FAILED, end.return_code, "exit_code")
     if end.return_code < 0:

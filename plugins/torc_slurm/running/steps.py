@@ -1,0 +1,218 @@
+"""The executor of mode `slurm`: each job is a step of the allocation (`slurm.md` §6, EX4-EX6)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from torc_core.detection import Detected
+from torc_core.model import JobId, JobUsage, Workflow
+from torc_core.protocols import Clock, Executor, Exit, Guarding, Store, Task, Will
+from torc_core.runner.log import log
+from torc_core.runner.options import Execution
+from torc_slurm.running.accounts import Accounts
+from torc_slurm.running.allocation import Place
+from torc_slurm.running.stepping import LONGEST, Layout, judged, name_of, said_of, script_of, step_of, task_of
+from torc_slurm.scheduler.slurm import Slurm
+
+if TYPE_CHECKING:
+    from torc_core.session import Session
+
+GIVE_UP = 20.0
+"""Seconds after which an srun is killed that does not end although its step is to be killed."""
+
+
+class Steps:
+    """Each job is a step, by an srun that is a process of this node.
+
+    Parameters
+    ----------
+    end, headroom
+        Until when a step may run: the end of the allocation, monotonic seconds, less so many.
+    """
+
+    def __init__(
+        self,
+        local: Executor,
+        clock: Clock,
+        slurm: Slurm,
+        layout: Layout,
+        accounts: Accounts | None,
+        *,
+        end: float | None,
+        headroom: float,
+    ) -> None:
+        self._local = local
+        self._clock = clock
+        self._slurm = slurm
+        self._layout = layout
+        self._accounts = accounts
+        self._end = end
+        self._headroom = headroom
+        self._tasks: dict[JobId, Task] = {}
+        self._dying: dict[JobId, float] = {}
+        self._signals: dict[int, list[str]] = {}
+        self.limits_memory = True
+        """Slurm does, as `--mem` of each step says."""
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Start a step for each job; what is no job, such as a command of an action, is a process of this node."""
+        minutes = None
+        if self._end is not None:
+            minutes = int((self._end - self._headroom - self._clock.monotonic()) // 60)
+        started = []
+        for task in tasks:
+            if task.shape is None:
+                started.append(task)
+                continue
+            self._tasks[task.job] = task
+            started.append(task_of(task, self._text(task), self._layout, minutes))
+            if self._accounts is not None:
+                self._accounts.began(name_of(task))
+        self._local.start(started)
+
+    def wait(self, timeout: float | None) -> Sequence[Exit]:
+        """Sleep until steps ended; what was to be signalled is, by one call."""
+        self._send_signals()
+        now = self._clock.monotonic()
+        if late := [job for job, at in self._dying.items() if at <= now]:
+            for job in late:
+                del self._dying[job]
+            self._local.kill(late)
+        if self._dying:
+            pause = max(0.0, min(self._dying.values()) - now)
+            timeout = pause if timeout is None else min(timeout, pause)
+        return [self._ended(one) for one in self._local.wait(timeout)]
+
+    def wake(self) -> None:
+        """End a `wait`."""
+        self._local.wake()
+
+    def signal(self, job: JobId, signal: int) -> None:
+        """Send a signal to all processes of the step; srun itself would take it for an order to end."""
+        task = self._tasks.get(job)
+        if task is None:
+            self._local.signal(job, signal)
+        elif (step := step_of(self._said(task))) is not None:
+            self._signals.setdefault(int(signal), []).append(step)
+        else:
+            self.kill([job])
+
+    def kill(self, jobs: Sequence[JobId]) -> None:
+        """Have the steps killed: srun does when it is told to end."""
+        until = self._clock.monotonic() + GIVE_UP
+        for job in jobs:
+            if job in self._tasks:
+                self._local.signal(job, signal.SIGTERM)
+                self._dying.setdefault(job, until)
+        self._local.kill([job for job in jobs if job not in self._tasks])
+
+    def sweep(self, prefix: str) -> int:
+        """Kill what dead runners left on this node."""
+        return self._local.sweep(prefix)
+
+    def entrust(self, will: Will) -> None:
+        """Have this done when this process dies."""
+        if isinstance(self._local, Guarding):
+            self._local.entrust(will)
+
+    def known(self, jobs: Sequence[JobId]) -> None:
+        """The store knows how these have ended."""
+        if isinstance(self._local, Guarding):
+            self._local.known(jobs)
+
+    def fence(self, at: float, lead: float) -> None:
+        """End all jobs at this time."""
+        if isinstance(self._local, Guarding):
+            self._local.fence(at, lead)
+
+    def close(self) -> None:
+        """End what still runs, and wait a little for the accounting."""
+        self._send_signals()
+        for job in self._tasks:
+            self._local.signal(job, signal.SIGTERM)
+        self._local.close()
+        if self._accounts is not None:
+            self._accounts.close()
+
+    def _send_signals(self) -> None:
+        signals, self._signals = self._signals, {}
+        for number, steps in signals.items():
+            # One call for all of them, beside the loop: the controller may be slow.
+            Thread(target=self._scancel, args=(number, steps), daemon=True).start()
+
+    def _scancel(self, number: int, steps: Sequence[str]) -> None:
+        done = self._slurm.ran("scancel", f"--signal={signal.Signals(number).name}", *steps, bucket=None)
+        if done.code != 0:
+            log.warning("steps_not_signalled steps=%d why=%s", len(steps), done.said)
+
+    def _ended(self, end: Exit) -> Exit:
+        task = self._tasks.pop(end.job, None)
+        self._dying.pop(end.job, None)
+        if task is None:
+            return end
+        said, usage = self._said(task), JobUsage()
+        if self._accounts is not None:
+            usage = self._accounts.ended(task, step_of(said), end.seconds)
+        found = judged(end, said, task.memory, usage)
+        if found.error is not None:
+            log.warning("step_not_started job_id=%d why=%s", end.job, found.error)
+        for path in (said_of(task), script_of(task)):
+            with suppress(OSError):
+                os.unlink(path)
+        return found
+
+    def _said(self, task: Task) -> str:
+        try:
+            with open(said_of(task), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def _text(self, task: Task) -> str:
+        """What bash runs in the step; a long one is put into a file, whose path it is then."""
+        text = joined(task.command, task.script)
+        if len(text.encode(errors="surrogateescape")) <= LONGEST:
+            return text
+        path = script_of(task)
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o700), "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        return path
+
+
+def joined(command: str, script: str | None) -> str:
+    """The text that bash runs: the invocation script is a wrapper, or a prologue if it has several lines."""
+    if not script:
+        return command
+    return f"{script}\n{command}" if "\n" in script.strip("\n") else f"{script.strip()} {command}"
+
+
+def open_steps(
+    session: Session,
+    local: Executor,
+    store: Store,
+    workflow: Workflow,
+    place: Place,
+    detected: Detected,
+    end: float | None,
+) -> Steps:
+    """An executor that makes a step of each job."""
+    config: Mapping[str, object] = workflow.execution_config or {}
+    told = config.get("srun_termination_signal")
+    names = place.names if detected.num_nodes > 1 and len(place.names) >= detected.num_nodes else ()
+    layout = Layout(
+        number=place.number,
+        names=names,
+        capacity=detected.capacity,
+        binds=bool(config.get("enable_cpu_bind", False)),
+        signal=str(told) if told else None,
+    )
+    slurm = Slurm.of(session.config, session.clock)
+    accounts = Accounts(store, slurm, session.clock, workflow, place.number)
+    headroom = Execution.of(workflow.execution_config).headroom
+    return Steps(local, session.clock, slurm, layout, accounts, end=end, headroom=headroom)
