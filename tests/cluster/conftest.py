@@ -15,6 +15,7 @@ WORKERS = 12
 """Plain SSH hosts."""
 sys.path.insert(0, str(HERE))
 
+from account import Account  # noqa: E402
 from hosts import SshHosts  # noqa: E402
 from namespaces import unusable  # noqa: E402
 from slurm import SlurmCluster  # noqa: E402
@@ -42,6 +43,14 @@ def slurm(slurm_cluster: SlurmCluster) -> Iterator[SlurmCluster]:
     """The cluster, all of whose nodes are idle before and after the test."""
     yield slurm_cluster
     slurm_cluster.settle()
+
+
+@pytest.fixture
+def account(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Account]:
+    """A fresh account on the login node, with a server that the nodes reach."""
+    account = Account(slurm, tmp_path)
+    yield account
+    account.close()
 
 
 @pytest.fixture(scope="session")

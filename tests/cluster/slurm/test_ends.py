@@ -1,0 +1,156 @@
+"""However an allocation ends, its jobs are told as they ended, and none is run twice at once.
+
+Walltime, cancel, lost node, requeue, preemption, suspension: each takes its time, so all of them happen side by side.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from account import QUICK
+from namespaces import until
+
+if TYPE_CHECKING:
+    from account import Account
+
+    from torc_core.model import WorkflowId
+
+ROUNDS = int(os.environ.get("TORC_TEST_CLUSTER_ENDS", "1"))
+CROWD = 64
+"""Jobs at once where half of them ignore SIGTERM."""
+SMALL = {"name": "small", "num_cpus": 1, "memory": "50m", "runtime": "PT10S"}
+ONE = ("-N1", "-n1", "--cpus-per-task=1", "--mem=900", "--time=30")
+
+
+def crowd(account: Account, name: str) -> WorkflowId:
+    """A workflow of jobs that would run for long; every other one ignores SIGTERM."""
+    commands = ("exec sleep 600", "trap '' TERM; exec sleep 600")
+    jobs = [
+        {"name": f"j{at}", "command": commands[at % 2], "resource_requirements": "small"}
+        for at in range(CROWD)
+    ]
+    more = {"compute_node_expiration_buffer_seconds": 15, "compute_node_min_time_for_new_jobs_seconds": 10}
+    return account.workflow(name, jobs, resource_requirements=[SMALL], execution_config=QUICK, **more)
+
+
+def ended(account: Account, workflow: WorkflowId) -> list[tuple[str, int, str | None]]:
+    """How the attempts of a crowd ended, each way once."""
+    found = [(one.status.label, one.return_code, one.reason) for one in account.results(workflow)]
+    assert len(found) == CROWD
+    return sorted(set(found), key=str)
+
+
+def everything_runs(account: Account, workflow: WorkflowId, count: int) -> None:
+    until(lambda: account.running(workflow) == count, 120, f"{count} running jobs of workflow {workflow}")
+
+
+def walltime(account: Account, at: int) -> None:
+    """The end of its time is in the runner's own plan."""
+    workflow = crowd(account, f"walltime{at}")
+
+    number = account.submit(workflow, *ONE, "--time=1", more=f"--max-parallel-jobs {CROWD}")
+
+    account.cluster.await_state(number, seconds=240)
+    assert ended(account, workflow) == [("terminated", -15, "walltime"), ("terminated", 152, "walltime")], (
+        account.log(number)
+    )
+
+
+def announced(account: Account, at: int) -> None:
+    """Slurm announces it, maybe a minute early."""
+    workflow = crowd(account, f"announced{at}")
+
+    asked = ("--time=2", "--signal=B:TERM@60")
+    number = account.submit(workflow, *ONE, *asked, more=f"--max-parallel-jobs {CROWD}")
+
+    account.cluster.await_state(number, seconds=240)
+    assert ended(account, workflow) == [("terminated", -15, "walltime"), ("terminated", 152, "walltime")], (
+        account.log(number)
+    )
+    assert "signal number=15" in account.log(number)
+
+
+def canceled(account: Account, at: int) -> None:
+    """Somebody calls scancel; SIGKILL follows half a minute later."""
+    workflow = crowd(account, f"canceled{at}")
+    number = account.submit(workflow, *ONE, more=f"--max-parallel-jobs {CROWD}")
+    everything_runs(account, workflow, CROWD)
+
+    account.cluster.run("scancel", str(number))
+
+    account.cluster.await_state(number, seconds=90)
+    found = ended(account, workflow)
+    assert found == [("terminated", -15, "interrupted"), ("terminated", -9, "interrupted")], account.log(
+        number
+    )
+
+
+def lives(account: Account, name: str, seconds: float, **more: Any) -> WorkflowId:
+    """A workflow of two jobs that note their lives."""
+    jobs = [account.job(f"j{at}", seconds, resource_requirements="small") for at in range(2)]
+    return account.workflow(name, jobs, resource_requirements=[SMALL], execution_config=QUICK, **more)
+
+
+def requeued(account: Account, at: int) -> None:
+    """The batch job is begun anew, under the same number."""
+    workflow = lives(account, f"requeued{at}", 4, retry_on_node_loss=1)
+    number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue")
+    everything_runs(account, workflow, 2)
+
+    account.cluster.run("scontrol", "requeue", str(number))
+
+    until(lambda: account.complete(workflow), 180, f"workflow {workflow} that was requeued")
+    account.cluster.await_state(number, seconds=120)
+    assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
+    assert [one.status.label for one in account.jobs(workflow)] == ["completed", "completed"]
+
+
+def preempted(account: Account, at: int) -> None:
+    """Another batch job is more urgent: Slurm begins ours anew when that is over."""
+    node = f"--nodelist=n{8 if at % 2 else 6}"
+    workflow = lives(account, f"preempted{at}", 4, retry_on_node_loss=1)
+    number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", "-p", "scavenge", node)
+    everything_runs(account, workflow, 2)
+
+    account.cluster.submit("sleep 1", "-p", "urgent", "--exclusive", node)
+
+    until(lambda: account.complete(workflow), 240, f"workflow {workflow} that was preempted")
+    assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
+
+
+def suspended(account: Account, at: int) -> None:
+    """Slurm stops all its processes for a while; nothing is lost."""
+    workflow = lives(account, f"suspended{at}", 6)
+    number = account.submit(workflow, *ONE, "--cpus-per-task=2")
+    everything_runs(account, workflow, 2)
+
+    account.cluster.run("scontrol", "suspend", str(number))
+    account.cluster.await_state(number, "SUSPENDED")
+    account.cluster.run("scontrol", "resume", str(number))
+
+    until(lambda: account.complete(workflow), 120, f"workflow {workflow} that was suspended")
+    assert [one.attempt_id for one in account.jobs(workflow)] == [1, 1], account.log(number)
+
+
+SCENES: tuple[Callable[[Account, int], None], ...] = (
+    walltime,
+    announced,
+    canceled,
+    requeued,
+    preempted,
+    suspended,
+)
+
+
+def test_every_end_of_an_allocation_is_told_as_it_was(account: Account) -> None:
+    scenes = [(scene, at) for at in range(ROUNDS) for scene in SCENES]
+
+    with ThreadPoolExecutor(len(SCENES) * 3) as pool:
+        running = [(scene.__name__, at, pool.submit(scene, account, at)) for scene, at in scenes]
+    wrong = [f"{name} {at}: {one.exception()}" for name, at, one in running if one.exception()]
+
+    assert wrong == []
+    assert account.verdict() == []
