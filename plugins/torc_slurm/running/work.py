@@ -29,6 +29,7 @@ from torc_core.runner.signals import OBEYED
 from torc_core.session import Session
 from torc_slurm.running import resources
 from torc_slurm.running.allocation import Place
+from torc_slurm.running.earlier import go_on
 from torc_slurm.running.ending import ASK, end_of
 from torc_slurm.running.executors import opened
 from torc_slurm.running.records import keep_environment, keep_kernel_log
@@ -155,6 +156,7 @@ def prepare(
     totals = insist(lambda: store.totals([WorkflowId(wish.workflow)])[0], clock, wish.patience)[0]
     if totals.workflow.is_archived:
         raise Conflict(f"workflow {wish.workflow} is archived; bring it back with 'torc workflows unarchive'")
+    insist(lambda: go_on(store, totals.workflow, place), clock, wish.patience)
     found = session.host.detect_resources()
     if found is None:
         raise Conflict("no installed plugin can tell what this node has; enable 'psutil'")

@@ -102,8 +102,7 @@ def requeued(account: Account, at: int) -> None:
 
     account.cluster.run("scontrol", "requeue", str(number))
 
-    until(lambda: account.complete(workflow), 180, f"workflow {workflow} that was requeued")
-    account.cluster.await_state(number, seconds=120)
+    account.cluster.await_state(number, "COMPLETED", seconds=180)
     assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
     assert [one.status.label for one in account.jobs(workflow)] == ["completed", "completed"]
 
@@ -117,7 +116,7 @@ def preempted(account: Account, at: int) -> None:
 
     account.cluster.submit("sleep 1", "-p", "urgent", "--exclusive", node)
 
-    until(lambda: account.complete(workflow), 240, f"workflow {workflow} that was preempted")
+    account.cluster.await_state(number, "COMPLETED", seconds=240)
     assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
 
 
