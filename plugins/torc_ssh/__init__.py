@@ -10,7 +10,16 @@ from torc_core.providers import LauncherProvider
 from torc_ssh.settings import LauncherSettings
 
 if TYPE_CHECKING:
+    from cyclopts import App
+
     from torc_core.protocols import Launcher
+
+
+@hookimpl
+def torc_commands(app: App) -> None:
+    """Add `torc remote`, and what it calls on the other side."""
+    app.command("torc_ssh.commands:app", name="remote", help="Run a workflow on machines reached over SSH.")
+    app.command("torc_ssh.agent.command:agent", name="_worker-agent", show=False)
 
 
 @hookimpl

@@ -59,7 +59,8 @@ def ssh_cluster() -> Iterator[SshHosts]:
     if why := unusable():
         pytest.skip(why)
     folder = Path(tempfile.mkdtemp(prefix="hosts-", dir="/tmp"))
-    keep = {Path(one).resolve() for one in (sys.prefix, sys.base_prefix, HERE.parents[1])}
+    seen = {Path(one).resolve() for one in (sys.prefix, sys.base_prefix, HERE.parents[1], *sys.path) if one}
+    keep = {one for one in seen if one.is_dir() and not seen & {*one.parents}}
     with SshHosts(folder, workers=WORKERS, keep=keep) as hosts:
         yield hosts
     shutil.rmtree(folder)

@@ -47,10 +47,14 @@ def log_file(path: str) -> None:
 
 
 def registered(path: str) -> Callable[[Node], None]:
-    """Writes down, in one piece, as which node a runner was registered."""
+    """Adds to a JSON file, or makes one, as which node a runner was registered."""
 
     def write(node: Node) -> None:
-        about = {"node_id": node.id, "epoch": node.epoch, "pid": node.pid, "hostname": node.hostname}
+        about: dict[str, object] = {}
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                about = json.load(file)
+        about |= {"node_id": node.id, "epoch": node.epoch}
         part = f"{path}.{node.pid}"
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
             json.dump(about, file)

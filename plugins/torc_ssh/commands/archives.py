@@ -1,0 +1,190 @@
+"""Takes an archive from a host, and believes nothing of it before it is proven (`remote.md` RW31, `security.md` §13)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from torc_core.errors import TorcError, Unavailable
+from torc_core.record import record
+from torc_ssh.agent.packing import MANIFEST
+
+MOST_MEMBERS = 1_000_000
+LARGEST_MANIFEST = 256 << 20
+PIECE = 1 << 18
+
+
+class BadArchive(TorcError):
+    """what a host sent is not what it said"""
+
+    code = "bad_archive"
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file of an archive, as the host lists it.
+
+    Parameters
+    ----------
+    source
+        Size and time of change of the file there; what was sent of a database is a copy.
+    torn
+        It became shorter while it was read.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    source: tuple[int, int]
+    torn: bool = False
+
+
+def written(path: Path, pieces: Iterator[bytes]) -> int:
+    """Write an archive to disk; how many bytes.
+
+    Raises
+    ------
+    Unavailable
+        If the disk does not take it.
+    """
+    size = 0
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600), "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+                size += len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unavailable(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error
+    return size
+
+
+def proven(path: Path) -> Sequence[Entry]:
+    """What is in an archive, every file as its list says.
+
+    Raises
+    ------
+    BadArchive
+        If it is cut off, damaged, or has something in it that no host of ours puts there.
+    """
+    seen: dict[str, tuple[int, str]] = {}
+    manifest: bytes | None = None
+    try:
+        with gzip.open(path, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
+            for member in archive:
+                _check(member)
+                file = archive.extractfile(member)
+                if manifest is not None or file is None or member.name in seen:
+                    raise BadArchive(f"it has a member too many: {member.name!r}")
+                if len(seen) >= MOST_MEMBERS:
+                    raise BadArchive(f"it has more than {MOST_MEMBERS} files")
+                if member.name == MANIFEST:
+                    if member.size > LARGEST_MANIFEST:
+                        raise BadArchive("its list of files is too long")
+                    manifest = file.read()
+                    continue
+                seen[member.name] = (member.size, _digest(file))
+            while packed.read(PIECE):  # the checksum of gzip stands at the end
+                pass
+    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
+        raise BadArchive(f"it is not complete: {error}") from error
+    if manifest is None:
+        raise BadArchive("it is not complete: the list of its files is missing")
+    entries = _entries(manifest)
+    listed = {one.path: (one.size, one.sha256) for one in entries}
+    if listed != seen:
+        wrong = next(iter(sorted(set(listed.items()) ^ set(seen.items()))))[0]
+        raise BadArchive(f"{wrong!r} is not as its list says")
+    return entries
+
+
+def unpacked(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
+    """Unpack a proven archive: plain files below the folder, and nothing else."""
+    wanted = {one.path for one in entries}
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with gzip.open(path, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
+        for member in archive:
+            if member.name not in wanted:
+                continue
+            _check(member)
+            file = archive.extractfile(member)
+            assert file is not None
+            _written_below(folder, member.name, file)
+
+
+def kept(path: Path) -> None:
+    """Make room for a new file: one that is there is kept as `.1`."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.1"))
+
+
+def _written_below(folder: Path, name: str, file: IO[bytes]) -> None:
+    """Write a file step by step from the folder downwards: no link that lies there is followed."""
+    parts = name.split("/")
+    opened = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+    try:
+        for part in parts[:-1]:
+            try:
+                os.mkdir(part, 0o700, dir_fd=opened[-1])
+            except FileExistsError:
+                pass
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            opened.append(os.open(part, flags, dir_fd=opened[-1]))
+        try:
+            if not stat.S_ISREG(os.lstat(parts[-1], dir_fd=opened[-1]).st_mode):
+                raise BadArchive(f"'{folder / name}' is in the way")
+            os.unlink(parts[-1], dir_fd=opened[-1])
+        except FileNotFoundError:
+            pass
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(parts[-1], flags, 0o600, dir_fd=opened[-1]), "wb") as target:
+            shutil.copyfileobj(file, target, PIECE)
+    except OSError as error:
+        raise BadArchive(
+            f"'{folder / name}' cannot be written: {(error.strerror or 'error').lower()}"
+        ) from error
+    finally:
+        for one in opened:
+            os.close(one)
+
+
+def _check(member: tarfile.TarInfo) -> None:
+    """Refuse everything but plain files below the folder."""
+    parts = member.name.split("/")
+    if not member.isreg() or member.issparse():
+        raise BadArchive(f"{member.name!r} is not a plain file")
+    if member.name.startswith("/") or any(part in ("", ".", "..") for part in parts) or "\0" in member.name:
+        raise BadArchive(f"{member.name!r} is not a path below a folder")
+    if len(member.name) > 4_096 or any(len(part.encode()) > 255 for part in parts):
+        raise BadArchive("a path in it is too long")
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _entries(manifest: bytes) -> Sequence[Entry]:
+    try:
+        told: Mapping[str, Any] = json.loads(manifest)
+        return [
+            Entry(
+                path=str(one["path"]), size=int(one["size"]), sha256=str(one["sha256"]),
+                source=(int(one["source_size"]), int(one["mtime_ns"])), torn=bool(one.get("torn")),
+            )
+            for one in told["files"]
+        ]  # fmt: skip
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadArchive("its list of files is not understood") from error

@@ -1,0 +1,1 @@
+"""Leads workers to a server that they cannot reach, through their SSH connections (`remote.md` §9)."""
