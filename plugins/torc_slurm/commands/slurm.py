@@ -14,6 +14,10 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("delete", "schedulers:delete", "Delete schedulers; jobs that are bound to one are free."),
     ("schedule-nodes", "schedule_nodes:schedule_nodes", "Ask Slurm for allocations of a scheduler."),
     ("prune", "prune:prune", "Call off queued allocations that nothing needs any more."),
+    ("parse-logs", "parse_logs:parse_logs", "Look for trouble in the logs of allocations, and whom it hit."),
+    ("sacct", "sacct:sacct", "Show what Slurm's accounting says of allocations and their steps."),
+    ("stats", "stats:stats", "List what each attempt used."),
+    ("usage", "usage:usage", "Sum up node-hours, their charge, waiting and waste."),
     ("rpc", "rpc:rpc", "Show the last calls of Slurm's commands."),
 )
 """Command word, where it is below `torc_slurm.commands`, line of help; each is loaded when it is called."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -87,6 +88,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("SBATCH", "SQUEUE", "SACCT", "SCANCEL", "SINFO", "SCONTROL"):
         monkeypatch.setenv(f"TORC_FAKE_{name}", "/nowhere")
     monkeypatch.chdir(folder)
+    time.tzset()
     umask = os.umask(0o022)
     yield folder
     os.umask(umask)

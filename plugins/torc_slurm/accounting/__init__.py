@@ -1,0 +1,1 @@
+"""What allocations and attempts used, as Slurm accounts for it and as torc has measured it (`slurm.md` §15)."""
