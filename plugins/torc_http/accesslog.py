@@ -22,7 +22,7 @@ ROUTE, PRINCIPAL, PEER = "torc.route", "torc.principal", "torc.peer"
 LONGEST_PATH = 200
 """Characters of a path that is no route."""
 
-CHATTER = ("/x/nodes/", "/ping")
+CHATTER = ("/x/nodes/", "/x/store/turn", "/ping")
 """Calls that come all the time; those that go well are told at DEBUG only."""
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:@+/")

@@ -51,12 +51,11 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     ready = _ready(change, place, offer, classes)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.tx.now)
     of = {head[0]: id for (id, _, _), line in zip(classes, ready, strict=True) for head in line.heads}
-    jobs = _take(change, chosen.choices, of, node, offer, prefetched=False)
+    starts = offer.start and node is not None
+    jobs = _take(change, chosen.choices, of, node, offer, starts=starts, prefetched=False)
     if node is not None and offer.ahead > 0 and offer.limit > 0 and chosen.waits_for is None:
         gone = {choice.job for choice in chosen.choices}
-        jobs += _take(
-            change, _ahead(change, node, place, ready, offer, gone), of, node, offer, prefetched=True
-        )
+        jobs += _hold(change, _ahead(change, node, place, ready, offer, gone), of, node, offer)
     if jobs:
         _remember(change, node, offer, [one.job.id for one in jobs])
         return jobs, None
@@ -154,6 +153,24 @@ def _ahead(
     return ahead(left, place, offer.ahead, busy=offer.busy, held=held, alone=active == 1)
 
 
+def _hold(
+    change: Change, choices: Sequence[Choice], of: Mapping[JobId, int], node: Node, offer: Offer
+) -> list[Assignment]:
+    """Give jobs in advance: the first are started ahead, or take a place if there is one after all; the rest waits."""
+    begun, rest = choices[: offer.start_ahead], choices[offer.start_ahead :]
+    placed = [choice for choice in begun if change.takes_place(node, of[choice.job])]
+    waiting = [choice for choice in begun if choice not in placed] if placed else begun
+    given = [
+        *_take(change, placed, of, node, offer, starts=True, prefetched=False),
+        *_take(change, waiting, of, node, offer, starts=True, prefetched=True),
+        *_take(change, rest, of, node, offer, starts=False, prefetched=True),
+    ]
+    if not placed:
+        return given
+    by_job = {one.job.id: one for one in given}
+    return [by_job[choice.job] for choice in choices]
+
+
 def _take(
     change: Change,
     choices: Sequence[Choice],
@@ -161,11 +178,11 @@ def _take(
     node: Node | None,
     offer: Offer,
     *,
+    starts: bool,
     prefetched: bool,
 ) -> list[Assignment]:
     if not choices:
         return []
-    starts = offer.start and node is not None and not prefetched
     status = JobStatus.RUNNING if starts else JobStatus.PENDING
     tx = change.tx
     rows = {

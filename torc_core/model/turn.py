@@ -33,6 +33,8 @@ class Offer:
         Write what fits now as running in the same transaction.
     ahead
         Up to so many further jobs of the classes in `busy`, held without capacity (`engine.md` §7.7).
+    start_ahead
+        So many of those given ahead are written as running at once, as if their start had been said in the next turn.
     wait_ms
         0-20,000: how long the answer may be held when there is nothing to give.
     scheduler, node
@@ -48,6 +50,7 @@ class Offer:
     start: bool = True
     strict_scheduler_match: bool = False
     ahead: int = 0
+    start_ahead: int = 0
     busy: Sequence[Shape] = ()
     wait_ms: int = 0
     scheduler: SchedulerId | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torc_core.model import Assignment, Held, JobId, Recovery, Shape
 from torc_core.protocols import Exit, Task
@@ -41,6 +41,8 @@ class Attempt:
         Seconds that it may run, once it is known.
     peak
         Bytes that it was seen to use when it was killed for that, or before it ended.
+    shape
+        The class of the job; the same object for all that a runner holds of a class.
     """
 
     given: Assignment
@@ -61,16 +63,15 @@ class Attempt:
     peak: int = 0
     exit: Exit | None = None
     search: Search | None = None
+    shape: Shape = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shape = self.given.shape
 
     @property
     def stdio(self) -> bool:
         """Whether its output goes anywhere."""
         return bool(self.stdout or self.stderr)
-
-    @property
-    def shape(self) -> Shape:
-        """The class of the job."""
-        return self.given.shape
 
 
 @record(frozen=True, slots=True, kw_only=True)

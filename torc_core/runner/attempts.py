@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from torc_core.model import Assignment, Beat, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId
+from torc_core.model import Assignment, Beat, Ending, JobId, JobStatus, JobUsage, NodeId, RequirementId, Shape
 from torc_core.protocols import Clock, Executor, Exit, Queueing, Task
 from torc_core.runner.attempt import Attempt, Workplace
 from torc_core.runner.deadlines import Deadlines
@@ -82,6 +82,7 @@ class Attempts:
         self._stock = stock
         self._node = node
         self._all: dict[JobId, Attempt] = {}
+        self._shapes: dict[Shape, Shape] = {}
         self._tasks: list[Task] = []
         self._queueing = executor if isinstance(executor, Queueing) else None
         self._lines: dict[int, list[Attempt]] = {}
@@ -110,6 +111,8 @@ class Attempts:
         if given.job.id in self._all:
             return None
         attempt = self._all[given.job.id] = self._place.attempt(given)
+        # PERF: shapes are keys everywhere, and what is the same need not be compared field by field.
+        attempt.shape = self._shapes.setdefault(attempt.shape, attempt.shape)
         return attempt
 
     def remove(self, attempt: Attempt) -> None:

@@ -412,7 +412,7 @@ class Runner:
                 self._start(attempt)
             else:
                 self._attempts.expect(attempt)
-        self._receive(orders.jobs, now)
+        self._receive(orders.jobs, ledger, now)
         lead = min(self._execution.lead, CANCEL_LEAD)
         if orders.canceled and self._leaving is None:
             self._stop_all(Leaving.CANCELED, Cause.CANCELED, lead, now)
@@ -455,7 +455,7 @@ class Runner:
         self._turns.claiming = False
         return self._chores.finish(hurry=self._hurried)
 
-    def _receive(self, jobs: Sequence[Assignment], now: float) -> None:
+    def _receive(self, jobs: Sequence[Assignment], ledger: Ledger, now: float) -> None:
         """Take what was given; what has no place here goes back."""
         for given in jobs:
             attempt = self._attempts.add(given)
@@ -465,7 +465,7 @@ class Runner:
                 self._return(attempt)
             elif not given.started:
                 self._stock.hold(attempt)
-            elif given.ahead:
+            elif given.ahead and not ledger.fits(attempt.shape):
                 self._attempts.expect(attempt)
             else:
                 self._start(attempt)

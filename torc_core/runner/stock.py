@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from math import ceil
+from typing import NamedTuple
 
 from torc_core.engine.claim import AHEAD_MOST
 from torc_core.model import Shape
@@ -17,14 +18,26 @@ WORTH_IT = 1.0
 """Seconds: where jobs take longer on average, a round trip to the store costs nothing, and nothing is held ahead."""
 SHORT = 0.05
 """Seconds: where jobs take less on average, one started-ahead job per slot would be used up before the next turn."""
-COVERED = 0.06
+COVERED = 0.2
 """Seconds of work that are started ahead for each slot where jobs are short."""
-DEEPEST = 32
+DEEPEST = 48
 """Most jobs started ahead for one slot."""
 MOST_HELD = AHEAD_MOST
 """Most jobs of a class that a node may hold ahead (`engine.md` §7.7)."""
 WEIGHT = 0.1
 """How much the newest job counts in the mean duration."""
+
+
+class Wanted(NamedTuple):
+    """What to ask for in advance: so many jobs, of which so many are started on record at once, of these shapes."""
+
+    jobs: int
+    started: int
+    shapes: Sequence[Shape]
+
+
+NOTHING = Wanted(0, 0, ())
+"""Nothing is wanted in advance."""
 
 
 class Stock:
@@ -109,18 +122,32 @@ class Stock:
         """Whether the jobs started on record may be used up before the next turn is answered."""
         return any(2 * len(self._due[shape]) < max(1, self.depth(shape)) for shape in self._running())
 
-    def wanted(self, starting: Sequence[Attempt]) -> tuple[int, list[Shape]]:
-        """How many more jobs to ask for in advance, and of which shapes; `starting` are on their way."""
+    def wanted(self, starting: Sequence[Attempt]) -> Wanted:
+        """How many more jobs to ask for in advance; `starting` are on their way.
+
+        Very short jobs are all started on record with the claim that gives them: to hold them first would cost each
+        of them a place in two turns.
+        """
         on_the_way = Counter(attempt.shape for attempt in starting if not attempt.slot)
-        more, shapes = 0, []
+        jobs, started, shapes = 0, 0, []
         for shape in self._running():
             depth = self.depth(shape)
-            most = min(2 * depth + self.busy[shape], MOST_HELD) if depth else 0
-            lacking = most - len(self._held[shape]) - len(self._due[shape]) - on_the_way[shape]
+            due = len(self._due[shape]) + on_the_way[shape]
+            most = (
+                min(depth if self._is_short(shape) else 2 * depth + self.busy[shape], MOST_HELD)
+                if depth
+                else 0
+            )
+            lacking = most - len(self._held[shape]) - due
             if lacking > 0:
-                more += lacking
+                jobs += lacking
+                started += min(lacking, max(0, depth - due))
                 shapes.append(shape)
-        return more, shapes
+        return Wanted(jobs, started, shapes)
+
+    def _is_short(self, shape: Shape) -> bool:
+        mean = self._means.get(shape)
+        return mean is not None and mean < SHORT
 
     def _running(self) -> Iterator[Shape]:
         return (shape for shape, busy in self.busy.items() if busy)

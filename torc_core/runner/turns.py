@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torc_core.errors import Unavailable
-from torc_core.model import Beat, Held, Node, Offer, Orders, Shape, Turn, Verdict
+from torc_core.model import Beat, Held, Node, Offer, Orders, Turn, Verdict
 from torc_core.protocols import Clock
 from torc_core.runner.attempt import Attempt
 from torc_core.runner.caller import Answer, Caller
@@ -15,13 +15,15 @@ from torc_core.runner.ledger import Ledger
 from torc_core.runner.log import log
 from torc_core.runner.options import Options
 from torc_core.runner.report import End
-from torc_core.runner.stock import Stock
+from torc_core.runner.stock import NOTHING, Stock, Wanted
 from torc_core.runner.timeline import Timeline
 
 LINGER = 0.05
 """Seconds that ends may wait for company while every slot is busy and has its successors at hand."""
 QUIET = 0.05
 """Seconds after a turn that brought work until one listens; in a chain the next end comes sooner."""
+FULL = 0.25
+"""Seconds after a turn until one listens while there is no room, since then only orders to stop may come."""
 STALE = 0.05
 """Seconds after which a held turn that a later one should have ended is ended by another."""
 LISTEN_MS = 20_000
@@ -201,7 +203,7 @@ class Turns:
         elif self._flight is not None and turn is self._flight.turn:
             _, sent, starting = self._flight
             self._flight, self._beaten = None, False
-            self._listen_from = now + QUIET if orders is not None and orders.jobs else now
+            self._listen_from = now + self._quiet(orders)
         if orders is None:
             assert error is not None
             raise error
@@ -221,6 +223,12 @@ class Turns:
             list(zip(sent, orders.endings, strict=True)) if sent else [],
             list(zip(starting, orders.starts, strict=True)) if starting else [],
         )
+
+    def _quiet(self, orders: Orders | None) -> float:
+        """Seconds from the answer to a turn until to listen."""
+        if self._stock.busy.total() and self._ledger.spare() <= 0:
+            return FULL
+        return QUIET if orders is not None and orders.jobs else 0.0
 
     def _missed(self, turn: Turn, error: Unavailable, now: float) -> None:
         """A call was not answered: it is made again when the store answers a beat."""
@@ -288,10 +296,10 @@ class Turns:
 
     def _send(self, starts: list[Attempt], now: float) -> None:
         spare = max(0, self._ledger.spare())
-        ahead, shapes = self._stock.wanted(starts)
+        wanted = self._stock.wanted(starts)
         offer = None
-        if self.claiming and (spare or ahead):
-            offer = self._offer(limit=max(spare, 1), ahead=ahead, busy=shapes)
+        if self.claiming and (spare or wanted.jobs):
+            offer = self._offer(limit=max(spare, 1), wanted=wanted)
         due = self._lease.beat_due(now, empty=self._is_empty())
         ends, self._ends = self._ends, []
         beat = self._beat(now) if due else None
@@ -326,7 +334,7 @@ class Turns:
             offer=offer,
         )
 
-    def _offer(self, *, limit: int, ahead: int = 0, busy: Sequence[Shape] = (), wait_ms: int = 0) -> Offer:
+    def _offer(self, *, limit: int, wanted: Wanted = NOTHING, wait_ms: int = 0) -> Offer:
         return Offer(
             claim_id=self._clock.uuid(),
             free=self._ledger.free(),
@@ -334,8 +342,9 @@ class Turns:
             time_limit=None if self._timeline is None else self._timeline.left(self._clock.monotonic()),
             by_count=bool(self._options.max_parallel_jobs),
             strict_scheduler_match=self._options.strict_scheduler_match,
-            ahead=ahead,
-            busy=busy,
+            ahead=wanted.jobs,
+            start_ahead=wanted.started,
+            busy=wanted.shapes,
             wait_ms=wait_ms,
         )
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from torc_core import model
@@ -31,6 +32,18 @@ ENUMS: Mapping[str, type[Enum]] = {
 
 FIELDS = {kind: tuple(item.name for item in fields(kind)) for kind in RECORDS.values()}
 
+_DEFAULTS = {kind: tuple(item.default for item in fields(kind)) for kind in RECORDS.values()}
+
+
+def _values_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What reads these fields of a record."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
+_VALUES = {kind: _values_of(names) for kind, names in FIELDS.items()}
+
 
 def dumps(value: object) -> bytes:
     """Write a value.
@@ -41,6 +54,17 @@ def dumps(value: object) -> bytes:
         If something in it belongs neither to JSON nor to the model.
     """
     return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+
+
+def plain(value: object) -> Plain:
+    """A value as JSON can say it; fields of records that have their defaults are left out.
+
+    Raises
+    ------
+    TypeError
+        As `dumps`.
+    """
+    return _plain(value)
 
 
 def loads(text: bytes) -> Any:
@@ -79,12 +103,7 @@ def _plain(value: Any) -> Plain:
     if kind in SCALARS:
         return value
     if kind in FIELDS:
-        record: dict[str, Plain] = {RECORD: kind.__name__}
-        for name in FIELDS[kind]:
-            item = getattr(value, name)
-            # PERF: most fields are scalars; asking here saves a call for each.
-            record[name] = item if type(item) in SCALARS else _plain(item)
-        return record
+        return _written(value, kind)
     if isinstance(value, Enum):
         if ENUMS.get(kind.__name__) is kind:
             return {ENUM: kind.__name__, "value": value.value}
@@ -102,6 +121,15 @@ def _plain(value: Any) -> Plain:
     raise TypeError(f"{kind.__name__} {value!r} does not belong to the model")
 
 
+def _written(value: Any, kind: type[Any]) -> dict[str, Plain]:
+    """A record; PERF: most fields of most records have their defaults, which are known by being the same object."""
+    record: dict[str, Plain] = {RECORD: kind.__name__}
+    for name, default, item in zip(FIELDS[kind], _DEFAULTS[kind], _VALUES[kind](value), strict=True):
+        if item is not default:
+            record[name] = item if type(item) in SCALARS else _plain(item)
+    return record
+
+
 def _rich(value: Plain) -> Any:
     kind = type(value)
     if kind is dict:
@@ -116,11 +144,17 @@ def _rich(value: Plain) -> Any:
 
 def _record(value: dict[str, Plain]) -> Any:
     kind = RECORDS[value.pop(RECORD)]
-    return kind(**{name: item if type(item) in SCALARS else _rich(item) for name, item in value.items()})
+    for name, item in value.items():
+        if type(item) not in SCALARS:
+            value[name] = _rich(item)
+    return kind(**value)
 
 
 def _member(value: dict[str, Plain]) -> Enum:
-    return ENUMS[value[ENUM]](value["value"])
+    kind, key = ENUMS[value[ENUM]], value["value"]
+    # PERF: calling the class takes five times as long; flags that are combined are only known to it.
+    known = kind._value2member_map_.get(key)
+    return kind(key) if known is None else known
 
 
 def _tuple(value: dict[str, Plain]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from torc_core.model import Assignment
@@ -94,7 +95,13 @@ def read(secrets: tuple[bytes, ...], text: str) -> Capability | None:
 
 
 def _mac(secret: bytes, words: tuple[str, ...]) -> bytes:
-    return mac(mac(secret, "capability"), *words)[:MAC_BYTES]
+    return mac(_derived(secret), *words)[:MAC_BYTES]
+
+
+@lru_cache(maxsize=8)
+def _derived(secret: bytes) -> bytes:
+    # PERF: every job that is given out gets a capability.
+    return mac(secret, "capability")
 
 
 def _words(one: Capability) -> tuple[str, ...]:

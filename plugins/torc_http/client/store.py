@@ -22,6 +22,7 @@ from torc_http.client.line import Answer, Line
 from torc_http.client.refusals import refusal
 from torc_http.client.versions import HEADER, compare
 from torc_http.routes import BASE
+from torc_http.wire import values
 
 TRIES, LONGEST_PAUSE = 8, 1.0
 """How often a call is made whose answer is lost, and most seconds in between."""
@@ -210,13 +211,15 @@ class HttpStore:
         if self._unchecked and name in ONCE:
             # NOTE: before something is changed; else the first answer, which is asked for anyway, says it.
             self.ask("GET", "/version", b"")
-        body = codec.dumps({"args": list(args), "named": named})
+        body = values.dumps({"args": list(args), "named": named})
         headers = {"Idempotency-Key": uuid.uuid4().hex} if name in ONCE else {}
         patience, tries = self._patience, TRIES
+        read = codec.loads
         if name == "turn" and isinstance(turn := args[0], Turn):
             patience, tries = _patience(turn), 1  # a runner decides itself what follows
+            read = values.loads
         answer = self.ask("POST", f"/x/store/{name}", body, headers, patience, tries)
-        return codec.loads(answer.body)
+        return read(answer.body)
 
     def ask(
         self,

@@ -152,6 +152,7 @@ class Claim(Schema):
     free = Part(Free, required=True)
     time_left_s = Int()
     ahead = Int(minimum=0)
+    start_ahead = Int(minimum=0)
     busy = Parts(Class, most=MOST_JOBS)
     by_count = Flag()
     wait_ms = Int(minimum=0, maximum=LONGEST_WAIT)

@@ -129,6 +129,7 @@ def offer_of(store: Store, node: NodeId, body: Body) -> Offer:
         start=body.get("start", True),
         strict_scheduler_match=body.get("strict_scheduler_match", False),
         ahead=ahead,
+        start_ahead=body.get("start_ahead", 0),
         busy=busy,
         wait_ms=body.get("wait_ms", 0),
     )

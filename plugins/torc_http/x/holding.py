@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torc_core.model import Node, Orders, Turn
+from torc_core.model import Assignment, Node, Orders, Turn
 from torc_core.protocols.store import Embedded
 from torc_http.call import Answer, Call
 from torc_http.hub.turns import HeldTurns, only_waits
@@ -57,6 +57,15 @@ def _counting(encode: Callable[[Orders], bytes], counts: Counts) -> Callable[[Or
     return encoded
 
 
+def _given(one: Assignment, capability: str | None) -> Assignment:
+    # PERF: `replace` looks at every field by name; this is a third of its time, once for each job.
+    return Assignment(
+        job=one.job, shape=one.shape, outputs=one.outputs, started=one.started, ahead=one.ahead,
+        node_index=one.node_index, stated=one.stated, api_access=one.api_access, generation=one.generation,
+        capability=capability,
+    )  # fmt: skip
+
+
 def _with_capabilities(
     encode: Callable[[Orders], bytes], running: Running | None
 ) -> Callable[[Orders], bytes]:
@@ -65,7 +74,7 @@ def _with_capabilities(
         return encode
 
     def encoded(orders: Orders) -> bytes:
-        jobs = [replace(one, capability=running.capability(one)) for one in orders.jobs]
+        jobs = [_given(one, running.capability(one)) for one in orders.jobs]
         return encode(replace(orders, jobs=jobs) if jobs else orders)
 
     return encoded

@@ -10,6 +10,7 @@ from torc_core.store import codec
 from torc_core.store.calls import CALLS
 from torc_http.call import Answer, Call
 from torc_http.routes import Route
+from torc_http.wire import values
 from torc_http.wire.fields import Anything, Kind
 from torc_http.x import holding
 
@@ -36,7 +37,7 @@ def _handler(name: str) -> Callable[[Call], object]:
             value = member(*args, **named) if callable(member) else member
         except TypeError as error:
             raise _misfit(name, error) from error
-        return Answer(raw=codec.dumps(value))
+        return Answer(raw=values.dumps(value))
 
     handle.__name__ = name
     return handle
@@ -45,7 +46,7 @@ def _handler(name: str) -> Callable[[Call], object]:
 def turn(call: Call) -> object:
     """A turn; one that only waits for work is held without a thread."""
     args, _ = arguments(call.body)
-    return holding.turn(call, args[0], codec.dumps)
+    return holding.turn(call, args[0], values.dumps)
 
 
 def arguments(body: Any) -> tuple[list[Any], dict[str, Any]]:

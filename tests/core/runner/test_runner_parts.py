@@ -117,14 +117,14 @@ def stock(mean: float, busy: int) -> Stock:
 
 
 def test_long_jobs_are_not_held_ahead() -> None:
-    assert stock(2.0, 4).wanted([]) == (0, [])
+    assert stock(2.0, 4).wanted([]) == (0, 0, [])
 
 
 def test_of_unknown_jobs_none_is_held_ahead() -> None:
     one = Stock()
     one.busy[Shape()] = 4
 
-    assert one.wanted([]) == (0, [])
+    assert one.wanted([]) == (0, 0, [])
 
 
 def test_one_job_is_started_ahead_for_each_slot() -> None:
@@ -132,9 +132,23 @@ def test_one_job_is_started_ahead_for_each_slot() -> None:
 
 
 def test_of_very_short_jobs_more_are_started_ahead_but_within_bounds() -> None:
-    assert stock(0.005, 2).depth(Shape()) == 24
-    assert stock(0.0001, 2).depth(Shape()) == 64
+    assert stock(0.04, 2).depth(Shape()) == 10
+    assert stock(0.005, 2).depth(Shape()) == 80
+    assert stock(0.0001, 1).depth(Shape()) == 48
     assert stock(0.0001, 20).depth(Shape()) == 96
+
+
+def test_very_short_jobs_are_all_started_with_the_claim_and_of_others_some_are_only_held() -> None:
+    assert stock(0.005, 2).wanted([]) == (80, 80, [Shape()])
+    assert stock(0.1, 3).wanted([]) == (9, 3, [Shape()])
+
+
+def test_what_is_at_hand_is_not_asked_for_again() -> None:
+    one = stock(0.1, 3)
+    one.hold(attempt(1, Shape()))
+    one.expect(attempt(2, Shape()))
+
+    assert one.wanted([attempt(3, Shape())]) == (6, 1, [Shape()])
 
 
 def test_what_is_started_ahead_starts_in_the_order_in_which_it_came() -> None:

@@ -76,7 +76,9 @@ def away_after(seconds):
 def spooled(site):
     """Endings in the spool, by job."""
     texts = [json.loads(one.read_text()) for one in (site.folder / "out" / ".torc-spool").glob("*.json")]
-    return {end["job"]: (end["status"]["value"], end["reason"]) for text in texts for end in text["endings"]}
+    return {
+        end["job"]: (end["status"]["value"], end.get("reason")) for text in texts for end in text["endings"]
+    }
 
 
 def test_a_runner_that_fences_ends_its_jobs_when_the_lease_is_over_and_keeps_the_results(

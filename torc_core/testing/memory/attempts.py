@@ -91,10 +91,13 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.now)
     jobs_ = [_take(change, choice, node, offer, ahead_=False) for choice in chosen.choices]
     if node is not None and offer.ahead > 0 and offer.limit > 0 and chosen.waits_for is None:
-        jobs_ += [
-            _take(change, choice, node, offer, ahead_=True)
-            for choice in _ahead(flow, node, place, ready, offer)
+        given = [
+            _take(change, one, node, offer, ahead_=True) for one in _ahead(flow, node, place, ready, offer)
         ]
+        for at, one in enumerate(given[: offer.start_ahead]):
+            _run(change, flow.jobs[one.job.id], node.id)
+            given[at] = assignment(flow, flow.jobs[one.job.id], started=True)
+        jobs_ += given
     if jobs_:
         _remember(change, node, offer, [one.job.id for one in jobs_])
         return jobs_, None

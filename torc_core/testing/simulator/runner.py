@@ -132,8 +132,10 @@ class Runner:
         if not hungry:
             return None
         self._next_claim = now + IDLE
-        ahead = self.world.dice.choice((0, 0, 1))
-        return Offer(claim_id=self.world.uuid(), free=[free], limit=8, ahead=ahead, busy=places)
+        ahead, begun = self.world.dice.choice((0, 0, 1)), self.world.dice.choice((0, 1))
+        return Offer(
+            claim_id=self.world.uuid(), free=[free], limit=8, ahead=ahead, start_ahead=begun, busy=places
+        )
 
     def _beat(self) -> Beat:
         starts = {one.job for one in self.starts}

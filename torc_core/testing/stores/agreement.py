@@ -170,7 +170,7 @@ class Actor(Upheavals):
         free = Resources(cpus=dice.randint(0, 4), memory=dice.choice((0, GIB, 8 * GIB)))
         offer = self.scene.offer(
             node, claim_id=f"c{self.claims}", free=[free], limit=dice.choice((0, 1, 2, 64)), busy=busy,
-            ahead=dice.choice((0, 0, 2)), start=dice.random() < 0.7, by_count=dice.random() < 0.1,
+            ahead=dice.choice((0, 0, 2)), start_ahead=dice.choice((0, 1, 2)), start=dice.random() < 0.7, by_count=dice.random() < 0.1,
         )  # fmt: skip
         orders = self.scene.turn(node, offer=offer)
         self.given += [(at, one) for one in orders.jobs]

@@ -27,6 +27,38 @@ class HoldingContract(SceneContract):
         scene.finish(node, now[:1])
         assert len(scene.claim(node)) == 1
 
+    def test_of_what_is_given_ahead_some_may_be_started_at_once_and_take_no_room(self, scene: Scene) -> None:
+        workflow, node, orders = _full(scene, 12, ahead=3, start_ahead=2)
+
+        later = orders.jobs[4:]
+
+        assert [(one.started, one.ahead) for one in later] == [(True, True), (True, True), (False, True)]
+        assert scene.counts(workflow) == {"running": 6, "pending": 1, "ready": 5}
+        assert not scene.claim(node)
+        scene.finish(node, orders.jobs[:1])
+        assert [scene.job(workflow, one.job.name).prefetched for one in later] == [False, True, True]
+        assert not scene.claim(node)
+
+    def test_what_is_started_ahead_by_a_claim_is_ready_again_when_it_is_given_back(
+        self, scene: Scene
+    ) -> None:
+        workflow, node, orders = _full(scene, 5, ahead=1, start_ahead=1)
+
+        scene.turn(node, give_back=[held(orders.jobs[4])])
+
+        job = scene.job(workflow, orders.jobs[4].job.name)
+        assert (job.status, job.attempt_id, job.node_id, job.prefetched) == (JobStatus.READY, 1, None, False)
+
+    def test_the_same_claim_again_gives_what_it_started_ahead(self, scene: Scene) -> None:
+        _, node, orders = _full(scene, 5, ahead=1, start_ahead=1)
+        lease = orders.jobs[4].job.lease
+
+        again = scene.claim(node, claim_id=lease, free=NOTHING)
+
+        assert [(one.job.id, one.started, one.ahead) for one in again] == [
+            (orders.jobs[4].job.id, True, True)
+        ]
+
     def test_only_classes_that_run_already_are_held_ahead(self, scene: Scene) -> None:
         workflow = scene.started(shaped(need("a"), need("b", cpus=2), need("c", cpus=2)))
         node = scene.node(workflow, cpus=1)
@@ -144,10 +176,12 @@ class HoldingContract(SceneContract):
         assert scene.counts(workflow) == {"completed": 4, "ready": 2}
 
 
-def _full(scene: Scene, count: int, ahead: int) -> tuple[WorkflowId, Node, Orders]:
+def _full(scene: Scene, count: int, ahead: int, start_ahead: int = 0) -> tuple[WorkflowId, Node, Orders]:
     """A node of four slots, all busy, that holds further jobs."""
     workflow = scene.started(fan(count))
     node = scene.node(workflow, cpus=4, memory=8 * GIB)
     first: list[Assignment] = list(scene.claim(node, limit=4))
-    orders = scene.turn(node, offer=scene.offer(node, free=NOTHING, ahead=ahead, busy=[first[0].shape]))
+    shape = first[0].shape
+    offer = scene.offer(node, free=NOTHING, ahead=ahead, start_ahead=start_ahead, busy=[shape])
+    orders = scene.turn(node, offer=offer)
     return workflow, node, Orders(jobs=[*first, *orders.jobs])

@@ -200,8 +200,8 @@ def claiming(offer: Offer) -> dict[str, Any]:
     whole = nodes[0] if nodes else {"cpus": 0, "memory_bytes": 0, "gpus": 0}
     return given(
         claim_id=offer.claim_id, limit=offer.limit, start=offer.start, free={**whole, "nodes": nodes},
-        time_left_s=offer.time_limit, ahead=offer.ahead, busy=[written(one) for one in offer.busy], by_count=offer.by_count,
-        wait_ms=offer.wait_ms, strict_scheduler_match=offer.strict_scheduler_match,
+        time_left_s=offer.time_limit, ahead=offer.ahead, start_ahead=offer.start_ahead,
+        busy=[written(one) for one in offer.busy], by_count=offer.by_count, wait_ms=offer.wait_ms, strict_scheduler_match=offer.strict_scheduler_match,
     )  # fmt: skip
 
 
