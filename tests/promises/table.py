@@ -68,6 +68,10 @@ CHECKS = (
         "ssh", "RW62 ssh configurations", ("plugins/ssh/test_ssh_config_as_openssh.py",), {"TORC_TEST_SSH_CONFIGS": "2000"},
     ),
     Check(
+        "submissions", "F29, C25 lost answers of sbatch", ("plugins/slurm/test_slurm_rounds.py", "cluster/slurm/test_submission.py"),
+        {"TORC_TEST_SUBMISSIONS": "100"}, "Slurm",
+    ),
+    Check(
         "sizes", "the largest workflows", ("core/store/test_evaluator.py", "plugins/sqlite/test_contract.py"),
         {"TORC_TEST_JOBS": "100000", "TORC_TEST_DEPTH": "20000"}, "chain_of_many or barrier_costs or cascade",
     ),

@@ -104,7 +104,7 @@ def sbatch(folder: Path, words: list[str]) -> int:
             "limit": minutes(asked.get("time", "60")), "submit": time.time(), "start": None, "end": None, "code": "0:0",
             "script": text, "cwd": asked.get("chdir", str(Path.cwd())), "output": asked.get("output", "slurm-%j.out"), "error": asked.get("error"),
             "signal": asked.get("signal"), "dependency": asked.get("dependency", ""), "requeue": "no-requeue" not in asked,
-            "restarts": 0, "gres": asked.get("gres", ""), "mem": asked.get("mem", ""), "ntasks": asked.get("ntasks-per-node", "1"),
+            "restarts": 0, "held": "hold" in asked, "gres": asked.get("gres", ""), "mem": asked.get("mem", ""), "ntasks": asked.get("ntasks-per-node", "1"),
             "env": {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
         })  # fmt: skip
         state.schedule(folder)

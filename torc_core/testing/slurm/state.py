@@ -96,7 +96,9 @@ def schedule(folder: Path) -> None:
         if one["state"] not in QUEUED or settings.get("held"):
             continue
         single = one["dependency"] == "singleton"
-        if single and one["name"] in busy:
+        if one.get("held"):
+            one["reason"] = "JobHeldUser"
+        elif single and one["name"] in busy:
             one["reason"] = "Dependency"
         elif one["nodes"] > len(free):
             one["reason"] = "Resources"
