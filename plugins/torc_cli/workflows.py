@@ -59,6 +59,12 @@ for name, target, text in (
     ("graph", "graph:graph", "Draw a workflow: what waits for what."),
 ):
     app.command(f"torc_cli.{target}", name=name, help=text)
+# NOTE: by path only, as every command: that of the plugin for Slurm.
+app.command(
+    "torc_slurm.commands.create_slurm:create_slurm",
+    name="create-slurm",
+    help="Plan allocations for a specification, create the workflow, and submit nothing.",
+)
 
 SORTS = {"timestamp": "created_at"}
 

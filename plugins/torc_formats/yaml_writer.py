@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from torc_core.errors import BadValue
+from torc_core.spec.document import Plain
 from torc_formats.yaml_scalars import resolve
 
 WIDTH = 1 << 30
@@ -16,7 +17,7 @@ WIDTH = 1 << 30
 
 
 def dump(tree: Mapping[str, Any]) -> str:
-    """Write YAML.
+    """Write YAML; what a reader of YAML found without quotes is written as it was.
 
     Raises `BadValue` for what YAML cannot hold.
     """
@@ -53,6 +54,8 @@ def _events(tree: Mapping[str, Any]) -> Iterator[yaml.Event]:
 
 
 def _scalar(value: Any) -> yaml.Event:
+    if isinstance(value, Plain):
+        return yaml.ScalarEvent(None, None, (True, False), value.text)
     if isinstance(value, str):
         plain = isinstance(resolve(value), str) and value != "<<"
         return yaml.ScalarEvent(None, None, (plain, True), value, style="|" if _blocks(value) else None)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     ("submit", "submit:submit", "Ask Slurm for the nodes of a workflow."),
     ("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),
+    ("hpc", "hpc:app", "Clusters: their partitions, and which this one is."),
     ("recover", "recover:recover", "Give jobs what they lacked when they failed, and let them run again."),
     ("watch", "watch:watch", "Follow a workflow to its end, recover it, give it allocations."),
 )

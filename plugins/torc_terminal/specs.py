@@ -13,6 +13,7 @@ from torc_terminal.standing import amount
 
 if TYPE_CHECKING:
     from torc_core.spec.complaint import Complaint
+    from torc_core.spec.parse import Options
     from torc_core.spec.validate import Validated
 
 SHOWN = 100
@@ -21,9 +22,15 @@ SHOWN = 100
 def read(session: Session, file: str, creating: Creating) -> Validated:
     """Read and validate a specification; whatever is wrong with it is in the answer, nothing is raised for it."""
     from torc_core.spec.load import load
+
+    return load(file, session.host.formats, options_of(creating), format=creating.spec_format)
+
+
+def options_of(creating: Creating) -> Options:
+    """What the command line adds to a document, as the reader of specifications takes it."""
     from torc_core.spec.parse import Options
 
-    options = Options(
+    return Options(
         skip_checks=creating.skip_checks,
         max_expanded=creating.max_expanded,
         no_resource_monitoring=creating.no_resource_monitoring,
@@ -34,7 +41,6 @@ def read(session: Session, file: str, creating: Creating) -> Validated:
         access_groups=creating.access_group,
         submission_directory=os.getcwd(),
     )
-    return load(file, session.host.formats, options, format=creating.spec_format)
 
 
 def accepted(session: Session, found: Validated) -> Plan:

@@ -41,11 +41,14 @@ class Validated:
         Errors and warnings, in the order of the document.
     summary
         Figures for people (`workflow-spec.md` §17.4).
+    origins
+        Of each job of the plan its place in the `jobs` of the document.
     """
 
     plan: Plan | None
     complaints: tuple[Complaint, ...]
     summary: Mapping[str, Json]
+    origins: Sequence[int] = ()
 
     @property
     def errors(self) -> tuple[Complaint, ...]:
@@ -112,7 +115,12 @@ def whole(
             groups=relations.groups,
             inputs=relations.inputs,
         )
-    return Validated(plan=plan, complaints=report.sorted(file, locate), summary=summary)
+    return Validated(
+        plan=plan,
+        complaints=report.sorted(file, locate),
+        summary=summary,
+        origins=[int(draft.template.path[1]) for draft in made.drafts],
+    )
 
 
 def _tell_cycles(made: Expansion, jobs: Sequence[PlannedJob], relations: Relations, report: Report) -> None:

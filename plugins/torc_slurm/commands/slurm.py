@@ -18,6 +18,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("sacct", "sacct:sacct", "Show what Slurm's accounting says of allocations and their steps."),
     ("stats", "stats:stats", "List what each attempt used."),
     ("usage", "usage:usage", "Sum up node-hours, their charge, waiting and waste."),
+    ("generate", "generate:generate", "Plan the allocations of a specification, and write them into it."),
     ("rpc", "rpc:rpc", "Show the last calls of Slurm's commands."),
 )
 """Command word, where it is below `torc_slurm.commands`, line of help; each is loaded when it is called."""

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from torc_core.errors import Conflict, UsageError
 from torc_core.given import Answer, Given
+from torc_slurm.commands.planner_options import PlannerOptions
 from torc_terminal.creating import Creating
 from torc_terminal.options import Flag, Yes
 from torc_terminal.target import Kind, Stdin, named, target_of
@@ -28,6 +29,8 @@ def submit(
     output_dir: Annotated[str | None, Parameter(name=["--output-dir", "-o"])] = None,
     keep_submission_scripts: Flag = False,
     creating: Creating | None = None,
+    generate: Flag = False,
+    options: PlannerOptions | None = None,
     wait: Flag = False,
     timeout: str | None = None,
     dry_run: Flag = False,
@@ -58,6 +61,8 @@ def submit(
         Where output and logs go; the same for allocations that are asked for later.
     keep_submission_scripts
         Keep the scripts that sbatch was given.
+    generate
+        Plan the allocations first, for a specification that has no schedulers.
     wait
         Come back when the workflow is complete.
     timeout
@@ -91,7 +96,15 @@ def submit(
     if not dry_run:
         refuse_no_slurm(session)
     creating = creating or Creating()
-    plan = planned(session, target.text, creating) if target.kind is Kind.SPEC else None
+    if not generate and options is not None and options != PlannerOptions():
+        raise UsageError("options of the planner belong to --generate; add it, or leave them out")
+    if generate and target.kind is not Kind.SPEC:
+        raise UsageError(
+            "--generate is for specifications; plan a workflow anew with 'torc slurm regenerate'"
+        )
+    plan = None
+    if target.kind is Kind.SPEC:
+        plan = planned(session, target.text, creating, (options or PlannerOptions()) if generate else None)
     done = submission(
         session,
         target.text,
@@ -113,8 +126,8 @@ def submit(
     return waited(session, number, limit)
 
 
-def planned(session: Session, file: str, creating: Creating) -> Plan:
-    """The plan of a specification that asks for nodes.
+def planned(session: Session, file: str, creating: Creating, generate: PlannerOptions | None = None) -> Plan:
+    """The plan of a specification that asks for nodes; `generate`: they are planned first.
 
     Raises
     ------
@@ -124,7 +137,13 @@ def planned(session: Session, file: str, creating: Creating) -> Plan:
     from torc_slurm.submission.starting import asks_for_nodes, refuse_no_action
     from torc_terminal.specs import accepted, read
 
-    plan = accepted(session, read(session, file, creating))
+    if generate is not None:
+        from torc_slurm.generating import generated
+
+        found = generated(session, file, creating, generate).found
+    else:
+        found = read(session, file, creating)
+    plan = accepted(session, found)
     if not asks_for_nodes(plan):
         raise refuse_no_action(f"'{file}'", file)
     if not plan.jobs:

@@ -58,6 +58,8 @@ class Circumstances:
         Whether jobs run as steps of Slurm (mode `slurm`), where there is one runner for all nodes.
     taken
         Names of schedulers that exist already.
+    apart
+        Names of requirements whose jobs have schedulers of their own, however others are grouped.
     """
 
     before_end: int = 90
@@ -65,6 +67,7 @@ class Circumstances:
     staggered: bool = True
     steps: bool = False
     taken: Sequence[str] = ()
+    apart: frozenset[str] = frozenset()
 
 
 @record(frozen=True, slots=True, kw_only=True)

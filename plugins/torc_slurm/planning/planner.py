@@ -18,11 +18,12 @@ from torc_slurm.planning.plan import Circumstances, Group, Kind, Proof, SlurmPla
 from torc_slurm.planning.queue import Block
 from torc_slurm.planning.replay import Firing
 from torc_slurm.planning.shares import share
-from torc_slurm.planning.times import Overhead, stagger_window, walltime
+from torc_slurm.planning.times import Overhead, walltime
 from torc_slurm.planning.waves import Flow, flow
 from torc_slurm.planning.work import Course, Outline, Work, course, outline
 from torc_slurm.profiles.model import Partition, Profile
 from torc_slurm.scheduler.times import written
+from torc_slurm.submission.stagger import window as window_of
 
 MOST_ALLOCATIONS = 100
 """More than so many are worth a hint."""
@@ -85,17 +86,18 @@ def planned(
         names = [one.name for one in profile.partitions]
         hint = did_you_mean(wishes.partition, names) or f"; there are {', '.join(names)}"
         raise UsageError(f"'{profile.name}' has no partition '{wishes.partition}'{hint}")
-    seen = outline(work, by_requirement=wishes.group_by == "resource-requirements")
+    by_requirement = wishes.group_by == "resource-requirements" or bool(circumstances.apart)
+    seen = outline(work, by_requirement=by_requirement)
     window = 0
     for _ in range(ROUNDS_OF_STAGGER):
         planner = Planner(seen, profile, wishes, circumstances, window)
         # PERF: what starts at the beginning is known without a replay, and decides in most cases.
-        at_start = stagger_window(planner.at_start()) if circumstances.staggered else 0
+        at_start = window_of(planner.at_start()) if circumstances.staggered else 0
         if at_start > window and wishes.max_allocations is None and wishes.max_nodes is None:
             window = at_start
             continue
         plan = capped(planner)
-        wider = stagger_window(runners(plan.groups)) if circumstances.staggered else 0
+        wider = window_of(runners(plan.groups)) if circumstances.staggered else 0
         if wider <= window:
             break
         window = wider
@@ -164,8 +166,8 @@ class Planner:
             if not kind.jobs:
                 continue
             assert kind.choice.partition is not None
-            by_partition = self.wishes.group_by == "partition"
-            key = kind.choice.partition.name if by_partition else kind.requirement
+            apart = self.wishes.group_by != "partition" or kind.requirement in self.circumstances.apart
+            key = kind.requirement if apart else kind.choice.partition.name
             kinds.setdefault(key, []).append(place)
         drafts = []
         for key, places in kinds.items():

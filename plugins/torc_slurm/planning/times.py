@@ -15,17 +15,6 @@ START_UP = 60
 STRATEGIES = ("max-job-runtime", "max-partition-time")
 
 
-def stagger_window(runners: int) -> int:
-    """Seconds over which so many runners spread their start (ST1)."""
-    if runners <= 1:
-        return 0
-    if runners <= 10:
-        return runners
-    if runners <= 100:
-        return 10 + (runners - 10) * 50 // 90
-    return 60
-
-
 @record(frozen=True, slots=True, kw_only=True)
 class Overhead:
     """What an allocation loses at both of its ends, in seconds.

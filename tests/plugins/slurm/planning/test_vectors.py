@@ -8,7 +8,7 @@ from works import DAY, GIB, HOUR, ONE, STANDARD, chains, fan, stages, work
 from torc_core.errors import BadValue, Conflict, UsageError
 from torc_slurm.planning.plan import Circumstances, Wishes
 from torc_slurm.planning.planner import planned
-from torc_slurm.planning.times import Overhead, before_end, stagger_window, walltime
+from torc_slurm.planning.times import Overhead, before_end, walltime
 from torc_slurm.profiles.builtin import DANE, KESTREL
 from torc_slurm.profiles.model import Partition, Profile
 from torc_slurm.scheduler.times import written
@@ -76,27 +76,6 @@ def test_caps_on_nodes_and_node_hours():
     assert only(planned(fan(100, cpus=104), ONE, Wishes(max_nodes=20))).allocations == 20
     with pytest.raises(Conflict, match=r"150\.0 node-hours \(cap 100\)"):
         planned(fan(100, cpus=104), ONE, Wishes(max_node_hours=100))
-
-
-@pytest.mark.parametrize(
-    ("runners", "window"),
-    [
-        (0, 0),
-        (1, 0),
-        (2, 2),
-        (5, 5),
-        (10, 10),
-        (11, 10),
-        (25, 18),
-        (40, 26),
-        (55, 35),
-        (99, 59),
-        (100, 60),
-        (1000, 60),
-    ],
-)
-def test_stagger_window(runners, window):
-    assert stagger_window(runners) == window
 
 
 def test_the_overhead_is_what_runners_keep_for_themselves():
