@@ -491,6 +491,8 @@ def test_every_schema_is_used():
     printed |= {"torc.jobs.job/1", "torc.outcome/1", "torc.workflows.initialize-check/1"}
     printed.add("torc.workflows.reinitialize-check/1")
     printed.add("torc.ping/1")
-    used |= {name for name in schemas.names() if name.startswith(("torc.remote.", "torc.hpc.", "torc.slurm."))}  # tests/plugins/{ssh,slurm}
+    used |= {
+        name for name in schemas.names() if name.startswith(("torc.remote.", "torc.hpc.", "torc.slurm."))
+    }  # tests/plugins/{ssh,slurm}
 
     assert set(schemas.names()) - used <= printed
