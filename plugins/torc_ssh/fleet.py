@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Generic, TypeVar, cast
 
 from torc_core.errors import TorcError
 
@@ -47,31 +47,54 @@ def over(
     """Call `act` with every host, at most `parallel` at once; outcomes in the order of `hosts`.
 
     What `act` raises as a `TorcError` becomes the outcome of that host; anything else is a bug, and is raised when
-    all others have ended. An interrupt is raised at once: hosts not yet begun are left out.
+    all others have ended. An interrupt is raised at once: hosts that are not yet begun are left out, and nobody waits
+    for the others, whose threads end with the process.
 
     Parameters
     ----------
     progress
         Is told how many have ended, of how many; from this thread.
     """
-    if not hosts:
-        return []
+    left = enumerate(hosts)
+    taking = threading.Lock()
+    stopped = threading.Event()
+    ended: SimpleQueue[tuple[int, Outcome[H, R] | BaseException]] = SimpleQueue()
 
-    def one(host: H) -> Outcome[H, R]:
-        try:
-            return Outcome(host, act(host), None)
-        except TorcError as error:
-            return Outcome(host, None, error)
+    def work() -> None:
+        while not stopped.is_set():
+            with taking:
+                number, host = next(left, (-1, None))
+            if number < 0:
+                return
+            ended.put((number, _outcome(cast("H", host), act)))
 
-    pool = ThreadPoolExecutor(min(parallel, len(hosts)), thread_name_prefix="torc-host")
+    for _ in range(min(parallel, len(hosts))):
+        threading.Thread(target=work, name="torc-host", daemon=True).start()
+    found: dict[int, Outcome[H, R] | BaseException] = {}
     try:
-        waiting = [pool.submit(one, host) for host in hosts]
-        for ended, _ in enumerate(as_completed(waiting), start=1):
+        while len(found) < len(hosts):
+            number, outcome = ended.get()
+            found[number] = outcome
             if progress:
-                progress(ended, len(hosts))
-        return [future.result() for future in waiting]
+                progress(len(found), len(hosts))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        stopped.set()
+    outcomes = []
+    for number in range(len(hosts)):
+        outcome = found[number]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _outcome(host: H, act: Callable[[H], R]) -> Outcome[H, R] | BaseException:
+    try:
+        return Outcome(host, act(host), None)
+    except TorcError as error:
+        return Outcome(host, None, error)
+    except BaseException as bug:
+        return bug
 
 
 class Pace:

@@ -154,12 +154,14 @@ class LibraryConnector:
         """A new line to the last host of a route; the lines to those before it are shared."""
         *before, options = route
         seconds = options.connect_timeout or timeout
-        jump = self._jump(tuple(before), timeout) if before else None
+        if before:
+            # Its time is its own.
+            self._jump(tuple(before), timeout)
         deadline = time.monotonic() + seconds
         inner: Any
         try:
-            if jump:
-                inner = jump.through(options.hostname, options.port, seconds)
+            if before:
+                inner = self._through(tuple(before), options, timeout, seconds)
             elif options.proxy_command:
                 inner = Proxy(options.proxy_command)
             else:
@@ -174,6 +176,17 @@ class LibraryConnector:
         except OSError as error:
             raise Failed(causes.of_socket(error, seconds)) from error
         return logged_in(inner, options, self.note, deadline, seconds)
+
+    def _through(self, before: Route, options: Options, timeout: float, seconds: float) -> Any:
+        """A channel over the shared line to a jump host, which is made anew when it turns out to be lost."""
+        for again in (True, False):
+            jump = self._jump(before, timeout)
+            try:
+                return jump.through(options.hostname, options.port, seconds)
+            except EOFError:
+                if not again:
+                    raise
+        raise AssertionError
 
     def _jump(self, route: Route, timeout: float) -> Line:
         """The shared line to a jump host: the first who needs it connects, the others wait for that.
@@ -216,6 +229,8 @@ class LibraryConnection:
         self._timeout = timeout
         self._lines: list[Line] = []
         self._lock = threading.Lock()
+        self._connecting = threading.Lock()
+        self._closed = False
 
     @property
     def host(self) -> str:
@@ -238,14 +253,15 @@ class LibraryConnection:
 
     def connect(self) -> None:
         """Connect and log in, unless it is done."""
-        with self._lock:
+        with self._connecting:
             if not self._lines:
-                self._lines.append(self._line())
+                self._another(0)
 
     def close(self) -> None:
         """End it."""
         self._connector.forget(self)
         with self._lock:
+            self._closed = True
             lines, self._lines = self._lines, []
         for line in lines:
             line.close()
@@ -313,19 +329,20 @@ class LibraryConnection:
             return self._lines[0]
 
     def _another(self, number: int) -> Line:
-        line = self._line()
-        with self._lock:
-            if len(self._lines) > number:
-                line.close()
-                return self._lines[number]
-            self._lines.append(line)
-            return line
-
-    def _line(self) -> Line:
+        """The line of this number, a new one unless another thread has just made it."""
         try:
-            return self._connector.line(self._address, self._timeout)
+            line = self._connector.line(self._address, self._timeout)
         except Failed as error:
             raise Unreachable(self.host, str(error)) from error
+        with self._lock:
+            if not self._closed and len(self._lines) <= number:
+                self._lines.append(line)
+                return line
+            made = self._lines[number:]
+        line.close()
+        if not made:
+            raise Lost(self.host, "connection closed")
+        return made[0]
 
 
 class LibraryForward:

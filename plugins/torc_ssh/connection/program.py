@@ -42,7 +42,12 @@ _READY = b"torc-ready\n"
 
 _CONFIG = """\
 # Made by torc for as long as it runs. What is first wins: no questions; then your own; then what else would be the usual.
+IgnoreUnknown SessionType,StdinNull,ForkAfterAuthentication
 BatchMode yes
+RemoteCommand none
+SessionType default
+StdinNull no
+ForkAfterAuthentication no
 ForwardAgent no
 ForwardX11 no
 PermitLocalCommand yes
@@ -115,6 +120,10 @@ class ProgramConnector:
         user = ["-l", address.user] if address.user else []
         port = ["-p", str(address.port)] if address.port else []
         return [self._program, "-F", str(path), *user, *port, *options, "--", address.host]
+
+    def control(self, socket: str, verb: str, specification: str) -> list[str]:
+        """The command line that tells a master about a port of the host; without any configuration."""
+        return [self._program, "-F", "none", "-S", socket, "-O", verb, "-R", specification, "--", "master"]
 
     def asked(self, address: Address) -> dict[str, list[str]]:
         """What `ssh -G` says: values by keyword.
@@ -266,7 +275,9 @@ class ProgramConnection:
     def _start(
         self, options: Sequence[str], command: str | None, stderr: IO[bytes]
     ) -> subprocess.Popen[bytes]:
-        words = self._connector.words(self._address, self._timeout, *self._strict, *options)
+        # Ports that the configuration forwards are not ours to take.
+        options = [*self._strict, *options, "-o", "ClearAllForwardings=yes"]
+        words = self._connector.words(self._address, self._timeout, *options)
         # NOTE: in a session of its own it has no terminal, and can ask nobody anything.
         return subprocess.Popen(
             [*words, *([command] if command is not None else [])],
@@ -380,9 +391,7 @@ class ProgramConnection:
             self._control("cancel", specification)
 
     def _control(self, verb: str, specification: str) -> subprocess.CompletedProcess[str]:
-        words = self._connector.words(
-            self._address, self._timeout, "-S", self._socket, "-O", verb, "-R", specification
-        )
+        words = self._connector.control(self._socket, verb, specification)
         return subprocess.run(
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASKING, check=False
         )

@@ -128,3 +128,15 @@ def test_the_environment_that_is_configured_is_sent(
     account.configure("Host *\n  SendEnv TORC_SENT\n  SetEnv TORC_SET=two\n")
 
     assert account.connected("alpha", backend).run("echo $TORC_SENT $TORC_SET").stdout == b"one two\n"
+
+
+def test_what_the_configuration_wants_besides_does_not_come_between(account: Account, backend: str) -> None:
+    account.configure(
+        "Host *\n  RemoteCommand echo other\n  RequestTTY force\n  StdinNull yes\n  SessionType none\n  LogLevel QUIET\n"
+        "  LocalForward 127.0.0.1:1 localhost:1\n  RemoteForward 22 localhost:1\n  ExitOnForwardFailure yes\n"
+        "  ControlMaster auto\n  ControlPath ~/%C\n  PermitLocalCommand yes\n  LocalCommand echo local\n  Tunnel yes\n"
+    )
+
+    ran = account.connected("alpha", backend).run("cat", b"well")
+
+    assert (ran.status, ran.stdout, ran.stderr) == (0, b"well", b"")

@@ -50,8 +50,14 @@ def test_every_error_of_ours_is_an_outcome() -> None:
 
 
 def test_a_bug_is_raised() -> None:
+    ended: list[int] = []
+
+    def act(number: int) -> None:
+        ended.append(1 // number)
+
     with pytest.raises(ZeroDivisionError):
-        over([0, 1], lambda number: 1 // number)
+        over([0, 1, 1], act)
+    assert ended == [1, 1]
 
 
 def test_no_more_than_so_many_are_at_work() -> None:
@@ -78,6 +84,25 @@ def test_it_is_told_how_many_have_ended() -> None:
     over(range(3), lambda number: number, progress=lambda ended, of: told.append((ended, of)))
 
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_interrupt_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    forever = threading.Event()
+    begun: list[int] = []
+
+    def act(number: int) -> None:
+        begun.append(number)
+        if number == 1:
+            forever.wait(60)
+
+    def interrupted(ended: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        over([0, 1, 2, 3, 4], act, parallel=1, progress=interrupted)
+
+    assert begun in ([0], [0, 1])
+    forever.set()
 
 
 def test_nobody_is_nobody() -> None:
