@@ -164,6 +164,7 @@ class Account:
 
     def close(self) -> None:
         """End what is left."""
+        self.store.close()
         if self.server.poll() is None:
             self.server.kill()
         self.server.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from torc_core.model import Requirement, RequirementId, Resources
+from torc_core.model import Requirement, RequirementId, Resources, Workflow
 from torc_slurm.recovering.adjusting import Caps
 
 START_UP = 60
@@ -70,3 +70,15 @@ def caps_of(
             caps = caps.tightened(memory=None, runtime=most, by=f"partition '{long.name}'")
         found[one.id] = caps
     return found
+
+
+def before_end(workflow: Workflow) -> int:
+    """Seconds before the end of an allocation that its runner keeps for itself."""
+    config = workflow.execution_config or {}
+
+    def seconds(key: str, default: int) -> int:
+        value = config.get(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+    own = seconds("sigterm_lead_seconds", 30) + seconds("sigkill_headroom_seconds", 60)
+    return max(own, workflow.compute_node_expiration_buffer_seconds or 0)

@@ -11,7 +11,6 @@ from torc_core.record import record
 
 if TYPE_CHECKING:
     from torc_core.model import WorkflowId
-    from torc_core.protocols import Batch
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -79,19 +78,3 @@ class Provider(Protocol):
     def __call__(self, workflow: WorkflowId, wanted: Wanted, *, dry_run: bool = False) -> Provided:
         """Do it; what is queued or runs already counts, so that a repetition asks for nothing more."""
         ...
-
-
-class Tending:
-    """A provider that leaves planning to the care that the batch system takes of workflows anyway."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-
-    def __call__(self, workflow: WorkflowId, wanted: Wanted, *, dry_run: bool = False) -> Provided:
-        """Do all that is due."""
-        if dry_run:
-            return Provided()
-        tended = self._batch.tend(workflow)
-        return Provided(
-            intended=len(tended.submitted) + len(tended.refused) + len(tended.unclear), tended=tended
-        )

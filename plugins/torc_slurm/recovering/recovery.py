@@ -20,7 +20,7 @@ from torc_slurm.recovering.adjusting import Factors
 from torc_slurm.recovering.deciding import Decision, adjustment_items, decide, diagnosis_items
 from torc_slurm.recovering.diagnosis import Cause, Diagnosis, by_cause
 from torc_slurm.recovering.hook import ask
-from torc_slurm.recovering.limits import Room, caps_of
+from torc_slurm.recovering.limits import Room, before_end, caps_of
 from torc_slurm.recovering.looking import Standing, patients, refuse_busy, refuse_closed, standing, uses_slurm
 from torc_slurm.recovering.providing import Provided, Provider, Wanted
 from torc_terminal.processes import dead_nodes
@@ -206,7 +206,7 @@ class Recovery:
         sick = {one.needs.id: one.needs for one in found if one.cause in (Cause.OOM, Cause.TIMEOUT)}
         caps = caps_of(
             sick.values(), self._partitions() if sick else (), max_memory=wish.max_memory, max_runtime=wish.max_runtime,
-            before_end=_before_end(workflow),
+            before_end=before_end(workflow),
         )  # fmt: skip
         return decide(
             found, workflow.run_id, wish.factors, caps, retry_unknown=wish.retry_unknown or hooked, skip=wish.skip
@@ -296,18 +296,6 @@ def _curable(found: Sequence[Diagnosis], wish: Wish) -> bool:
 
 def _with_jobs(wanted: Wanted, decision: Decision) -> Wanted:
     return replace(wanted, jobs=[one.job.id for one in decision.jobs])
-
-
-def _before_end(workflow: Workflow) -> int:
-    """Seconds before the end of an allocation that its runner keeps for itself."""
-    config = workflow.execution_config or {}
-
-    def seconds(key: str, default: int) -> int:
-        value = config.get(key)
-        return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-    own = seconds("sigterm_lead_seconds", 30) + seconds("sigkill_headroom_seconds", 60)
-    return max(own, workflow.compute_node_expiration_buffer_seconds or 0)
 
 
 def _jobs(count: int) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from torc_core.protocols import Batch, Synced, Tended, Withdrawn
 from torc_slurm.recovering.limits import Room
 from torc_slurm.recovering.looking import uses_slurm
-from torc_slurm.recovering.providing import Provided, Provider, Tending, Wanted
-from torc_terminal.distance import distant
+from torc_slurm.recovering.providing import Provided, Provider, Wanted
+from torc_slurm.recovering.reusing import Reusing
+from torc_terminal.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Fresh:
     """Slurm in the service of a session's store, which may be closed and opened again between two calls."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, url: str | None) -> None:
         self._session = session
+        self._url = url
 
     def here(self) -> bool:
         """Whether it can be asked from this host."""
@@ -45,11 +47,8 @@ class Fresh:
         return self._there().calls()
 
     def _batch(self) -> Batch | None:
-        store = self._session.store()
-        far = distant(store)
-        return self._session.host.batches(store, self._session.clock, None if far is None else far.url).get(
-            "slurm"
-        )
+        session = self._session
+        return session.host.batches(session.store(), session.clock, self._url).get("slurm")
 
     def _there(self) -> Batch:
         batch = self._batch()
@@ -64,16 +63,22 @@ def slurm_of(session: Session, workflow: WorkflowId, *, reachable: bool) -> Batc
     ----------
     reachable
         Allocations are going to be asked for, so that other hosts have to reach the store.
+
+    Raises
+    ------
+    Conflict, Unavailable
+        If they cannot, and no server can be started for it.
     """
     if not uses_slurm(session.store(), workflow):
         return None
-    batch = Fresh(session)
-    return batch if batch.here() else None
+    if not Fresh(session, None).here():
+        return None
+    return Fresh(session, served(session).url if reachable else None)
 
 
 def provider(session: Session, batch: Batch | None) -> Provider | None:
     """Who plans and submits what jobs lack; None: nobody can from here."""
-    return None if batch is None else Tending(batch)
+    return None if batch is None else Reusing(session, batch)
 
 
 def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, count: int, run: int) -> Provider:
@@ -92,5 +97,12 @@ def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, coun
 
 
 def partitions(session: Session, batch: Batch | None) -> Callable[[], Sequence[Room]]:
-    """The partitions of the cluster, asked for only when somebody needs to know."""
-    return tuple
+    """The partitions of the cluster, asked for only when somebody needs to know; none where nobody knows the cluster."""
+
+    def known() -> Sequence[Room]:
+        from torc_slurm.profiles.detection import here
+
+        profile = here(session.config)
+        return () if profile is None or batch is None else profile.partitions
+
+    return known
