@@ -71,6 +71,7 @@ CHECKS = (
         "submissions", "F29, C25 lost answers of sbatch", ("plugins/slurm/test_slurm_rounds.py", "cluster/slurm/test_submission.py"),
         {"TORC_TEST_SUBMISSIONS": "100"}, "Slurm",
     ),
+    Check("scripts", "SB4 values for sbatch", ("plugins/slurm/test_slurm_script.py",), {"TORC_TEST_FUZZED": "5000"}, "fuzzed"),
     Check(
         "sizes", "the largest workflows", ("core/store/test_evaluator.py", "plugins/sqlite/test_contract.py"),
         {"TORC_TEST_JOBS": "100000", "TORC_TEST_DEPTH": "20000"}, "chain_of_many or barrier_costs or cascade",

@@ -113,6 +113,11 @@ def directives(
     fields: Mapping[str, Any] = scheduler.fields
     execution = Execution.of(workflow.execution_config)
     lead = round(execution.lead + execution.headroom) + SIGNAL_SPARE
+    if "\\" in terms.output_dir:
+        # NOTE: Slurm takes it away from names of files, and expands nothing in them then.
+        raise Invalid(
+            f"output_dir {terms.output_dir!r} holds a backslash, which Slurm cannot write to; choose another"
+        )
     files = f"{_checked('output_dir', terms.output_dir).replace('%', '%%')}/slurm_output_wf{workflow.id}_sl%j"
     typed: dict[str, str | None] = {
         "job-name": name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -293,6 +294,13 @@ def scontrol(folder: Path, words: list[str]) -> int:
                 print(
                     f"JobId={one['id']} JobName={one['name']} JobState={one['state']} Reason={one['reason']} Comment={one['comment']}"
                 )
+            case ["release", number]:
+                one = state.job(folder, number)
+                if one is None:
+                    return fail("Invalid job id specified")
+                one["held"] = False
+                state.save(folder, one)
+                state.schedule(folder)
             case ["requeue", number]:
                 one = state.job(folder, number)
                 if one is None:
@@ -355,11 +363,8 @@ def stepd(folder: Path, words: list[str]) -> int:
         }  # fmt: skip
         if one["restarts"]:
             env["SLURM_RESTART_COUNT"] = str(one["restarts"])
-        names = [
-            (one["output"] or "/dev/null").replace("%j", number),
-            (one["error"] or one["output"]).replace("%j", number),
-        ]
-        streams = [open(Path(one["cwd"], name.replace("%%", "%")), "a") for name in names]  # noqa: SIM115 - the process has them
+        names = [filled(one["output"] or os.devnull, number), filled(one["error"] or one["output"], number)]
+        streams = [open(Path(one["cwd"], name), "a") for name in names]  # noqa: SIM115 - the process has them
         process = subprocess.Popen(
             ["/bin/sh", "-c", 'SLURM_TASK_PID=$$ exec "$@"', "batch", str(script)], cwd=one["cwd"], env=env,
             stdin=subprocess.DEVNULL, stdout=streams[0], stderr=streams[1], start_new_session=True,
@@ -392,6 +397,11 @@ def stepd(folder: Path, words: list[str]) -> int:
             finish(folder, now_one, code)
         state.schedule(folder)
     return 0
+
+
+def filled(name: str, number: str) -> str:
+    """The name of a file with the number of its job."""
+    return re.sub("%(%|j)", lambda found: "%" if found[1] == "%" else number, name)
 
 
 def finish(folder: Path, one: dict[str, Any], code: int) -> None:
