@@ -13,6 +13,9 @@ from torc_core.errors import TorcError
 H = TypeVar("H")
 R = TypeVar("R")
 
+STARTS_PER_SECOND = 10
+"""New connections to one host (`remote.md` RW67)."""
+
 
 class Outcome(Generic[H, R]):
     """What came of one host: a result, or an error of ours."""

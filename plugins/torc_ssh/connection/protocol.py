@@ -8,6 +8,9 @@ from typing import Protocol, Self
 from torc_core.engine.addresses import Address
 from torc_core.record import record
 
+LONGEST_OUTPUT = 16 << 20
+"""Bytes that a command that is run to its end may print."""
+
 
 @record(frozen=True, slots=True, kw_only=True)
 class Ran:

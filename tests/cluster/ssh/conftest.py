@@ -44,11 +44,15 @@ class Account:
 
     def connector(self, backend: str = "paramiko", *, timeout: float = 10, patience: float = 20) -> Connector:
         """A connector that is closed when the test ends."""
-        settings = RemoteSettings(
+        settings = self.settings(backend, timeout=timeout, patience=patience)
+        return self._stack.enter_context(open_connector(settings, self.notes.append))
+
+    def settings(self, backend: str, *, timeout: float = 10, patience: float = 20) -> RemoteSettings:
+        """Settings that name the configuration."""
+        return RemoteSettings(
             backend=backend, connect_timeout_secs=timeout, command_timeout_secs=patience,
             ssh_config=str(self.ssh / "config"),
         )  # fmt: skip
-        return self._stack.enter_context(open_connector(settings, self.notes.append))
 
     def connection(self, host: str, backend: str = "paramiko", *, timeout: float = 10) -> Connection:
         """A connection that is not connected yet."""

@@ -11,7 +11,7 @@ import pytest
 from hosts import SshHosts
 
 from torc_core.engine.addresses import parse
-from torc_ssh.connection.known_hosts import hash_of
+from torc_ssh.connection.library.known_hosts import hash_of
 from torc_ssh.fleet import over
 
 from .conftest import Account

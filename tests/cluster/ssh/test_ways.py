@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from namespaces import until
 
 from torc_core.engine.addresses import parse
+from torc_ssh.connection import open_connector
 from torc_ssh.fleet import over
 from torc_ssh.trouble import Unreachable
 
@@ -156,3 +158,27 @@ def test_a_jump_host_that_forbids_forwarding_is_told(account: Account, cause: Ca
     account.configure("Host behind\n  HostName INNER\n  ProxyJump w2\n")
 
     assert cause("behind", backend) == "Jump host w2: it does not allow forwarding"
+
+
+def test_nothing_is_left_of_a_connection(account: Account, backend: str) -> None:
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    def used() -> None:
+        with open_connector(account.settings(backend), print) as connector:
+            with connector.connection(parse("inner")) as connection:
+                connection.run("true", b"given")
+                with connection.stream("exec sleep 60"):
+                    connection.forward(("127.0.0.1", 9))
+            with suppress(Unreachable):
+                connector.connection(parse("closed")).connect()
+            with suppress(Unreachable):
+                connector.connection(parse("refused")).connect()
+
+    used()
+    before = held()
+
+    for _ in range(3):
+        used()
+
+    until(lambda: held() <= before, 5, f"no more than {before} descriptors and threads")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from torc_ssh.connection.known_hosts import hash_of, known, known_as, remember
+from torc_ssh.connection.library.known_hosts import hash_of, known, known_as, remember
 
 KEY = base64.b64decode("AAAAC3NzaC1lZDI1NTE5AAAAIA==")
 OTHER = base64.b64decode("AAAAC3NzaC1lZDI1NTE5AAAAIB==")

@@ -13,7 +13,7 @@ from torc_core.config import Config
 from torc_core.errors import InvalidConfig
 from torc_ssh import framing
 from torc_ssh.connection import causes, open_connector
-from torc_ssh.connection.telling import cause_of, new_keys
+from torc_ssh.connection.program.telling import cause_of, new_keys
 from torc_ssh.settings import RemoteSettings, remote_settings
 from torc_ssh.trouble import Lost, Unreachable
 

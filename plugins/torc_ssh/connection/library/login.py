@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from paramiko import Message, PKey, SSHException
 
-from torc_ssh.connection.agent import AgentError, AgentKey
+from torc_ssh.connection.library.agent import AgentError, AgentKey
 
 if TYPE_CHECKING:
-    from torc_ssh.connection.line import Line
+    from torc_ssh.connection.library.line import Line
 
 SERVICE_REQUEST, SERVICE_ACCEPT = 5, 6
 _REQUEST, _FAILURE, _SUCCESS, _BANNER, _KEY_OK = 50, 51, 52, 53, 60

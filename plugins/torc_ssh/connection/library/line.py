@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from paramiko import Channel, Message, SSHException, Transport
 
-from torc_ssh.connection.login import SERVICE_ACCEPT, Login
+from torc_ssh.connection.library.login import SERVICE_ACCEPT, Login
 
 _GLOBAL_REQUEST, _CHANNEL_OPEN, _CHANNEL_OPEN_FAILURE, _CHANNEL_REQUEST = 80, 90, 92, 98
 _PIECE = 1 << 15

@@ -13,11 +13,11 @@ from paramiko import SSHException
 from torc_ssh.config import Options, StrictHostKeys
 from torc_ssh.config.patterns import fits_any
 from torc_ssh.connection import causes
-from torc_ssh.connection.certificates import SUFFIX, Certificate
-from torc_ssh.connection.keys import Keys
-from torc_ssh.connection.known_hosts import Known, known, known_as, remember
-from torc_ssh.connection.line import Line
-from torc_ssh.connection.login import Ended, Login
+from torc_ssh.connection.library.certificates import SUFFIX, Certificate
+from torc_ssh.connection.library.keys import Keys
+from torc_ssh.connection.library.known_hosts import Known, known, known_as, remember
+from torc_ssh.connection.library.line import Line
+from torc_ssh.connection.library.login import Ended, Login
 
 _REFUSED = "Host key verification failed"
 

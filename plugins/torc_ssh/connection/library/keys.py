@@ -16,8 +16,8 @@ from paramiko.pkey import PublicBlob
 
 from torc_core.record import record
 from torc_ssh.config import Options
-from torc_ssh.connection.agent import Agent, AgentError, AgentKey
-from torc_ssh.connection.certificates import Certificate
+from torc_ssh.connection.library.agent import Agent, AgentError, AgentKey
+from torc_ssh.connection.library.certificates import Certificate
 
 MOST_OFFERED = 6
 """A server that follows OpenSSH hangs up after so many."""
