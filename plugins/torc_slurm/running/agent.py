@@ -7,25 +7,29 @@ runner: when its input ends, everything that it has started is killed.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 from collections import deque
-from dataclasses import replace
+from dataclasses import fields, replace
 from threading import Thread
 from typing import Any, BinaryIO
 
-from torc_core.protocols import Executor, Guarding, Limiting, Task
+from torc_core.protocols import Executor, Exit, Guarding, Limiting, Task
 from torc_core.runner.place import Place
+from torc_core.store.codec import dumps, loads
 
 HEAD = 4
 OWN = ("SLURMD_NODENAME", "SLURM_TOPOLOGY_ADDR", "HOSTNAME")
 """What jobs are told of the node by Slurm."""
 
 
+KINDS: dict[str, type[Any]] = {"Task": Task, "Exit": Exit}
+"""Records that are told beside those of the model."""
+
+
 def send(stream: BinaryIO, message: object) -> None:
     """Send a message; both ends are the same release of torc, of the same user."""
-    body = pickle.dumps(message)
+    body = dumps(_told(message))
     stream.write(len(body).to_bytes(HEAD) + body)
     stream.flush()
 
@@ -37,7 +41,26 @@ def receive(stream: BinaryIO) -> Any:
         return None
     size = int.from_bytes(head)
     body = stream.read(size)
-    return pickle.loads(body) if len(body) == size else None  # noqa: S301  # from our own runner
+    return _heard(loads(body)) if len(body) == size else None
+
+
+def _told(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_told(one) for one in value]
+    if isinstance(value, Task | Exit):
+        return {
+            "record": type(value).__name__,
+            "of": {one.name: getattr(value, one.name) for one in fields(value)},
+        }
+    return value
+
+
+def _heard(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_heard(one) for one in value]
+    if isinstance(value, dict) and value.keys() == {"record", "of"}:
+        return KINDS[value["record"]](**value["of"])
+    return value
 
 
 class Agent:

@@ -8,6 +8,7 @@ import pytest
 
 from torc_core.errors import Invalid, NotFound
 from torc_core.model import (
+    Assignment,
     Initialize,
     Job,
     JobStatus,
@@ -243,7 +244,8 @@ class ResettingContract(SceneContract):
 
         assert scene.counts(workflow) == {"blocked": 10, "ready": 1500}
         assert scene.store.ready_needs(workflow).num_jobs == 1500
-        node, given = scene.node(workflow, cpus=100_000), []
+        node = scene.node(workflow, cpus=100_000)
+        given: list[Assignment] = []
         while more := scene.claim(node, limit=10_000):
             given += more
         scene.finish(node, given[1:])
