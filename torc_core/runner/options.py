@@ -26,8 +26,6 @@ class Options:
     idle
         Leave when there was nothing to do for so many seconds; 0: never for that, nor because nothing can ever run
         here; None: as the workflow says.
-    scheduler
-        What the node says of who started it.
     job_url
         What an attempt gets as `TORC_API_URL`; None: it is unset.
     end
@@ -64,7 +62,6 @@ class Options:
     strict_scheduler_match: bool = False
     persistent: bool = False
     idle: float | None = None
-    scheduler: Mapping[str, Json] | None = None
     job_url: Callable[[Assignment], str | None] | None = None
     grace: float = 30.0
     end: float | None = None

@@ -35,6 +35,7 @@ from torc_core.protocols import Distant, Executor, Monitor, Store
 from torc_core.record import record
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Report as RunnerReport
+from torc_core.runner.seat import Seat
 from torc_core.session import Session
 from torc_terminal.output.answer import Report as Answer
 from torc_terminal.preparing import initialize, refuse_archived
@@ -268,7 +269,6 @@ class Following:
                     label=wish.label,
                     persistent=wish.persistent,
                     idle=wish.idle,
-                    scheduler={"type": "remote", "worker": wish.remote} if wish.remote else None,
                     job_url=session.job_url,
                     end=wish.times.end,
                     patience=wish.patience,
@@ -288,6 +288,7 @@ class Following:
                 if measurable and self._totals.workflow.resource_monitor_config
                 else None,
                 sampler=self._monitor if measurable else None,
+                seat=Seat(scheduler={"type": "remote", "worker": wish.remote}) if wish.remote else None,
             )
             self._runner.tell = self._reporter.tell
             self._runner.lead = Execution.of(self._totals.workflow.execution_config).lead

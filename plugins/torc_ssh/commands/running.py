@@ -196,6 +196,10 @@ def run(
         raise UsageError(f"--connect-timeout '{connect_timeout:g}' is out of range; give seconds up to 3600")
     if timeout is not None and not wait:
         raise UsageError("--timeout says how long to follow the workflow; add --wait")
+    if timeout is not None:
+        from torc_terminal.durations import seconds_of
+
+        seconds_of(timeout, "--timeout")
     wish = Wish(
         workers=workers,
         worker=worker or WorkerOptions(),

@@ -1,0 +1,173 @@
+"""Nothing that a host sends is believed before it is proven (`remote.md` RW31, `security.md` §13)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import random
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from torc_core.errors import Unavailable
+from torc_ssh.agent.packing import MANIFEST
+from torc_ssh.commands.archives import BadArchive, kept, proven, unpacked, written
+
+FILES = {"job_stdio/job_wf7_j1_r1_a1.o": b"one\n" * 1_000, "torc_worker_7_w1.log": b"worker\n"}
+
+
+def entry(path: str, content: bytes, **more: Any) -> dict[str, Any]:
+    return {
+        "path": path, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "source_size": len(content),
+        "mtime_ns": 5, "torn": False, **more,
+    }  # fmt: skip
+
+
+def packed(
+    files: Mapping[str, bytes],
+    entries: list[dict[str, Any]] | None = None,
+    members: list[tarfile.TarInfo] | None = None,
+    *,
+    manifest: bool = True,
+) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for member in members or ():
+            archive.addfile(member)
+        for path, content in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        if manifest:
+            told = [entry(path, content) for path, content in files.items()] if entries is None else entries
+            text = json.dumps({"files": told}).encode()
+            member = tarfile.TarInfo(MANIFEST)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    return stream.getvalue()
+
+
+def saved(folder: Path, raw: bytes) -> Path:
+    path = folder / "a.tar.gz"
+    path.write_bytes(raw)
+    return path
+
+
+def test_a_whole_archive_is_accepted_and_unpacked(tmp_path: Path) -> None:
+    path = saved(tmp_path, packed(FILES))
+
+    entries = proven(path)
+    unpacked(path, tmp_path / "w1", entries)
+
+    assert {one.path for one in entries} == set(FILES)
+    for name, content in FILES.items():
+        assert (tmp_path / "w1" / name).read_bytes() == content
+        assert (tmp_path / "w1" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_an_archive_that_was_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    raw = packed(FILES)
+    lots = random.Random(7)
+    for end in {0, 1, len(raw) - 1, len(raw) - 9, *(lots.randrange(len(raw)) for _ in range(40))}:
+        with pytest.raises(BadArchive):
+            proven(saved(tmp_path, raw[:end]))
+
+
+def test_an_archive_with_a_byte_turned_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(packed(FILES))
+    lots = random.Random(11)
+    for _ in range(40):
+        place = lots.randrange(10, len(raw))
+        damaged = bytearray(raw)
+        damaged[place] ^= 1 << lots.randrange(8)
+        with pytest.raises(BadArchive):
+            proven(saved(tmp_path, bytes(damaged)))
+
+
+def member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    one = tarfile.TarInfo(name)
+    one.type = kind
+    one.linkname = target
+    return one
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        member("link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("link", tarfile.LNKTYPE, "torc_worker_7_w1.log"),
+        member("device", tarfile.CHRTYPE),
+        member("pipe", tarfile.FIFOTYPE),
+        member("folder", tarfile.DIRTYPE),
+        member("/etc/cron.d/x", tarfile.REGTYPE),
+        member("../x", tarfile.REGTYPE),
+        member("a/../../x", tarfile.REGTYPE),
+        member("a//x", tarfile.REGTYPE),
+        member("./x", tarfile.REGTYPE),
+        member("a/" * 3_000 + "x", tarfile.REGTYPE),
+        member("x" * 300, tarfile.REGTYPE),
+    ],
+    ids=lambda one: f"{one.type.decode()}-{one.name[:16]}".replace("/", "_"),
+)
+def test_what_no_host_of_ours_sends_is_refused(tmp_path: Path, hostile: tarfile.TarInfo) -> None:
+    listed = [entry(path, content) for path, content in FILES.items()] + [entry(hostile.name, b"")]
+    with pytest.raises(BadArchive):
+        proven(saved(tmp_path, packed(FILES, listed, [hostile])))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [entry("torc_worker_7_w1.log", b"worker\n")],
+        [entry(path, content) for path, content in (*FILES.items(), ("more", b""))],
+        [entry(path, content, size=1) for path, content in FILES.items()],
+        [entry(path, content, sha256="0" * 64) for path, content in FILES.items()],
+        [{"path": "x"}],
+    ],
+)
+def test_a_list_that_says_something_else_is_refused(tmp_path: Path, entries: list[dict[str, Any]]) -> None:
+    with pytest.raises(BadArchive):
+        proven(saved(tmp_path, packed(FILES, entries)))
+
+
+def test_without_a_list_or_with_more_after_it_an_archive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadArchive, match="list of its files is missing"):
+        proven(saved(tmp_path, packed(FILES, manifest=False)))
+    with pytest.raises(BadArchive):
+        proven(saved(tmp_path, gzip.compress(b"not a tar")))
+
+
+def test_a_link_that_lies_in_the_local_folder_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    target = tmp_path / "w1"
+    target.mkdir()
+    (target / "job_stdio").symlink_to(precious)
+    path = saved(tmp_path, packed(FILES))
+
+    with pytest.raises(BadArchive):
+        unpacked(path, target, proven(path))
+
+    assert list(precious.iterdir()) == []
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    with pytest.raises(Unavailable):
+        written(full, iter([b"x"]))
+    with pytest.raises(Unavailable):
+        written(tmp_path / "no" / "folder", iter([b"x"]))
+
+
+def test_an_archive_that_is_there_is_kept(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"old")
+    kept(path)
+    assert (tmp_path / "a.tar.gz.1").read_bytes() == b"old"
+    kept(tmp_path / "none")
