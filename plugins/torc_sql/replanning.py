@@ -53,7 +53,7 @@ def replan(change: Change, plan: Replan, uuid: Callable[[], str]) -> list[Alloca
         adding.add_action(change, Action(
             workflow_id=wf, trigger_type=planned.trigger_type, action_type=planned.action_type,
             config=planned.config, jobs=[JobId(job) for job in planned.jobs], trigger_mode=planned.trigger_mode,
-            persistent=planned.persistent,
+            persistent=planned.persistent, is_recovery=planned.is_recovery,
         ))  # fmt: skip
     for id in plan.retire:
         _retire(change, id, uuid)

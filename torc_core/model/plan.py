@@ -112,7 +112,13 @@ class PlannedScheduler:
 
 @record(frozen=True, slots=True, kw_only=True)
 class PlannedAction:
-    """Something to do at a moment of the workflow; `jobs` are positions, ascending."""
+    """Something to do at a moment of the workflow; `jobs` are positions, ascending.
+
+    Parameters
+    ----------
+    is_recovery
+        Temporary: the next initialisation deletes it. Only planners make such.
+    """
 
     trigger_type: str
     action_type: str
@@ -120,6 +126,7 @@ class PlannedAction:
     jobs: Sequence[int] = ()
     trigger_mode: str = "all"
     persistent: bool = False
+    is_recovery: bool = False
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,7 @@ class NewAction(Schema):
     job_ids = Ids()
     trigger_mode = Choice("all", "any")
     persistent = Flag()
+    is_recovery = Flag()
 
 
 class ReplanBody(Schema):
@@ -281,7 +282,7 @@ def replan(call: Call) -> object:
             PlannedAction(
                 trigger_type=one["trigger_type"], action_type=one["action_type"], config=one["config"],
                 jobs=tuple(sorted(one.get("job_ids", ()))), trigger_mode=one.get("trigger_mode", "all"),
-                persistent=one.get("persistent", False),
+                persistent=one.get("persistent", False), is_recovery=one.get("is_recovery", False),
             )
             for one in actions
         ],

@@ -58,6 +58,8 @@ class Circumstances:
         Whether jobs run as steps of Slurm (mode `slurm`), where there is one runner for all nodes.
     taken
         Names of schedulers that exist already.
+    suffix
+        Of the names of schedulers.
     apart
         Names of requirements whose jobs have schedulers of their own, however others are grouped.
     """
@@ -67,6 +69,7 @@ class Circumstances:
     staggered: bool = True
     steps: bool = False
     taken: Sequence[str] = ()
+    suffix: str = ""
     apart: frozenset[str] = frozenset()
 
 

@@ -235,7 +235,7 @@ class Planner:
         groups = []
         for place, one in enumerate(drafts):
             part = shares[place]
-            name = scheduler_name(one.key, names)
+            name = scheduler_name(one.key, names, self.circumstances.suffix)
             names.append(name)
             waves = self._waves(one, place, found)
             nodes = one.nodes

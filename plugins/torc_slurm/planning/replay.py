@@ -30,6 +30,23 @@ class Firing:
 
 
 @record(frozen=True, slots=True, kw_only=True)
+class Living:
+    """An allocation that is there at the beginning.
+
+    Parameters
+    ----------
+    age
+        Seconds that it has been there.
+    running
+        The cohort of each job that runs on it; what that needs is how long it still takes.
+    """
+
+    group: int
+    age: float = 0.0
+    running: Sequence[int] = ()
+
+
+@record(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How it went.
 
@@ -46,6 +63,8 @@ class Outcome:
         The most nodes that were there at one time.
     ready
         When each cohort became ready.
+    ran
+        How many jobs of each cohort ran.
     """
 
     left: int
@@ -54,6 +73,7 @@ class Outcome:
     allocated: float
     most_nodes: int
     ready: dict[int, float]
+    ran: dict[int, int]
 
 
 class _Bundle:
@@ -126,6 +146,8 @@ class Replay:
         Seconds after which an idle allocation leaves; None: never before its end.
     stuck
         Asked when jobs can run nowhere; what it answers comes at once.
+    living
+        What is there already.
     """
 
     def __init__(
@@ -136,6 +158,7 @@ class Replay:
         *,
         patience: float | None = 90,
         stuck: Stuck | None = None,
+        living: Sequence[Living] = (),
     ) -> None:
         self._course, self._stuck, self._patience = course, stuck, patience
         self._groups = [_Group(block) for block in blocks]
@@ -150,6 +173,9 @@ class Replay:
         self._heap: list[tuple[float, int, _Run]] = []
         self._number = 0
         self._ended = 0
+        self._ran: dict[int, int] = {}
+        self._living = living
+        self._placed: dict[int, int] = {}
         self._now = 0.0
         self._busy = 0.0
         self._bundles: list[_Bundle] = []
@@ -168,6 +194,8 @@ class Replay:
     def run(self) -> Outcome:
         """From the first job to the last."""
         course = self._course
+        for one in self._living:
+            self._live(one)
         for place, firing in enumerate(self._firings):
             if not firing.cohorts:
                 self._fire(place)
@@ -183,7 +211,7 @@ class Replay:
         total = sum(len(one.jobs) for one in course.cohorts)
         return Outcome(
             left=total - self._ended, seconds=self._now, busy=self._busy, allocated=self._allocated(),
-            most_nodes=self._most_nodes(), ready=self._ready,
+            most_nodes=self._most_nodes(), ready=self._ready, ran=self._ran,
         )  # fmt: skip
 
     def _allocated(self) -> float:
@@ -215,12 +243,32 @@ class Replay:
             group.offer(bundle)
             self._bundles.append(bundle)
 
+    def _live(self, one: Living) -> None:
+        """Let an allocation be there with what runs on it."""
+        group = self._groups[one.group]
+        bundle = _Bundle(one.group, 1, -one.age, group.block)
+        group.latest_end = max(group.latest_end, group.block.usable - one.age)
+        self._bundles.append(bundle)
+        for cohort in one.running:
+            need = self._course.cohorts[cohort].need
+            node = next((k for k, free in enumerate(bundle.free) if free.covers(need.resources)), None)
+            back = [] if node is None else [(node, need.resources)]
+            for k, amount in back:
+                bundle.free[k] -= amount
+            if not bundle.runs:
+                group.busy += 1
+            self._placed[cohort] = self._placed.get(cohort, 0) + 1
+            self._start(cohort, 1, float(need.runtime), back, bundle)
+        bundle.idle_since = 0.0
+        group.offer(bundle)
+
     def _become_ready(self, cohorts: Sequence[int]) -> None:
         for cohort in cohorts:
             one = self._course.cohorts[cohort]
             self._ready[cohort] = self._now
             if one.group is None:
-                self._start(cohort, len(one.jobs), self._now + one.need.runtime, [], None)
+                if count := len(one.jobs) - self._placed.get(cohort, 0):
+                    self._start(cohort, count, self._now + one.need.runtime, [], None)
                 continue
             self._groups[one.group].queue.add(cohort, one.kind, one.need, one.priority, len(one.jobs))
             for place in self._by_cohort.get(cohort, ()):
@@ -262,6 +310,7 @@ class Replay:
             group.offer(bundle)
             self._busy += units * run_share(self._course.cohorts[run.cohort].need, group.block)
         self._ended += units
+        self._ran[run.cohort] = self._ran.get(run.cohort, 0) + units
         found = []
         for dependency in self._course.cohorts[run.cohort].members:
             self._missing[dependency] -= units
