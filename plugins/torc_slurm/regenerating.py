@@ -11,6 +11,7 @@ from torc_core.errors import Conflict, UsageError
 from torc_core.model import (
     Action,
     Allocation,
+    AllocationId,
     AllocationStatus,
     Job,
     JobId,
@@ -76,6 +77,8 @@ class Regenerated:
         Actions that ask for allocations of the old plan.
     ready
         Positions of jobs that are ready.
+    newest
+        The newest allocation that was looked at.
     """
 
     workflow: Workflow
@@ -87,6 +90,7 @@ class Regenerated:
     names: Sequence[str]
     retire: Sequence[Action]
     ready: frozenset[int] = frozenset()
+    newest: AllocationId = AllocationId(0)
 
     @property
     def at_once(self) -> int:
@@ -138,6 +142,7 @@ class Regenerated:
             assign={group.name: [self.jobs[job] for job in group.jobs] for group in self.plan.groups},
             actions=actions,
             retire=[one.id for one in self.retire] if begun else (),
+            newest=self.newest,
         )
 
 
@@ -210,6 +215,7 @@ def regenerated(
         jobs=[job.id for job in jobs],
         names=[job.name for job in jobs],
         retire=_armed(store, workflow.id),
+        newest=max((one.id for one in every(store, Allocation, workflow.id)), default=AllocationId(0)),
         ready=frozenset(place for place, job in enumerate(jobs) if job.status is JobStatus.READY),
     )
 
@@ -296,26 +302,3 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Json]:
 
 def _without(plan: SlurmPlan, words: str) -> SlurmPlan:
     return replace(plan, warnings=[one for one in plan.warnings if words not in one])
-
-
-def spent(store: Store, workflow: WorkflowId, now: int) -> float:
-    """Node-hours that the allocations of a workflow have taken, and those that are open will take at most."""
-    from torc_core.model.resources import walltime_seconds
-
-    hours = 0.0
-    nodes: dict[int, list[Node]] = {}
-    for node in every(store, Node, workflow):
-        if node.allocation_id is not None:
-            nodes.setdefault(node.allocation_id, []).append(node)
-    for one in every(store, Allocation, workflow):
-        runners = nodes.get(one.id, [])
-        if one.status in OPEN:
-            seconds = float(walltime_seconds(one.walltime or "") or 3_600)
-        elif runners:
-            begun = min(runner.start_time for runner in runners)
-            ended = max(now if runner.end_time is None else runner.end_time for runner in runners)
-            seconds = max(0, ended - begun) / 1000
-        else:
-            continue
-        hours += seconds * one.nodes / 3_600
-    return hours
