@@ -1,0 +1,136 @@
+"""Jobs on the nodes of real allocations: placed on all of them, with devices and limits of their own, ended with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from account import QUICK
+from namespaces import until
+
+from torc_core.model import Query, SlurmStats
+
+if TYPE_CHECKING:
+    from account import Account
+
+CRASHES = int(os.environ.get("TORC_TEST_CLUSTER_CRASHES", "1"))
+SMALL = {"name": "small", "num_cpus": 1, "memory": "60m", "runtime": "PT10S"}
+WHOLE = {"name": "whole", "num_cpus": 4, "num_nodes": 2, "memory": "60m", "runtime": "PT10S"}
+GPU = {"name": "gpu", "num_cpus": 1, "num_gpus": 1, "memory": "60m", "runtime": "PT10S"}
+HOG = "exec python3 -c 'import time; kept = bytearray(300 << 20); time.sleep(60)'"
+THREE = ("-N3", "--ntasks-per-node=1", "--cpus-per-task=4", "--mem=1000", "--time=30")
+
+
+def places(account: Account) -> Counter[str]:
+    """How many jobs each node has started."""
+    lines = map(json.loads, account.ledger.read_text().splitlines())
+    return Counter(line["host"] for line in lines if line["what"] == "start")
+
+
+@pytest.mark.parametrize("mode", ["direct", "slurm"])
+def test_small_jobs_share_all_nodes_with_jobs_that_need_whole_ones(account: Account, mode: str) -> None:
+    config = QUICK if mode == "direct" else {"mode": "slurm", "sigkill_headroom_seconds": 10}
+    small = [account.job(f"s{at}", 2, resource_requirements="small") for at in range(12)]
+    names = "echo $(hostname) $SLURM_JOB_NODELIST"
+    whole = [{"name": f"w{at}", "command": names, "resource_requirements": "whole"} for at in range(2)]
+    fails = {"name": "fails", "command": "echo out; echo bad >&2; exit 3", "resource_requirements": "small"}
+    killed = {"name": "killed", "command": "kill -SEGV $$", "resource_requirements": "small"}
+    hog = {"name": "hog", "command": HOG, "resource_requirements": "small"}
+    many: list[dict[str, Any]] = [*small, *whole, fails, killed, hog]
+    workflow = account.workflow("packed", many, resource_requirements=[SMALL, WHOLE], execution_config=config)
+
+    number = account.submit(workflow, *THREE, "--nodelist=n1,n2,n5")
+
+    account.cluster.await_state(number)
+    results = {one.job_name: one for one in account.results(workflow)}
+    assert [results[f"s{at}"].return_code for at in range(12)] == [0] * 12, account.log(number)
+    assert sorted(places(account)) == ["n1", "n2", "n5"]
+    for at in range(2):
+        out = next(account.out.glob(f"job_stdio/job_wf{workflow}_j{results[f'w{at}'].job_id}_*.o"))
+        host, nodes = out.read_text().split()
+        assert nodes.split(",")[0] == host
+        assert len(nodes.split(",")) == 2
+    assert (results["fails"].return_code, results["fails"].reason) == (3, "exit_code")
+    base = account.out / f"job_stdio/job_wf{workflow}_j{results['fails'].job_id}_r1_a1"
+    assert (base.with_suffix(".o").read_text(), base.with_suffix(".e").read_text()) == ("out\n", "bad\n")
+    assert results["killed"].reason == "signal:SEGV"
+    assert results["hog"].return_code == 137
+    assert str(results["hog"].reason).startswith("oom")
+    if mode == "slurm":
+        stats = account.store.find(SlurmStats, Query(workflow=workflow)).items
+        assert {one.slurm_job_id for one in stats} == {str(number)}
+        assert len(stats) > len(many) // 2
+    assert account.verdict() == []
+
+
+def test_jobs_of_one_device_each_never_share_one(account: Account) -> None:
+    jobs = [account.job(f"g{at}", 1, resource_requirements="gpu") for at in range(8)]
+    workflow = account.workflow("devices", jobs, resource_requirements=[GPU], execution_config=QUICK)
+
+    size = ("-N2", "--ntasks-per-node=1", "--cpus-per-task=4", "--mem=1000", "--gres=gpu:2", "--time=30")
+    number = account.submit(workflow, *size)
+
+    account.cluster.await_state(number)
+    assert [one.return_code for one in account.results(workflow)] == [0] * 8, account.log(number)
+    assert sorted(places(account)) == ["n3", "n7"]
+    assert account.verdict() == []
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_whatever_runs_on_other_nodes_is_told_when_the_allocation_is_canceled(
+    account: Account, each: bool
+) -> None:
+    commands = ("exec sleep 600", "trap '' TERM; exec sleep 600")
+    jobs = [
+        {"name": f"j{at}", "command": commands[at % 2], "resource_requirements": "small"} for at in range(12)
+    ]
+    workflow = account.workflow("canceled", jobs, resource_requirements=[SMALL], execution_config=QUICK)
+    number = account.submit(workflow, *THREE, each=each)
+    until(lambda: account.running(workflow) == 12, 90, "12 running jobs")
+
+    account.cluster.run("scancel", str(number))
+
+    account.cluster.await_state(number)
+    found = Counter((one.status.label, one.reason) for one in account.results(workflow))
+    assert found == {("terminated", "interrupted"): 12}, account.log(number)
+    assert account.verdict() == []
+
+
+def test_what_a_crashed_node_ran_is_lost_and_run_again_where_that_is_wanted(account: Account) -> None:
+    def crash(node: str, at: int) -> list[tuple[int, str]]:
+        jobs = [account.job(f"j{job}", 3, resource_requirements="small") for job in range(2)]
+        workflow = account.workflow(
+            f"crash{node}{at}",
+            jobs,
+            resource_requirements=[SMALL],
+            execution_config=QUICK,
+            retry_on_node_loss=1,
+        )
+        size = (
+            "-N1",
+            "-n1",
+            "--cpus-per-task=4",
+            "--mem=1000",
+            "--time=30",
+            "--requeue",
+            f"--nodelist={node}",
+        )
+        number = account.submit(workflow, *size)
+        until(lambda: account.running(workflow) == 2, 90, f"2 running jobs on {node}")
+        account.cluster.fault(node, "crash")
+        account.cluster.await_state(number, "PENDING", "COMPLETED")
+        account.cluster.fault(node, "boot")
+        account.cluster.await_state(number, "COMPLETED", seconds=180)
+        return [(one.attempt_id, one.status.label) for one in account.jobs(workflow)]
+
+    nodes = ("n1", "n2", "n5", "n6")
+    with ThreadPoolExecutor(4) as pool:
+        rounds = [pool.submit(crash, nodes[at % 4], at) for at in range(CRASHES)]
+    found = [one.result() for one in rounds]
+
+    assert found == [[(2, "completed"), (2, "completed")]] * CRASHES
+    assert account.verdict() == []
