@@ -134,9 +134,10 @@ class Account:
         """What is known of how attempts ended, of all attempts."""
         return list(self.store.find(Result, Query(workflow=workflow)).items)
 
-    def running(self, workflow: WorkflowId) -> int:
-        """How many jobs run."""
-        return sum(one.status.label == "running" for one in self.jobs(workflow))
+    def alive(self, workflow: WorkflowId) -> int:
+        """How many jobs of a workflow are processes, on whatever node."""
+        marks = {one.mark for one in survivors(self.root)}
+        return sum(mark.split(".")[1] == str(workflow) for mark in marks)
 
     def complete(self, workflow: WorkflowId) -> bool:
         """Whether every job has ended."""

@@ -63,7 +63,8 @@ class AgentOnNode:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        Thread(target=self._read, daemon=True).start()
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def await_hello(self, seconds: float) -> bool:
         """Whether it is there within so many seconds."""
@@ -90,6 +91,16 @@ class AgentOnNode:
                 self._process.wait(END_WITHIN)
             self._process.kill()
             self._process.wait()
+        self.bury()
+
+    def bury(self) -> None:
+        """Let go of one that is gone."""
+        self._process.wait()
+        self._reader.join(END_WITHIN)
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with suppress(OSError):
+                stream.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -245,9 +256,10 @@ class Nodes:
 
     def sweep(self, prefix: str) -> int:
         """Kill what dead runners left on these nodes."""
+        found = self._local.sweep(prefix)
         for agent in self._agents.values():
             agent.tell("sweep", prefix)
-        return self._local.sweep(prefix)
+        return found
 
     def entrust(self, will: Will) -> None:
         """Have this done when this process dies."""
@@ -278,8 +290,10 @@ class Nodes:
 
     def _gone(self, position: int) -> list[Exit]:
         """An agent is gone, and with it all that it had started."""
-        if self._closing or self._agents.pop(position, None) is None:
+        agent = None if self._closing else self._agents.pop(position, None)
+        if agent is None:
             return []
+        Thread(target=agent.close, daemon=True).start()
         log.error("node_gone node=%s", self._names[position])
         jobs = [job for job, at in self._at.items() if at == position]
         for job in jobs:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from torc_core.model import JobUsage, Resources
+from torc_core.model import JobUsage
 from torc_core.model.resources import MIB
 from torc_core.protocols import Exit, Task
 from torc_core.record import record
@@ -37,8 +37,6 @@ class Layout:
     ----------
     names
         Of its nodes, by position; empty: they do not matter.
-    capacity
-        Of each node.
     binds
         Steps are bound to CPUs, as Slurm does by default.
     signal
@@ -47,7 +45,6 @@ class Layout:
 
     number: str
     names: Sequence[str] = ()
-    capacity: Resources = Resources()
     binds: bool = False
     signal: str | None = None
 

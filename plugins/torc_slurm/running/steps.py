@@ -208,7 +208,6 @@ def open_steps(
     layout = Layout(
         number=place.number,
         names=names,
-        capacity=detected.capacity,
         binds=bool(config.get("enable_cpu_bind", False)),
         signal=str(told) if told else None,
     )

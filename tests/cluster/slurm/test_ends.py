@@ -1,6 +1,6 @@
 """However an allocation ends, its jobs are told as they ended, and none is run twice at once.
 
-Walltime, cancel, lost node, requeue, preemption, suspension: each takes its time, so all of them happen side by side.
+Walltime, cancel, crash, requeue, preemption, suspension: each takes its time, so all of them happen side by side.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from account import QUICK
@@ -22,7 +23,10 @@ ROUNDS = int(os.environ.get("TORC_TEST_CLUSTER_ENDS", "1"))
 CROWD = 64
 """Jobs at once where half of them ignore SIGTERM."""
 SMALL = {"name": "small", "num_cpus": 1, "memory": "50m", "runtime": "PT10S"}
-ONE = ("-N1", "-n1", "--cpus-per-task=1", "--mem=900", "--time=30")
+CRASHING = "n5"
+ONE = ("-N1", "-n1", "--cpus-per-task=1", "--mem=900", "--time=30", f"--exclude={CRASHING}")
+POWER = Lock()
+"""One crash at a time, and nothing else on that node."""
 
 
 def crowd(account: Account, name: str) -> WorkflowId:
@@ -36,15 +40,19 @@ def crowd(account: Account, name: str) -> WorkflowId:
     return account.workflow(name, jobs, resource_requirements=[SMALL], execution_config=QUICK, **more)
 
 
-def ended(account: Account, workflow: WorkflowId) -> list[tuple[str, int, str | None]]:
+def ended(account: Account, workflow: WorkflowId, number: int) -> list[tuple[str, int, str | None]]:
     """How the attempts of a crowd ended, each way once."""
     found = [(one.status.label, one.return_code, one.reason) for one in account.results(workflow)]
-    assert len(found) == CROWD
+    assert len(found) == CROWD, account.log(number)
     return sorted(set(found), key=str)
 
 
-def everything_runs(account: Account, workflow: WorkflowId, count: int) -> None:
-    until(lambda: account.running(workflow) == count, 120, f"{count} running jobs of workflow {workflow}")
+def everything_runs(account: Account, workflow: WorkflowId, number: int, count: int) -> None:
+    """Wait until so many jobs are processes, which comes after the record of it."""
+    try:
+        until(lambda: account.alive(workflow) >= count, 120, f"{count} running jobs")
+    except TimeoutError as error:
+        raise AssertionError(f"{error}: {account.alive(workflow)}\n{account.log(number)}") from error
 
 
 def walltime(account: Account, at: int) -> None:
@@ -54,9 +62,10 @@ def walltime(account: Account, at: int) -> None:
     number = account.submit(workflow, *ONE, "--time=1", more=f"--max-parallel-jobs {CROWD}")
 
     account.cluster.await_state(number, seconds=240)
-    assert ended(account, workflow) == [("terminated", -15, "walltime"), ("terminated", 152, "walltime")], (
-        account.log(number)
-    )
+    assert ended(account, workflow, number) == [
+        ("terminated", -15, "walltime"),
+        ("terminated", 152, "walltime"),
+    ], account.log(number)
 
 
 def announced(account: Account, at: int) -> None:
@@ -67,9 +76,10 @@ def announced(account: Account, at: int) -> None:
     number = account.submit(workflow, *ONE, *asked, more=f"--max-parallel-jobs {CROWD}")
 
     account.cluster.await_state(number, seconds=240)
-    assert ended(account, workflow) == [("terminated", -15, "walltime"), ("terminated", 152, "walltime")], (
-        account.log(number)
-    )
+    assert ended(account, workflow, number) == [
+        ("terminated", -15, "walltime"),
+        ("terminated", 152, "walltime"),
+    ], account.log(number)
     assert "signal number=15" in account.log(number)
 
 
@@ -77,12 +87,12 @@ def canceled(account: Account, at: int) -> None:
     """Somebody calls scancel; SIGKILL follows half a minute later."""
     workflow = crowd(account, f"canceled{at}")
     number = account.submit(workflow, *ONE, more=f"--max-parallel-jobs {CROWD}")
-    everything_runs(account, workflow, CROWD)
+    everything_runs(account, workflow, number, CROWD)
 
     account.cluster.run("scancel", str(number))
 
     account.cluster.await_state(number, seconds=90)
-    found = ended(account, workflow)
+    found = ended(account, workflow, number)
     assert found == [("terminated", -15, "interrupted"), ("terminated", -9, "interrupted")], account.log(
         number
     )
@@ -98,7 +108,7 @@ def requeued(account: Account, at: int) -> None:
     """The batch job is begun anew, under the same number."""
     workflow = lives(account, f"requeued{at}", 4, retry_on_node_loss=1)
     number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue")
-    everything_runs(account, workflow, 2)
+    everything_runs(account, workflow, number, 2)
 
     account.cluster.run("scontrol", "requeue", str(number))
 
@@ -112,7 +122,7 @@ def preempted(account: Account, at: int) -> None:
     node = f"--nodelist=n{8 if at % 2 else 6}"
     workflow = lives(account, f"preempted{at}", 4, retry_on_node_loss=1)
     number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", "-p", "scavenge", node)
-    everything_runs(account, workflow, 2)
+    everything_runs(account, workflow, number, 2)
 
     account.cluster.submit("sleep 1", "-p", "urgent", "--exclusive", node)
 
@@ -124,7 +134,7 @@ def suspended(account: Account, at: int) -> None:
     """Slurm stops all its processes for a while; nothing is lost."""
     workflow = lives(account, f"suspended{at}", 6)
     number = account.submit(workflow, *ONE, "--cpus-per-task=2")
-    everything_runs(account, workflow, 2)
+    everything_runs(account, workflow, number, 2)
 
     account.cluster.run("scontrol", "suspend", str(number))
     account.cluster.await_state(number, "SUSPENDED")
@@ -132,6 +142,21 @@ def suspended(account: Account, at: int) -> None:
 
     until(lambda: account.complete(workflow), 120, f"workflow {workflow} that was suspended")
     assert [one.attempt_id for one in account.jobs(workflow)] == [1, 1], account.log(number)
+
+
+def crashed(account: Account, at: int) -> None:
+    """The node loses its power; Slurm runs the batch job again."""
+    with POWER:
+        workflow = lives(account, f"crashed{at}", 3, retry_on_node_loss=1)
+        node = ("--exclude=", f"--nodelist={CRASHING}")
+        number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", *node)
+        everything_runs(account, workflow, number, 2)
+        account.cluster.fault(CRASHING, "crash")
+        account.cluster.await_state(number, "PENDING", "COMPLETED", seconds=120)
+        account.cluster.fault(CRASHING, "boot")
+        account.cluster.await_state(number, "COMPLETED", seconds=180)
+    assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
+    assert [one.status.label for one in account.jobs(workflow)] == ["completed", "completed"]
 
 
 SCENES: tuple[Callable[[Account, int], None], ...] = (
@@ -151,5 +176,5 @@ def test_every_end_of_an_allocation_is_told_as_it_was(account: Account) -> None:
         running = [(scene.__name__, at, pool.submit(scene, account, at)) for scene, at in scenes]
     wrong = [f"{name} {at}: {one.exception()}" for name, at, one in running if one.exception()]
 
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
     assert account.verdict() == []

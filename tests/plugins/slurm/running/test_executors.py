@@ -1,0 +1,214 @@
+"""The executors of an allocation, judged as a third party's would be, and what only they promise."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from torc_core.model import Shape
+from torc_core.model.resources import MIB
+from torc_core.protocols import Executor, Task
+from torc_core.system import SystemClock
+from torc_core.testing.executors import ExecutorContract, Tasks, ends, run, survivors, wait_for
+from torc_local.executor import Subprocesses
+from torc_slurm.running.nodes import Nodes, gathered
+from torc_slurm.running.stepping import Layout
+from torc_slurm.running.steps import Steps
+from torc_slurm.scheduler.budget import Budget
+from torc_slurm.scheduler.slurm import Slurm
+
+SHAPE = Shape(cpus=1, memory=100 * MIB, gpus=0, nodes=1, runtime=60)
+
+
+class Elsewhere:
+    """An executor that starts everything on the second node; one that was closed is made anew."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._environ = environ
+        self._nodes: Nodes | None = None
+
+    @property
+    def nodes(self) -> Nodes:
+        if self._nodes is None:
+            local, names = Subprocesses(), ["n1", "n2"]
+            self._nodes, _ = gathered(local, SystemClock(), self._environ, "n1", names, 4, lambda: None)
+        return self._nodes
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.nodes, name)
+
+    def start(self, tasks: list[Task]) -> None:
+        self.nodes.start([replace(one, nodes=(1,)) for one in tasks])
+
+    def close(self) -> None:
+        if self._nodes is not None:
+            self._nodes.close()
+        self._nodes = None
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Tasks:
+    return Tasks(tmp_path)
+
+
+@pytest.fixture
+def lost() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def nodes(environ: dict[str, str], lost: list[str]) -> Iterator[Nodes]:
+    made, count = gathered(
+        Subprocesses(), SystemClock(), environ, "n1", ["n1", "n2"], 4, lambda: lost.append("a node")
+    )
+    assert count == 2
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(lasting: dict[str, str]) -> Iterator[Elsewhere]:
+    made = Elsewhere(lasting)
+    yield made
+    made.close()
+
+
+class TestOtherNodes(ExecutorContract):
+    @pytest.fixture
+    def executor(self, elsewhere: Elsewhere) -> Elsewhere:
+        return elsewhere
+
+
+def test_jobs_on_another_node_are_told_of_that_node(nodes: Nodes, tasks: Tasks) -> None:
+    task = replace(tasks.task('echo "$SLURMD_NODENAME $SLURM_NODEID"'), nodes=(1,))
+    base = {**os.environ, "SLURMD_NODENAME": "n1", "SLURM_NODEID": "0"}
+
+    run(nodes, replace(task, base=base))  # type: ignore[arg-type]  # it has all that an executor has
+
+    assert Path(task.stdout or "").read_text() == "n2 1\n"
+
+
+def test_a_job_of_several_nodes_is_told_which(nodes: Nodes, tasks: Tasks) -> None:
+    task = replace(tasks.task('echo "$SLURM_JOB_NODELIST $SLURM_NNODES"'), nodes=(1, 0))
+
+    run(nodes, task)
+
+    assert Path(task.stdout or "").read_text() == "n2,n1 2\n"
+
+
+def test_what_ran_on_a_node_that_is_gone_is_lost(
+    nodes: Nodes, tasks: Tasks, lost: list[str], steps: Path
+) -> None:
+    task = replace(tasks.task("echo up; exec sleep 600"), nodes=(1,))
+    nodes.start([task])
+    wait_for(task, "up")
+    (agent,) = (path for path in steps.iterdir() if path.name.startswith("7."))
+
+    os.kill(int(agent.read_text()), signal.SIGKILL)
+    (end,) = ends(nodes, 1)
+
+    assert (end.lost, lost) == (True, ["a node"])
+
+
+def test_a_node_that_cannot_be_reached_is_left_out(environ: dict[str, str], steps: Path) -> None:
+    (steps / "refuses").touch()
+
+    made, count = gathered(Subprocesses(), SystemClock(), environ, "n1", ["n1", "n2"], 4, lambda: None)
+
+    made.close()
+    assert count == 1
+
+
+def test_slurm_that_ends_a_node_is_heard_before_the_ends_of_its_jobs(nodes: Nodes, tasks: Tasks) -> None:
+    task = replace(tasks.task("echo up; exec sleep 600"), nodes=(1,))
+    nodes.start([task])
+    wait_for(task, "up")
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+
+    nodes.hear(1, ("slurm", signal.SIGTERM))
+    nodes.hear(1, ("exits", []))
+    ended = nodes.wait(5.0)
+
+    signal.signal(signal.SIGTERM, before)
+    assert (heard, list(ended)) == ([signal.SIGTERM], [])
+
+
+@pytest.fixture
+def stepping(environ: dict[str, str]) -> Iterator[Steps]:
+    clock = SystemClock()
+    slurm = Slurm(environ, Budget(None, {"queries": 1000, "submissions": 1000}, clock), clock)
+    made = Steps(Subprocesses(), clock, slurm, Layout(number="7"), None, end=None, headroom=60.0)
+    yield made
+    made.close()
+
+
+def step(tasks: Tasks, command: str, environ: dict[str, str]) -> Task:
+    return replace(tasks.task(command, base=environ), shape=SHAPE)
+
+
+def test_a_step_is_told_as_a_process_would_be(stepping: Steps, tasks: Tasks, environ: dict[str, str]) -> None:
+    good, bad = step(tasks, "echo out; echo err >&2", environ), step(tasks, "exit 3", environ)
+    dies = step(tasks, "kill -SEGV $$", environ)
+
+    stepping.start([good, bad, dies])
+    found = {end.job: end.return_code for end in ends(stepping, 3)}
+
+    assert found == {good.job: 0, bad.job: 3, dies.job: -signal.SIGSEGV}
+    assert (Path(good.stdout or "").read_text(), Path(good.stderr or "").read_text()) == ("out\n", "err\n")
+    assert not list(tasks.folder.glob("*.srun"))
+
+
+def test_a_step_is_signalled_by_its_number(stepping: Steps, tasks: Tasks, environ: dict[str, str]) -> None:
+    task = step(tasks, "trap 'echo told; exit 7' TERM; echo up; while :; do sleep 0.05; done", environ)
+    stepping.start([task])
+    wait_for(task, "up")
+
+    stepping.signal(task.job, signal.SIGTERM)
+    (end,) = ends(stepping, 1)
+
+    assert end.return_code == 7
+    assert Path(task.stdout or "").read_text() == "up\ntold\n"
+
+
+def test_a_step_that_ignores_signals_is_killed(
+    stepping: Steps, tasks: Tasks, environ: dict[str, str]
+) -> None:
+    task = step(tasks, "trap '' TERM; echo up; while :; do sleep 0.05; done", environ)
+    stepping.start([task])
+    wait_for(task, "up")
+
+    stepping.kill([task.job])
+    (end,) = ends(stepping, 1)
+
+    assert end.return_code == -signal.SIGKILL
+    assert survivors(task.mark) == []
+
+
+def test_a_step_that_slurm_refuses_could_not_be_started(
+    stepping: Steps, tasks: Tasks, environ: dict[str, str], steps: Path
+) -> None:
+    (steps / "refuses").touch()
+
+    (end,) = run(stepping, step(tasks, "true", environ))
+
+    assert str(end.error).startswith("spawn_failed: srun: Unable to create step")
+
+
+def test_a_command_of_any_length_is_a_step(stepping: Steps, tasks: Tasks, environ: dict[str, str]) -> None:
+    task = step(tasks, f"echo {'x' * 200_000} | wc -c", environ)
+
+    run(stepping, task)
+
+    assert Path(task.stdout or "").read_text() == "200001\n"
+
+
+def test_what_is_no_job_is_a_process_of_this_node(stepping: Executor, tasks: Tasks, steps: Path) -> None:
+    run(stepping, tasks.task("true"))
+
+    assert not (steps / "calls").exists()
