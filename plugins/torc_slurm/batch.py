@@ -69,7 +69,7 @@ class SlurmBatch:
         now = totals.workflow
         results: list[Result] = []
         waiting: list[str] = []
-        if not now.is_canceled and not now.is_archived:
+        if not totals.complete and not now.is_archived:
             try:
                 results = self.submit(now, node=node)
             except Conflict as error:
