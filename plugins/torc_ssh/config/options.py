@@ -153,6 +153,7 @@ def _wrong(line: Line, wanted: str) -> InvalidConfig:
 READERS: dict[str, Callable[[Line], Any]] = {
     "addressfamily": _family,
     "bindaddress": _word,
+    "canonicalizehostname": _word,
     "certificatefile": _word,
     "ciphers": _word,
     "compression": _flag,
@@ -167,6 +168,7 @@ READERS: dict[str, Callable[[Line], Any]] = {
     "identityagent": _word,
     "identityfile": _word,
     "kexalgorithms": _word,
+    "knownhostscommand": _rest,
     "macs": _word,
     "pkcs11provider": _word,
     "port": _port,
@@ -176,12 +178,14 @@ READERS: dict[str, Callable[[Line], Any]] = {
     "proxyusefdpass": _flag,
     "pubkeyacceptedalgorithms": _word,
     "pubkeyauthentication": _word,
+    "revokedhostkeys": _word,
     "securitykeyprovider": _word,
     "sendenv": _several,
     "serveralivecountmax": _number,
     "serveraliveinterval": _seconds,
     "setenv": _several,
     "stricthostkeychecking": _strict,
+    "tag": _word,
     "user": _word,
     "userknownhostsfile": _several,
 }
@@ -197,8 +201,11 @@ OTHER_NAMES = {
 }
 
 UNSUPPORTED = {
+    "canonicalizehostname": "CanonicalizeHostname",
+    "knownhostscommand": "KnownHostsCommand",
     "pkcs11provider": "PKCS11Provider",
     "proxyusefdpass": "ProxyUseFdpass",
+    "revokedhostkeys": "RevokedHostKeys",
     "securitykeyprovider": "SecurityKeyProvider",
 }
 """Would change the connection."""

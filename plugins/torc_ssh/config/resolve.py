@@ -162,6 +162,7 @@ class _Asked:
             "originalhost": lambda: self.original,
             "user": self._user,
             "localuser": tokens.local_user,
+            "tagged": lambda: self._value("tag") or "",
         }
         if name in checks:
             text = checks[name]()
@@ -170,7 +171,9 @@ class _Asked:
             return fits_any(value.split(","), text)
         if name == "exec":
             return _succeeds(tokens.expanded(value, self.facts(), tokens.PATH, line.place))
-        raise InvalidConfig(f"{line.place}: Match {name!r} is not known")
+        raise InvalidConfig(
+            f"{line.place}: Match {name!r} is not understood; set client.remote.backend = 'openssh' if ssh does"
+        )
 
     def _value(self, name: str) -> Any:
         return self.values.get(name, (None, ""))[0]
@@ -247,7 +250,7 @@ class _Asked:
             unsupported=tuple(
                 told
                 for name, told in UNSUPPORTED.items()
-                if (found := value(name)) and str(found).lower() not in {"none", "internal"}
+                if (found := value(name)) and str(found).lower() not in {"none", "no", "internal"}
             ),
         )
 

@@ -19,6 +19,11 @@ _NUMBERS = {
 }
 
 
+def plain(text: str) -> str:
+    """What another machine said, as it may be shown: one line, no control characters, not too long."""
+    return re.sub(r"[^ -~]+", " ", text).strip()[:200]
+
+
 def timed_out(seconds: float) -> str:
     """What took longer than it may."""
     return f"Connection timed out after {seconds:g} s"
@@ -44,4 +49,4 @@ def of_handshake(error: Exception | None, seconds: float) -> str:
         return timed_out(seconds) if "timed out" in text else CLOSED
     if text.startswith("Indecipherable protocol version"):
         return "it does not speak SSH"
-    return re.sub(r"\s+", " ", text) or type(error).__name__
+    return plain(text) or type(error).__name__

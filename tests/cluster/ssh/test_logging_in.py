@@ -190,7 +190,7 @@ def test_a_certificate_for_a_key_of_the_agent_logs_in(
     "line",
     [
         "Ciphers aes256-gcm@openssh.com", "KexAlgorithms diffie-hellman-group14-sha256", "MACs hmac-sha2-512",
-        "HostKeyAlgorithms ssh-ed25519", "PubkeyAcceptedAlgorithms ssh-ed25519", "Compression yes", "AddressFamily inet",
+        "HostKeyAlgorithms ssh-ed25519", "Ciphers aes*-ctr", "MACs ^hmac-sha2-256*", "PubkeyAcceptedAlgorithms ssh-ed25519", "Compression yes", "AddressFamily inet",
         "KexAlgorithms -curve25519-sha256", "Ciphers ^aes128-ctr", "PreferredAuthentications publickey,password",
     ],
 )  # fmt: skip
@@ -198,6 +198,14 @@ def test_what_may_be_configured_of_a_connection_works(account: Account, line: st
     account.configure(f"Host *\n  {line}\n")
 
     assert account.connected("alpha").run("echo well").stdout == b"well\n"
+
+
+def test_algorithms_that_are_not_known_are_told(account: Account, cause: Cause) -> None:
+    account.configure("Host *\n  Ciphers chacha20-poly1305@openssh.com\n")
+
+    assert cause("alpha") == (
+        "torc knows none of Ciphers 'chacha20-poly1305@openssh.com'; set client.remote.backend = 'openssh' for it"
+    )
 
 
 def test_a_family_that_the_host_does_not_have_is_told(account: Account, cause: Cause) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from paramiko import SSHException
 
 from torc_ssh.config import Options, StrictHostKeys
-from torc_ssh.config.patterns import fits_any
+from torc_ssh.config.patterns import fits, fits_any
 from torc_ssh.connection import causes
 from torc_ssh.connection.library.certificates import SUFFIX, Certificate
 from torc_ssh.connection.library.keys import Keys
@@ -50,6 +50,8 @@ def logged_in(
         _log_in(line, options, note, deadline, seconds)
     except BaseException:
         line.close()
+        # One that was never begun leaves its socket open.
+        inner.close()
         raise
     line.environment = _environment(options)
     line.watch()
@@ -71,14 +73,19 @@ def _environment(options: Options) -> dict[str, str]:
 def _agree(line: Line, options: Options, deadline: float, seconds: float) -> None:
     line.use_compression(options.compression)
     lines = known([*options.user_known_hosts, *options.global_known_hosts], _name(options))
-    for what, configured in (
-        ("kex", options.kex_algorithms),
-        ("ciphers", options.ciphers),
-        ("macs", options.macs),
-        ("pubkeys", options.pubkey_algorithms),
-        ("keys", options.host_key_algorithms),
+    for what, directive, configured in (
+        ("kex", "KexAlgorithms", options.kex_algorithms),
+        ("ciphers", "Ciphers", options.ciphers),
+        ("macs", "MACs", options.macs),
+        ("pubkeys", "PubkeyAcceptedAlgorithms", options.pubkey_algorithms),
+        ("keys", "HostKeyAlgorithms", options.host_key_algorithms),
     ):
-        line.prefer(what, _chosen(configured, line.preferred(what)))
+        chosen = _chosen(configured, line.preferred(what))
+        if not chosen:
+            raise Failed(
+                f"torc knows none of {directive} {configured!r}; set client.remote.backend = 'openssh' for it"
+            )
+        line.prefer(what, chosen)
     # Kinds of keys that are known come first, as with OpenSSH: another one would look like a change.
     kinds = line.preferred("keys")
     line.prefer("keys", tuple(sorted(kinds, key=lambda one: one not in _kinds(lines))))
@@ -100,14 +107,14 @@ def _chosen(configured: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
     if not configured:
         return usual
     sign, names = (configured[0], configured[1:]) if configured[0] in "+-^" else ("", configured)
-    named = [one for one in names.split(",") if one in usual]
+    named = list(dict.fromkeys(one for name in names.split(",") for one in usual if fits(name, one)))
     if sign == "+":
         return usual
     if sign == "-":
         return tuple(one for one in usual if one not in named)
     if sign == "^":
         return (*named, *(one for one in usual if one not in named))
-    return tuple(named) or usual
+    return tuple(named)
 
 
 def _kinds(lines: list[Known]) -> set[str]:
@@ -198,7 +205,7 @@ def _log_in(
 
 
 def _denied(login: Login, options: Options) -> str:
-    methods = ",".join(one for one in login.methods if one)
+    methods = causes.plain(",".join(one for one in login.methods if one))
     text = f"Permission denied ({methods})" if methods else "Permission denied"
     if options.gssapi and any("gssapi" in one for one in login.methods):
         text += "; for GSSAPI set client.remote.backend = 'openssh'"

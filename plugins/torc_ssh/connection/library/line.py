@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any, cast
 
 from paramiko import Channel, Message, SSHException, Transport
 
+from torc_ssh.connection.causes import plain
 from torc_ssh.connection.library.login import SERVICE_ACCEPT, Login
 
 _GLOBAL_REQUEST, _CHANNEL_OPEN, _CHANNEL_OPEN_FAILURE, _CHANNEL_REQUEST = 80, 90, 92, 98
@@ -100,7 +100,7 @@ class Line(Transport):
 
     def _parse_disconnect(self, message: Message) -> None:
         message.get_int()
-        self.parting = re.sub(r"[^ -~]+", " ", message.get_text())[:200]
+        self.parting = plain(message.get_text())
 
     def _service_accepted(self, message: Message) -> None:
         login: Any = self.auth_handler
@@ -222,7 +222,7 @@ class Line(Transport):
 
     def _parse_channel_open_failure(self, message: Message) -> None:
         number, code, text = message.get_int(), message.get_int(), message.get_text()
-        self._refusals[number] = Refused(code, text)
+        self._refusals[number] = Refused(code, plain(text))
         with self.lock:
             self._channels.delete(number)
             answered = self.channel_events.pop(number, None)
