@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torc_core.record import record
@@ -75,10 +75,14 @@ class LauncherProvider(Provider):
         For batch systems: opens what cares for the allocations of a store's workflows whose `scheduler_type` is the
         name of this provider. `batch(store, config, clock, url)`; `url` is the address under which other hosts reach
         the store, None if it has none or whoever asks does not know it.
+    internal
+        For batch systems: how hosts of the cluster are called inside of it. `internal(config, clock)` gives forms of
+        names, with `{short}` and `{fqdn}` for those of this host, and the host of its controller, None if not known.
     """
 
     open: Callable[[Any], Launcher]
     batch: Callable[[Store, Config, Clock, str | None], Batch] | None = None
+    internal: Callable[[Config, Clock], tuple[Sequence[str], str | None]] | None = None
 
 
 @record(frozen=True, slots=True, kw_only=True)

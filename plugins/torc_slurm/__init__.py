@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torc_core import hookimpl
@@ -21,6 +21,7 @@ COMMANDS = (
     ("slurm", "slurm:app", "Slurm: schedulers, allocations, what is asked of it."),
     ("hpc", "hpc:app", "Clusters: their partitions, and which this one is."),
     ("recover", "recover:recover", "Give jobs what they lacked when they failed, and let them run again."),
+    ("doctor", "doctor:doctor", "Look for what is wrong with a server, its database and the way to it."),
     ("watch", "watch:watch", "Follow a workflow to its end, recover it, give it allocations."),
 )
 """Command word, where it is below `torc_slurm.commands`, line of help."""
@@ -35,6 +36,7 @@ def torc_launchers() -> Iterator[LauncherProvider]:
         settings=SlurmSettings,
         open=open_launcher,
         batch=open_batch,
+        internal=internal_names,
     )
 
 
@@ -71,3 +73,11 @@ def open_batch(store: Store, config: Config, clock: Clock, url: str | None) -> B
     from torc_slurm.batch import SlurmBatch
 
     return SlurmBatch(store, config, clock, url)
+
+
+def internal_names(config: Config, clock: Clock) -> tuple[Sequence[str], str | None]:
+    """How hosts are called inside of this cluster, and the host of Slurm's controller."""
+    from torc_slurm.deployment.naming import hints
+
+    found = hints(config, clock)
+    return found.templates, found.controller

@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from torc_http.serving.listening import Listening
 from torc_http.serving.server import raise_open_files
 from torc_http.serving.settings import ServingSettings
 from torc_http.tending import Tender
+from torc_terminal.internal_names import Hints
 
 SAFE_SQLITE = (3, 51, 3)
 """From this release on the library is free of a defect of its write-ahead log (`promises.md` Q4, Q5)."""
@@ -190,10 +192,24 @@ class Program:
             if pid_file is not None:
                 pid_file.unlink(missing_ok=True)
 
-    @property
+    @cached_property
     def _host(self) -> str:
-        host = self._keys.host
-        return places.internal_name(self._config.client.hpc.hostname) if host == "auto" else host
+        """What to listen on; names are looked for once."""
+        host, configured = self._keys.host, self._config.client.hpc.hostname
+        if host != "auto":
+            return host
+        return places.internal_name(configured, Hints() if configured else self._hints())
+
+    def _hints(self) -> Hints:
+        """What batch systems on this host know of internal names."""
+        templates: list[str] = []
+        controller = None
+        for provider in self._session.host.launchers.values():
+            if provider.internal is not None:
+                forms, host = provider.internal(self._config, self._session.clock)
+                templates += forms
+                controller = controller or host
+        return Hints(templates=templates, controller=controller)
 
     def _auth(self) -> AuthSettings:
         return settled(

@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from torc_core.errors import BadValue, Unavailable
 from torc_http.routes import BASE
 from torc_http.serving.listening import EVERYWHERE, Listening, listen
+from torc_terminal.internal_names import Hints, gathered, ranked
 
 RETRIES = 30.0
 """Seconds for which a server tries to get back the port it had."""
 
 FIRST_PORT, LAST_PORT = 8_000, 9_999
-FAST = ("hsn", "ib", "opa")
-"""Beginnings of the names of fast networks, of their interfaces as of labels in host names."""
+NO_HINTS = Hints()
 
 
-def internal_name(configured: str | None = None) -> str:
-    """The name under which other nodes of the cluster reach this host.
-
-    The configured one; else a name of this host on a fast network; else its short name, then its full one: the first
-    that stands for an address of an interface that is up.
+def internal_name(configured: str | None = None, hints: Hints = NO_HINTS) -> str:
+    """The name under which other nodes of the cluster reach this host: the configured one, else the best that qualifies.
 
     Raises
     ------
@@ -33,52 +30,13 @@ def internal_name(configured: str | None = None) -> str:
     """
     if configured:
         return configured
-    ranked = sorted(_candidates(), key=lambda name: (not _fast(name), "." in name, len(name)))
-    for name in ranked:
-        if _bindable(name):
-            return name
+    best = next(iter(ranked(gathered(), hints)), None)
+    if best is not None and best.why_not is None:
+        return best.name
     raise BadValue(
         "no name of this host stands for an address that other hosts can reach; find it with 'hostname -A' or"
-        " 'grep $(hostname -s) /etc/hosts', and give it with --host"
+        " 'grep $(hostname -s) /etc/hosts' or 'scontrol show config | grep -i slurmctldhost', and give it with --host"
     )
-
-
-def _candidates() -> Iterable[str]:
-    """Names of this host: its own, those of `/etc/hosts`, those of its addresses."""
-    import psutil
-
-    short = socket.gethostname().partition(".")[0]
-    names = {socket.gethostname(), short, socket.getfqdn()}
-    with suppress(OSError), open("/etc/hosts", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            words = line.partition("#")[0].split()[1:]
-            if short in {word.partition(".")[0] for word in words}:
-                names.update(words)
-    for addresses in psutil.net_if_addrs().values():
-        for one in addresses:
-            if one.family == socket.AF_INET and not one.address.startswith("127."):
-                with suppress(OSError):
-                    names.add(socket.getnameinfo((one.address, 0), socket.NI_NAMEREQD)[0])
-    return {name for name in names if name and not name.startswith("localhost")}
-
-
-def _fast(name: str) -> bool:
-    return any(label.startswith(FAST) for label in name.split(".")[1:])
-
-
-def _bindable(name: str) -> bool:
-    """Whether the name stands for an address of this host, other than loopback."""
-    try:
-        found = socket.getaddrinfo(name, 0, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    for family, _, _, _, where in found:
-        if str(where[0]).startswith("127.") or where[0] == "::1":
-            continue
-        with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as one:
-            one.bind((where[0], 0))
-            return True
-    return False
 
 
 def opened(host: str, port: str | int, *, again: bool, directory: str | None = None) -> Listening:

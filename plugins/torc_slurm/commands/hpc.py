@@ -12,6 +12,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("show", "hpc_profiles:show", "Show what is known about a cluster."),
     ("partitions", "hpc_profiles:partitions", "List the partitions of a cluster."),
     ("match", "hpc_match:match", "Find the partition for a kind of job, and say why not the others."),
+    ("hostname", "hostname:hostname", "Print the name under which compute nodes reach this host."),
     ("generate", "hpc_generate:generate", "Describe the cluster at hand as configuration."),
 )
 """Command word, where it is below `torc_slurm.commands`, line of help; each is loaded when it is called."""
