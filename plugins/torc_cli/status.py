@@ -18,7 +18,16 @@ from torc_terminal.options import Flag
 from torc_terminal.output.answer import Report
 from torc_terminal.output.cells import Column
 from torc_terminal.selector import found
-from torc_terminal.standing import counted, failures, heading, next_step, outcome_code, status_json, times
+from torc_terminal.standing import (
+    amount,
+    counted,
+    failures,
+    heading,
+    next_step,
+    outcome_code,
+    status_json,
+    times,
+)
 
 WATCH_SECONDS = 2.0
 
@@ -119,12 +128,19 @@ def text(totals: Totals, dead: int, now: int) -> str:
     """What people read; `dead` runners never said goodbye."""
     gone = f" ({dead} died)" if dead else ""
     nodes = (
-        f"Nodes:     {totals.active_nodes} active{gone}"
+        f"Nodes:     {totals.active_nodes} active{gone}{allocated(totals)}"
         if totals.active_nodes or not totals.complete
         else None
     )
     lines = (heading(totals), counted(totals), nodes, times(totals, now), failures(totals))
     return "\n".join(line for line in lines if line)
+
+
+def allocated(totals: Totals) -> str:
+    """Allocations of a batch system that wait or run, if there are any."""
+    queued, running = totals.pending_allocations, totals.active_allocations
+    waits = f", {amount(queued, 'allocation')} queued" if queued else ""
+    return waits + (f", {amount(running, 'allocation')} running" if running else "")
 
 
 def short(value: object) -> str:

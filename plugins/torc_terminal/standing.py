@@ -110,7 +110,8 @@ def next_step(totals: Totals) -> str | None:
     number = totals.workflow.id
     if totals.workflow.is_archived or totals.workflow.is_canceled:
         return None
-    if not totals.initialized or (not totals.complete and not totals.active_nodes):
+    coming = totals.pending_allocations or totals.active_allocations
+    if not totals.initialized or (not totals.complete and not totals.active_nodes and not coming):
         return f"no runner works on it; go on with: torc run {number}"
     if totals.counts.get(JobStatus.FAILED) or totals.counts.get(JobStatus.TERMINATED):
         return f"what failed: torc results list {number} --failed"

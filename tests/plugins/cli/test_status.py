@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from torc_cli.status import text
 from torc_core.engine.stages import stage_name
-from torc_core.model import WorkflowId
+from torc_core.model import JobStatus, Totals, Workflow, WorkflowId
+from torc_terminal.standing import next_step
 
 Torc = Callable[..., Any]
 
@@ -130,3 +132,13 @@ def test_quiet_changes_nothing_on_stdout(torc: Torc, home: Path) -> None:
     run(torc, home, "true")
 
     assert torc("status", "1").out == torc("--quiet", "status", "1").out
+
+
+def test_a_workflow_that_waits_for_its_allocations_lacks_no_runner() -> None:
+    totals = Totals(
+        workflow=Workflow(id=WorkflowId(1), name="w", user="ada", run_id=1, initialized_run=1), counts={JobStatus.READY: 3},
+        pending_allocations=2, active_allocations=1,
+    )  # fmt: skip
+
+    assert "Nodes:     0 active, 2 allocations queued, 1 allocation running" in text(totals, 0, 0)
+    assert next_step(totals) is None
