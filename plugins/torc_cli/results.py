@@ -29,6 +29,10 @@ def _seconds(item: Item) -> str:
     return duration_text(minutes * 60) if isinstance(minutes, (int, float)) else ""
 
 
+def _percent(value: Json) -> str:
+    return f"{value:.0f}" if isinstance(value, int | float) else ""
+
+
 def _memory(value: Json) -> str:
     return memory_text(value) if isinstance(value, int) else ""
 
@@ -55,7 +59,12 @@ NOUN = Noun(
             right=True,
             show=lambda item: _memory(item["peak_memory_bytes"]),
         ),
-        Column(title="Peak CPU %", key="peak_cpu_percent", right=True),
+        Column(
+            title="Peak CPU %",
+            key="peak_cpu_percent",
+            right=True,
+            show=lambda item: _percent(item["peak_cpu_percent"]),
+        ),
         Column(title="Node", key="compute_node_id", right=True),
         Column(title="Completed", key="completion_time"),
     ),
