@@ -84,6 +84,12 @@ def test_a_frozen_host_is_overdue_before_it_is_lost(account: Account, backend: s
         connection.run("true", deadline=0.5)
 
 
+def test_what_runs_over_a_lost_connection_is_closed_in_silence(account: Account) -> None:
+    for _ in range(3):
+        with account.connection("inner") as connection, connection.stream("exec sleep 60"):
+            account.hosts["alpha"].run("pkill", "-9", "-f", "^sshd: dev")
+
+
 def test_a_host_behind_a_jump_host_that_crashed_is_lost(account: Account) -> None:
     account.configure(QUICK)
     stream, read = started(account, "inner")

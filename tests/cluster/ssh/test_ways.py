@@ -68,8 +68,10 @@ def test_a_jump_host_is_connected_to_once(account: Account) -> None:
 
 def test_a_jump_host_that_was_lost_is_connected_to_again(account: Account) -> None:
     connector = account.connector()
-    with connector.connection(parse("inner")):
-        account.hosts["alpha"].run("sh", "-c", "pkill -9 -f '^sshd: dev'")
+    with connector.connection(parse("inner")) as first:
+        first.run("true")
+        account.hosts["alpha"].run("pkill", "-9", "-f", "^sshd: dev")
+        until(lambda: not first.alive, 5, "the loss")
 
     with connector.connection(parse("inner")) as again:
         assert again.run("hostname").stdout == b"inner\n"

@@ -50,8 +50,6 @@ def logged_in(
         _log_in(line, options, note, deadline, seconds)
     except BaseException:
         line.close()
-        # One that was never begun leaves its socket open.
-        inner.close()
         raise
     line.environment = _environment(options)
     line.watch()

@@ -107,6 +107,12 @@ class Line(Transport):
         if isinstance(login, Login):
             login.service_accepted(message)
 
+    def close(self) -> None:
+        """End it, also when it was never begun, or what it runs over is gone already."""
+        for end in (super().close, self._ear.close):
+            with contextlib.suppress(OSError, EOFError, SSHException):
+                end()
+
     # The sign of life
 
     def watch(self) -> None:
@@ -258,7 +264,8 @@ class Line(Transport):
     def listen_no_more(self, port: int) -> None:
         """Give a port back."""
         if self._targets.pop(port, None) and self.is_active():
-            self._ask("cancel-tcpip-forward", ("127.0.0.1", port), ours=False)
+            with contextlib.suppress(OSError, EOFError, SSHException):
+                self._ask("cancel-tcpip-forward", ("127.0.0.1", port), ours=False)
 
     def _came(self, channel: Channel, origin: tuple[str, int], server: tuple[str, int]) -> None:
         # NOTE: called by the thread that reads: it may not wait.
