@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torc_core.errors import Conflict
@@ -12,6 +13,8 @@ from torc_core.protocols import Synced, Tended, Withdrawn
 from torc_slurm.scheduler.slurm import Slurm
 from torc_slurm.settings import SlurmSettings
 from torc_slurm.submission.due import Due
+from torc_slurm.submission.holding import name_of_us
+from torc_slurm.submission.keeper import lacking, request_id
 from torc_slurm.submission.submitting import Result, Submitter
 from torc_slurm.submission.sync import sync
 from torc_slurm.submission.terms import Terms
@@ -72,6 +75,7 @@ class SlurmBatch:
         if not totals.complete and not now.is_archived:
             try:
                 results = self.submit(now, node=node)
+                results += self._topped_up(now, waiting)
             except Conflict as error:
                 waiting.append(str(error))
         off: list[Allocation] = []
@@ -85,6 +89,28 @@ class SlurmBatch:
             withdrawn=off,
             waiting=waiting,
         )
+
+    def _topped_up(self, workflow: Workflow, waiting: list[str]) -> list[Result]:
+        """Ask for what ready jobs lack, in a workflow that has been submitted."""
+        if not workflow.submit_options:
+            return []
+        results: list[Result] = []
+        for one in lacking(self._store, self._clock, workflow, self._config.client.slurm.max_node_hours):
+            if one.why_not is not None:
+                waiting.append(one.why_not)
+                continue
+            name = request_id(workflow, one.scheduler.id, self._clock.now())
+            intent = one.intent
+            made = self._store.intend(workflow.id, name, one.scheduler.id, intent.count, intent.nodes)
+            # The same request gives all executors the same intents; one of them gets them to submit.
+            us = name_of_us(self._clock)
+            ours = {row.id for row in self._store.take_intents(workflow.id, us, name)}
+            fresh = [replace(row, submitted_by=us) for row in made if row.id in ours]
+            if fresh:
+                log.info("slurm_topped_up workflow_id=%d scheduler=%s ready=%d allocations=%d", workflow.id,
+                         one.scheduler.name, one.ready, len(fresh))  # fmt: skip
+                results += self.submit_intents(workflow, us, fresh)
+        return results
 
     def submit(self, workflow: Workflow, *, node: NodeId | None = None) -> list[Result]:
         """Submit what is due.

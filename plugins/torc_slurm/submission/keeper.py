@@ -1,0 +1,225 @@
+"""Capacity for ready jobs that have none and will get none, whatever the plan said (`slurm.md` PL22).
+
+A scheduler is topped up when jobs of it are ready, none of its allocations is intended, queued or running with enough
+time left, and no action that could still fire asks for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from torc_core.engine.allocating import OVER
+from torc_core.model import (
+    Action,
+    Allocation,
+    AllocationStatus,
+    Intent,
+    Job,
+    JobStatus,
+    Node,
+    Query,
+    Requirement,
+    Resources,
+    SchedulerId,
+    SlurmScheduler,
+    Workflow,
+)
+from torc_core.model.resources import walltime_seconds
+from torc_core.protocols import Clock, Store
+from torc_core.record import record
+from torc_core.runner.options import Execution
+from torc_slurm.scheduler.sizes import mebibytes
+from torc_slurm.submission.due import schedulers_of, scheduling
+from torc_slurm.submission.stagger import window
+
+log = logging.getLogger(__name__)
+
+PAUSE_MS = 60_000
+"""A scheduler is topped up once in such a time."""
+START_UP = 60
+"""Seconds until a runner in a new allocation starts its first job."""
+MOST_USELESS = 3
+"""So many allocations in a row that ended before a runner came are enough: more would end alike."""
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Short:
+    """A scheduler whose ready jobs lack allocations.
+
+    Parameters
+    ----------
+    why_not
+        Why none is asked for all the same, in a sentence.
+    """
+
+    scheduler: SlurmScheduler
+    ready: int
+    count: int
+    why_not: str | None = None
+
+    @property
+    def intent(self) -> Intent:
+        """What is to be asked for."""
+        nodes = self.scheduler.fields.get("nodes")
+        return Intent(
+            scheduler=self.scheduler.name, count=self.count, nodes=nodes if isinstance(nodes, int) else 1
+        )
+
+
+def lacking(
+    store: Store, clock: Clock, workflow: Workflow, most_node_hours: float | None = None
+) -> list[Short]:
+    """Schedulers of a workflow whose ready jobs have no allocation, and will get none.
+
+    Parameters
+    ----------
+    most_node_hours
+        What all allocations of the workflow together may take.
+    """
+    whole = Query(workflow=workflow.id, limit=2**31)
+    where = {"status": int(JobStatus.READY)}
+    ready = store.find(Job, Query(workflow=workflow.id, where=where, limit=2**31)).items
+    bound = {job.scheduler_id for job in ready if job.scheduler_id is not None}
+    if not bound:
+        return []
+    schedulers = schedulers_of(store, workflow.id)
+    rows = list(store.find(Allocation, whole).items)
+    nodes = list(store.find(Node, whole).items)
+    needs = {one.id: one for one in store.find(Requirement, whole).items}
+    armed = _armed(store, workflow, schedulers)
+    found = []
+    for number in sorted(bound & set(schedulers)):
+        scheduler = schedulers[number]
+        if scheduler.fields.get("auto_top_up") is False or number in armed:
+            continue
+        own = [one for one in rows if one.scheduler_config_id == number]
+        jobs = [needs[job.requirement_id] for job in ready if job.scheduler_id == number]
+        if _served(own, nodes, min(one.runtime_s for one in jobs), clock.now()):
+            continue
+        found.append(_short(workflow, scheduler, jobs, own, nodes, rows, clock.now(), most_node_hours))
+    return found
+
+
+def request_id(workflow: Workflow, scheduler: SchedulerId, now: int) -> str:
+    """The same for all who top a scheduler up in the same minute, so that they ask for the same allocations."""
+    return f"keeper:{workflow.id}:{workflow.run_id}:{scheduler}:{now // PAUSE_MS}"
+
+
+def _armed(store: Store, workflow: Workflow, schedulers: Mapping[int, SlurmScheduler]) -> set[int]:
+    """Schedulers for which an action can still fire, or has fired and is not carried out."""
+    by_name = {one.name: number for number, one in schedulers.items()}
+    due = {one.id for one in store.due_actions(workflow.id)}
+    armed = set()
+    for action in store.find(Action, Query(workflow=workflow.id, limit=2**31)).items:
+        if not scheduling(action) or action.persistent:
+            continue
+        number = action.config.get("scheduler_id") or by_name.get(str(action.config.get("scheduler")))
+        waits = not action.executed and action.trigger_type in ("on_jobs_ready", "on_jobs_complete")
+        if isinstance(number, int) and (action.id in due or (waits and _can_fire(store, workflow, action))):
+            armed.add(number)
+    return armed
+
+
+def _can_fire(store: Store, workflow: Workflow, action: Action) -> bool:
+    """Whether something that the action waits for can still happen without its own scheduler: one of its jobs is held."""
+    moving = (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PENDING_FAILED)
+    where = {"id": tuple(action.jobs), "status": tuple(int(one) for one in (*moving, JobStatus.BLOCKED))}
+    waiting = store.find(Job, Query(workflow=workflow.id, where=where, limit=1)).total if action.jobs else 0
+    live = store.find(
+        Job, Query(workflow=workflow.id, where={"status": tuple(int(one) for one in moving)}, limit=1)
+    ).total
+    return bool(waiting and live)
+
+
+def _served(own: Iterable[Allocation], nodes: Sequence[Node], shortest: int, now: int) -> bool:
+    """Whether an allocation waits, or one runs that has the time for the shortest of the jobs."""
+    for one in own:
+        if one.status in OVER:
+            continue
+        if one.status is not AllocationStatus.ACTIVE:
+            return True
+        begun = [node.start_time for node in nodes if node.allocation_id == one.id and node.is_active]
+        limit = walltime_seconds(one.walltime or "")
+        if not begun or not limit or min(at or now for at in begun) + 1000 * (limit - shortest) > now:
+            return True
+    return False
+
+
+def _short(
+    workflow: Workflow,
+    scheduler: SlurmScheduler,
+    jobs: Sequence[Requirement],
+    own: Sequence[Allocation],
+    nodes: Sequence[Node],
+    rows: Sequence[Allocation],
+    now: int,
+    most_node_hours: float | None,
+) -> Short:
+    execution = Execution.of(workflow.execution_config)
+    spare = max(
+        execution.lead + execution.headroom, float(workflow.compute_node_expiration_buffer_seconds or 0)
+    )
+    walltime = walltime_seconds(str(scheduler.fields.get("walltime") or "01:00:00"))
+    asked_nodes = scheduler.fields.get("nodes")
+    each = asked_nodes if isinstance(asked_nodes, int) else 1
+    usable = walltime - spare - START_UP - window(len(jobs))
+    fitting = [one for one in jobs if one.runtime_s <= usable and one.num_nodes <= each]
+    if not fitting:
+        return Short(
+            scheduler=scheduler, ready=len(jobs), count=0,
+            why_not=f"no ready job of scheduler '{scheduler.name}' fits into its allocations; plan them anew: torc slurm "
+            f"regenerate {workflow.id} --submit",
+        )  # fmt: skip
+    lost = sorted(own, key=lambda one: -one.id)[:MOST_USELESS]
+    joined = {node.allocation_id for node in nodes}
+    if len(lost) == MOST_USELESS and all(one.id not in joined for one in lost):
+        return Short(
+            scheduler=scheduler, ready=len(jobs), count=0,
+            why_not=f"the last {MOST_USELESS} allocations of scheduler '{scheduler.name}' ended before a runner came; look at "
+            f"their output, then: torc slurm schedule-nodes {workflow.id} --scheduler {scheduler.name}",
+        )  # fmt: skip
+    capacity = _capacity(scheduler, nodes)
+    shares = sum(_share(one, capacity, usable, each) for one in fitting)
+    count = max(1, math.ceil(shares - 1e-9))
+    hours = count * each * walltime / 3600
+    used = sum(
+        one.nodes * walltime_seconds(one.walltime or "") / 3600
+        for one in rows
+        if one.status is not AllocationStatus.FAILED
+    )
+    if most_node_hours is not None and used + hours > most_node_hours:
+        return Short(
+            scheduler=scheduler, ready=len(jobs), count=0,
+            why_not=f"{hours:.1f} more node-hours for scheduler '{scheduler.name}' would be more than client.slurm.max_node_hours "
+            f"allows ({used:.1f} of {most_node_hours:g} are asked for)",
+        )  # fmt: skip
+    return Short(scheduler=scheduler, ready=len(jobs), count=count)
+
+
+def _capacity(scheduler: SlurmScheduler, nodes: Sequence[Node]) -> Resources | None:
+    """What a node offers, by the runners there have been; None: nobody knows."""
+    own = [node.capacity for node in nodes if node.scheduler_id == scheduler.id]
+    if not own:
+        return None
+    memory = mebibytes(str(scheduler.fields.get("mem") or ""))
+    return Resources(
+        cpus=min(one.cpus for one in own), gpus=min(one.gpus for one in own),
+        memory=min(one.memory for one in own) if memory is None else memory,
+    )  # fmt: skip
+
+
+def _share(need: Requirement, capacity: Resources | None, usable: float, nodes: int) -> float:
+    """The part of an allocation that a job takes; on a node that nobody knows it takes a whole one."""
+    rounds = max(1, int(usable // max(1, need.runtime_s)))
+    if need.num_nodes > 1:
+        return 1 / (rounds * max(1, nodes // need.num_nodes))
+    beside = 1
+    if capacity is not None:
+        beside = min(
+            capacity.cpus // max(1, need.num_cpus),
+            capacity.memory // max(1, need.memory_bytes),
+            *([capacity.gpus // need.num_gpus] if need.num_gpus else []),
+        )
+    return 1 / (rounds * max(1, beside) * nodes)

@@ -1,0 +1,115 @@
+"""Ready jobs that have no allocation and will get none are given some, once, and not for ever (PL22)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from torc_core.config import Config
+from torc_core.model import Allocation, Job, Query, SlurmScheduler, Workflow
+from torc_core.protocols import Store
+from torc_core.system import SystemClock
+from torc_core.testing.slurm import FakeSlurm
+from torc_slurm.batch import SlurmBatch
+
+Make = Callable[..., Workflow]
+URL = "http://login.cluster:8085/torc-service/v1"
+
+
+@pytest.fixture
+def stranded(store: Store, batch: SlurmBatch, slurm: FakeSlurm, scheduled: Make) -> Workflow:
+    """A workflow whose only allocation has ended while its jobs, bound to a scheduler, are ready."""
+    workflow = scheduled(1, jobs=3)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    for job in store.find(Job, Query(workflow=workflow.id)).items:
+        store.change(Job, job.id, {"scheduler_id": scheduler.id})
+    batch.tend(workflow.id)
+    slurm.end("1001", "TIMEOUT")
+    batch.sync(workflow.id)
+    return workflow
+
+
+def test_what_is_lacking_is_asked_for_once(batch: SlurmBatch, slurm: FakeSlurm, stranded: Workflow) -> None:
+    done = batch.tend(stranded.id)
+    again = batch.tend(stranded.id)
+
+    # Of a node that nobody has seen each job may need all: three jobs of a minute, one after the other in 10 minutes.
+    assert (len(done.submitted), len(again.submitted)) == (1, 0)
+    assert len(slurm.jobs()) == 2
+
+
+def test_many_who_see_it_ask_for_the_same(
+    store: Store, config: Config, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    each = [SlurmBatch(store, config, SystemClock(), URL) for _ in range(5)]
+    threads = [threading.Thread(target=one.tend, args=(stranded.id,)) for one in each]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(slurm.jobs()) == 2
+
+
+def test_a_scheduler_that_is_not_to_be_topped_up_is_left_alone(
+    store: Store, batch: SlurmBatch, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=stranded.id)).items
+    store.change(SlurmScheduler, scheduler.id, {"fields": {**scheduler.fields, "auto_top_up": False}})
+
+    assert not batch.tend(stranded.id)
+
+
+def test_jobs_that_would_not_fit_are_told_not_submitted(
+    store: Store, batch: SlurmBatch, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=stranded.id)).items
+    store.change(SlurmScheduler, scheduler.id, {"fields": {**scheduler.fields, "walltime": "00:03:00"}})
+
+    done = batch.tend(stranded.id)
+
+    assert not done
+    assert "torc slurm regenerate" in done.waiting[0]
+
+
+def test_allocations_that_end_before_a_runner_comes_are_not_asked_for_for_ever(
+    store: Store, config: Config, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    clock = Later()
+    batch = SlurmBatch(store, config, clock, URL)
+    for _ in range(9):
+        clock.minutes += 1
+        batch.tend(stranded.id)
+        for job in slurm.jobs():
+            slurm.end(job["id"], "FAILED")
+        batch.sync(stranded.id)
+
+    done = batch.tend(stranded.id)
+
+    assert len(store.find(Allocation, Query(workflow=stranded.id)).items) == 3
+    assert "ended before a runner came" in done.waiting[0]
+
+
+def test_what_an_action_will_ask_for_is_left_to_it(
+    store: Store, batch: SlurmBatch, slurm: FakeSlurm, scheduled: Make
+) -> None:
+    workflow = scheduled(2, jobs=3)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    for job in store.find(Job, Query(workflow=workflow.id)).items:
+        store.change(Job, job.id, {"scheduler_id": scheduler.id})
+
+    batch.tend(workflow.id)
+
+    assert len(slurm.jobs()) == 2
+
+
+class Later(SystemClock):
+    """Minutes ahead."""
+
+    minutes = 0
+
+    def now(self) -> int:
+        return super().now() + self.minutes * 60_000
