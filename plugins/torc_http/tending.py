@@ -17,6 +17,8 @@ LOOK = 5.0
 """Seconds between two looks into the store."""
 GRACE = 30.0
 """Seconds for which a firing is left to those who are nearer to it: a command that submits, a runner."""
+FRESH = 30.0
+"""So old may be what a batch system has answered: one question is enough for all workflows (`slurm.md` RB2)."""
 ROUND = 60.0
 """Seconds between two rounds in which batch systems are asked (`slurm.md` RB2)."""
 LOOKED_AT = 200
@@ -93,7 +95,7 @@ class Tender:
                 break
             for batch in self._batches.values():
                 if workflow in asked:
-                    batch.sync(workflow)
+                    batch.sync(workflow, age=FRESH)
                 done = batch.tend(workflow)
                 for sentence in done.waiting:
                     log.info("batch_waits workflow_id=%d why=%s", workflow, sentence)

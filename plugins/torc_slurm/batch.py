@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUEUE_SECONDS = 30.0
-"""So old may be what the queue has answered, for what is looked at all the time (RB2)."""
 OPEN = (AllocationStatus.INTENDED, AllocationStatus.PENDING, AllocationStatus.ACTIVE)
 
 
@@ -150,9 +148,9 @@ class SlurmBatch:
             errors += wrong
         return Withdrawn(numbers=numbers, errors=errors)
 
-    def sync(self, workflow: WorkflowId, *, dry_run: bool = False) -> Synced:
+    def sync(self, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0) -> Synced:
         """Find allocations that are over and record it."""
-        return sync(self._store, self.slurm, self._clock, workflow, dry_run=dry_run)
+        return sync(self._store, self.slurm, self._clock, workflow, dry_run=dry_run, age=age)
 
     def calls(self) -> Mapping[str, int]:
         """Calls of the last minute, by command."""

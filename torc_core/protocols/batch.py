@@ -119,8 +119,14 @@ class Batch(Protocol):
         """Call off what is queued for a workflow, and, if `running`, what runs."""
         ...
 
-    def sync(self, workflow: WorkflowId, *, dry_run: bool = False) -> Synced:
-        """Find allocations that are over and record it."""
+    def sync(self, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0) -> Synced:
+        """Find allocations that are over and record it.
+
+        Parameters
+        ----------
+        age
+            What the batch system has answered so many seconds ago will do, for whom asks about many workflows.
+        """
         ...
 
     def calls(self) -> Mapping[str, int]:

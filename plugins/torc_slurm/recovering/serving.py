@@ -38,9 +38,9 @@ class Fresh:
         """Call off what is queued, and, if `running`, what runs."""
         return self._there().withdraw(workflow, running=running, reason=reason)
 
-    def sync(self, workflow: WorkflowId, *, dry_run: bool = False) -> Synced:
+    def sync(self, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0) -> Synced:
         """Find allocations that are over and record it."""
-        return self._there().sync(workflow, dry_run=dry_run)
+        return self._there().sync(workflow, dry_run=dry_run, age=age)
 
     def calls(self) -> Mapping[str, int]:
         """Calls of the last minute, by command."""

@@ -25,7 +25,7 @@ class Asked:
         self.tended.append(workflow)
         return Tended()
 
-    def sync(self, workflow, *, dry_run=False):
+    def sync(self, workflow, *, dry_run=False, age=0.0):
         self.synced.append(workflow)
         return Synced()
 

@@ -221,3 +221,35 @@ def test_ends_are_recorded_only_when_slurm_says_so(
         AllocationStatus.FAILED,
         AllocationStatus.PENDING,
     ]
+
+
+def test_a_server_asks_once_a_minute_whatever_there_is(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make
+) -> None:
+    """RB2: the questions do not grow with workflows, allocations or jobs."""
+    from torc_http.tending import Tender
+
+    clock = Leaping()
+    batch = SlurmBatch(store, config, clock, URL)
+    for _ in range(3):
+        batch.tend(scheduled(2).id)
+    before = len(slurm.calls())
+    tender = Tender(store, clock, lambda: {"slurm": batch}, "ana", look=3600)
+    tender.start()
+
+    for _ in range(30):
+        tender.look()
+        clock.ahead += 10
+    tender.close()
+
+    calls = [words[0] for words in slurm.calls()[before:]]
+    assert calls == ["squeue"] * 5
+
+
+class Leaping(SystemClock):
+    """Some seconds ahead."""
+
+    ahead = 0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
