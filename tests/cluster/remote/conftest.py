@@ -11,12 +11,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hosts import SshHosts
+
+from torc_core.config import Config
+from torc_core.host import Host
+from torc_core.model import JobStatus, Totals, WorkflowId
+from torc_core.protocols import Store
+from torc_core.system import SystemClock
 
 TORC = [sys.executable, "-m", "torc_core"]
 BESIDE = str(Path(sys.executable).parent / "torc")
@@ -119,13 +125,29 @@ class Desk:
         (self.root / "w.json").write_text(json.dumps(spec))
         return int(self.answer("create", "w.json")["workflow_id"])
 
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The store, as a command of the desk would open it."""
+        config = Config.load(environ=self.env, system_file=Path("/none"), project_file=Path("/none"))
+        store = Host.load(config).open_store(config.store_url, SystemClock())
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def totals(self, workflow: int) -> Totals:
+        """How a workflow stands."""
+        with self.store() as store:
+            return store.totals([WorkflowId(workflow)])[0]
+
     def counts(self, workflow: int) -> dict[str, int]:
         """Jobs by their status."""
-        return dict(self.answer("status", str(workflow))["jobs_by_status"])
+        found = self.totals(workflow).counts
+        return {status.label: found.get(status, 0) for status in JobStatus}
 
     def until_complete(self, workflow: int, seconds: float = PATIENCE) -> None:
         """Wait until a workflow is complete."""
-        until(lambda: self.answer("status", str(workflow))["is_complete"], seconds)
+        until(lambda: self.totals(workflow).complete, seconds)
 
     def workers_on(self, host: str, workflow: int | None = None) -> list[int]:
         """Numbers of the worker processes on a host, as it sees them."""

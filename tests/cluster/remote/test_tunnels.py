@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from torc_core.model import Query, RemoteWorker
 
 BESIDE_KEY = "TORC_CLIENT__REMOTE__TORC_COMMAND"
 
@@ -51,7 +52,9 @@ def test_the_port_of_a_tunnel_lets_nobody_in_without_a_key(desk: Any, until: Any
 
     told = desk.answer("remote", "run", workflow, "--reverse-tunnel", "always")
     status = desk.answer("remote", "status", workflow)
-    (options,) = [one["options"] for one in workers_of(desk, workflow)]
+    with desk.store() as store:
+        (worker,) = store.find(RemoteWorker, Query(workflow=int(workflow))).items
+    options = worker.options
     address = options["url"].replace("/torc-service/v1", "")
     asked = desk.hosts["w1"].run(
         "python3", "-c",
@@ -66,23 +69,6 @@ def test_the_port_of_a_tunnel_lets_nobody_in_without_a_key(desk: Any, until: Any
     assert status["items"][0]["tunnel"].startswith("tunnel: up")
     assert asked.strip() == "401"
     until(lambda: not tunnels(desk.root))
-
-
-def workers_of(desk: Any, workflow: str) -> Any:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, json\nfrom torc_core.config import Config\nfrom torc_core.host import Host\n"
-        "from torc_core.system import SystemClock\nfrom torc_core.model import Query, RemoteWorker\n"
-        "config = Config.load()\nstore = Host.load(config).open_store(config.store_url, SystemClock())\n"
-        "found = store.find(RemoteWorker, Query(workflow=int(sys.argv[1]))).items\n"
-        "print(json.dumps([{'worker': one.worker, 'options': dict(one.options or {})} for one in found]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, workflow], env=desk.env, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
 
 
 def test_localhost_is_recognised_and_explained(bare: Any) -> None:

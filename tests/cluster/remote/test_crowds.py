@@ -1,0 +1,135 @@
+"""Twenty hosts, pairs of starts at once, connections that break: the figures of `torc remote` (F31, F32, C25).
+
+The counts are a tenth of those that are promised; `nox -s promises` gives the full ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+PAIRS = int(os.environ.get("TORC_TEST_REMOTE_PAIRS", "5"))
+CUTS = int(os.environ.get("TORC_TEST_REMOTE_CUTS", "10"))
+JOBS = int(os.environ.get("TORC_TEST_REMOTE_JOBS", "500"))
+SEED = int(os.environ.get("TORC_TEST_FIRST_SEED", "0"))
+LIMIT = float(os.environ.get("TORC_TEST_REMOTE_SECONDS", "60"))
+"""Seconds for the start on twenty hosts; 15 on a machine with nothing else to do."""
+
+TWENTY = (
+    "alpha", "beta", "six", "noisy", "tight", "inner", "slow", "refused", "dropped", "mute",
+    *(f"w{number}" for number in range(1, 11)),
+)  # fmt: skip
+BAD = {"refused", "dropped", "mute"}
+
+
+def test_twenty_hosts_are_started_and_those_that_cannot_be_are_told(desk: Any) -> None:
+    workflow = str(desk.workflow("sleep 600"))
+    desk.torc("remote", "add-workers", workflow, *TWENTY, "--skip-ssh-check")
+
+    begin = time.monotonic()
+    told = desk.answer(
+        "remote",
+        "run",
+        workflow,
+        "--best-effort",
+        "--max-parallel-ssh",
+        "10",
+        "--connect-timeout",
+        "5",
+        code=1,
+    )
+    seconds = time.monotonic() - begin
+
+    found = {one["worker"]: one["status"] for one in told["results"]}
+    assert [one["worker"] for one in told["results"]] == list(TWENTY)
+    assert found == {name: "unreachable" if name in BAD else "started" for name in TWENTY}
+    assert all(len(desk.workers_on(name)) == 1 for name in TWENTY if name not in BAD)
+    print(f"\n17 of 20 hosts started in {seconds:.1f} s")
+    assert seconds < LIMIT
+
+
+def test_pairs_of_starts_never_make_two_workers(desk: Any) -> None:
+    for number in range(PAIRS):
+        workflow = str(desk.workflow("sleep 600"))
+        names = (f"w{1 + number % 10}", f"w{1 + (number + 1) % 10}")
+        desk.torc("remote", "add-workers", workflow, *names, "--skip-ssh-check")
+        desk.torc("workflows", "initialize", workflow)
+
+        pair = [desk.popen("-f", "json", "remote", "run", workflow) for _ in range(2)]
+        outs = [one.communicate(timeout=120) for one in pair]
+
+        codes = sorted(one.returncode for one in pair)
+        assert codes in ([0, 0], [0, 3]), outs
+        assert [len(desk.workers_on(name, int(workflow))) for name in names] == [1, 1]
+        desk.torc("remote", "stop", workflow, "--force")
+
+
+def test_connections_that_break_while_a_worker_starts(desk: Any, until: Callable[..., None]) -> None:
+    lots = random.Random(SEED)
+    for number in range(CUTS):
+        name = f"w{1 + number % 10}"
+        workflow = str(desk.workflow("sleep 600"))
+        desk.torc("remote", "add-workers", workflow, name, "--skip-ssh-check")
+        moment = lots.uniform(0, 3)
+
+        process = desk.popen("-f", "json", "remote", "run", workflow)
+        time.sleep(moment)
+        desk.hosts[name].run("pkill", "-KILL", "-f", "^sshd: dev", check=False)
+        out, err = process.communicate(timeout=120)
+
+        there = desk.workers_on(name, int(workflow))
+        if process.returncode == 0:
+            (one,) = json.loads(out)["results"]
+            assert one["status"] in ("started", "already_running"), (moment, out)
+            assert there == [one["pid"]], (moment, out)
+        else:
+            assert process.returncode == 1, (moment, out, err)
+            assert len(there) <= 1, (moment, there)
+            status = desk.answer("remote", "status", workflow, code=[0, 1])["items"][0]
+            assert (status["status"] in ("running", "starting")) == bool(there), (moment, status)
+        again = desk.answer("remote", "run", workflow, code=[0, 3])["results"][0]
+        (pid,) = desk.workers_on(name, int(workflow))
+        assert again["pid"] == pid
+        desk.torc("remote", "stop", workflow, "--force")
+
+
+def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
+    desk: Any, until: Callable[..., None]
+) -> None:
+    names = [f"w{number}" for number in range(1, 11)]
+    workflow = desk.workflow(*["echo $TORC_JOB_ID; sleep 1"] * JOBS, retry_on_node_loss=0)
+    desk.torc("remote", "add-workers", str(workflow), *names, "--skip-ssh-check")
+    desk.torc("remote", "run", str(workflow), "--num-cpus", "4")
+
+    until(lambda: desk.counts(workflow)["completed"] > JOBS // 20)
+    for name in names[:2]:
+        desk.hosts[name].crash()
+    until(lambda: desk.counts(workflow)["ready"] == 0, 600)
+    for name in names[:2]:
+        desk.hosts.boot(name)
+    status = desk.answer("remote", "status", str(workflow), code=[0, 1])
+    stopped = desk.answer("remote", "stop", str(workflow), "--force", "--hosts", ",".join(names[:2]))
+    desk.until_complete(workflow, 600)
+    results = desk.answer("results", "list", str(workflow), "--limit", str(JOBS + 1))["items"]
+    collected = desk.answer("remote", "collect-logs", str(workflow), "-l", "logs", "--extract")
+
+    counts = desk.counts(workflow)
+    lost = counts["failed"]
+    assert counts["completed"] + lost == JOBS
+    assert lost <= 8
+    assert len({one["job_id"] for one in results}) == len(results) == JOBS
+    assert [one["status"] for one in status["items"][:2]] == ["stale", "stale"]
+    assert all(one["status"] in ("stale", "not_running") for one in stopped["results"])
+    assert collected["collected"] == 10
+    outputs = list((desk.root / "logs").glob("*/job_stdio/*.o"))
+    assert len(outputs) >= JOBS - lost
+    sums = subprocess.run(
+        ["sh", "-c", "cat " + str(desk.root / "logs") + "/*/job_stdio/*.o | sort -n | uniq | wc -l"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(sums.stdout) >= JOBS - lost
