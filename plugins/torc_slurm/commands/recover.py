@@ -87,7 +87,6 @@ def recover(
     refuse_csv(session)
     refuse_agent(ai_recovery)
     keys = session.config.client
-    folder = output_dir or keys.run.output_dir
     wish = Wish(
         factors=Factors(
             memory=factor("--memory-multiplier", memory_multiplier),
@@ -99,7 +98,7 @@ def recover(
         max_runtime=length("--max-runtime", max_runtime),
         jobs=frozenset(read_ids(job_ids)) if job_ids else None,
         wanted=Wanted(
-            partition=partition, walltime=walltime, output_dir=folder,
+            partition=partition, walltime=walltime, output_dir=output_dir,
             max_node_hours=hours("--max-node-hours", max_node_hours if max_node_hours is not None else keys.slurm.max_node_hours),
         ),
     )  # fmt: skip
@@ -117,7 +116,7 @@ def recover(
 def _recovery(session: Session, workflow: WorkflowId, wish: Wish, *, dry_run: bool = False) -> Recovery:
     batch = slurm_of(session, workflow, reachable=not dry_run)
     return Recovery(
-        session, workflow, wish, batch=batch, provide=provider(session, batch), partitions=partitions(session, batch)
+        session, workflow, wish, batch=batch, provide=provider(session, batch), partitions=partitions(batch)
     )  # fmt: skip
 
 
@@ -149,7 +148,7 @@ def _asked(session: Session, workflow: WorkflowId, wish: Wish) -> Recovered:
         if chosen.scheduler is not None:
             provide = of_scheduler(session, batch, chosen.scheduler, chosen.count, run)
         recovery = Recovery(
-            session, workflow, chosen.wish, batch=batch, provide=provide, partitions=partitions(session, batch)
+            session, workflow, chosen.wish, batch=batch, provide=provide, partitions=partitions(batch)
         )  # fmt: skip
     wizard.sure(decision)
     return recovery.applied(decision, slurm=slurm)

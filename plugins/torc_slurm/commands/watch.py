@@ -116,7 +116,7 @@ def watch(
     folder = output_dir or client.run.output_dir
     given = max_node_hours if max_node_hours is not None else keys.max_node_hours
     cap = hours("--max-node-hours", given if given is not None else client.slurm.max_node_hours)
-    wanted = Wanted(partition=partition, walltime=walltime, output_dir=folder, max_node_hours=cap)
+    wanted = Wanted(partition=partition, walltime=walltime, output_dir=output_dir, max_node_hours=cap)
     wish = Wish(
         factors=Factors(
             memory=factor("--memory-multiplier", _or(memory_multiplier, keys.memory_multiplier)),
@@ -166,7 +166,7 @@ def _watched(session: Session, workflow: WorkflowId, wish: Wish, manner: Manner,
 
     def recovery() -> Recovery:
         return Recovery(
-            session, workflow, wish, batch=batch, provide=provide, partitions=partitions(session, batch)
+            session, workflow, wish, batch=batch, provide=provide, partitions=partitions(batch)
         )  # fmt: skip
 
     return Watcher(session, workflow, manner, diary, batch=batch, provide=provide, recovery=recovery).run()

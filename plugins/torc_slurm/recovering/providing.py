@@ -23,13 +23,15 @@ class Wanted:
         Fixed by the user.
     max_node_hours
         What all allocations of the workflow together may use, those that are over included.
+    output_dir
+        Where runners write; None: as before.
     jobs
         Failed jobs that are to be planned for as well, in a dry run.
     """
 
     partition: str | None = None
     walltime: str | None = None
-    output_dir: str = "torc_output"
+    output_dir: str | None = None
     max_node_hours: float | None = None
     jobs: Sequence[JobId] = ()
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from torc_core.errors import TorcError
 from torc_core.protocols import Batch, Synced, Tended, Withdrawn
 from torc_slurm.recovering.limits import Room
 from torc_slurm.recovering.looking import uses_slurm
 from torc_slurm.recovering.providing import Provided, Provider, Wanted
-from torc_slurm.recovering.reusing import Reusing
+from torc_slurm.recovering.replanning import Replanning
 from torc_terminal.serving import served
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from torc_core.model import NodeId, SlurmScheduler, WorkflowId
     from torc_core.session import Session
+    from torc_slurm.profiles.model import Profile
 
 
 class Fresh:
@@ -24,7 +27,7 @@ class Fresh:
 
     def __init__(self, session: Session, url: str | None) -> None:
         self._session = session
-        self._url = url
+        self.url = url
 
     def here(self) -> bool:
         """Whether it can be asked from this host."""
@@ -46,9 +49,22 @@ class Fresh:
         """Calls of the last minute, by command."""
         return self._there().calls()
 
+    @cached_property
+    def profile(self) -> Profile:
+        """What the cluster is made of, asked once.
+
+        Raises
+        ------
+        UsageError, Unavailable
+            If nobody knows.
+        """
+        from torc_slurm.profiles.reading import profile_for
+
+        return profile_for(self._session, None)
+
     def _batch(self) -> Batch | None:
         session = self._session
-        return session.host.batches(session.store(), session.clock, self._url).get("slurm")
+        return session.host.batches(session.store(), session.clock, self.url).get("slurm")
 
     def _there(self) -> Batch:
         batch = self._batch()
@@ -56,7 +72,7 @@ class Fresh:
         return batch
 
 
-def slurm_of(session: Session, workflow: WorkflowId, *, reachable: bool) -> Batch | None:
+def slurm_of(session: Session, workflow: WorkflowId, *, reachable: bool) -> Fresh | None:
     """Slurm, if the workflow is run by it and it is on this host.
 
     Parameters
@@ -76,9 +92,9 @@ def slurm_of(session: Session, workflow: WorkflowId, *, reachable: bool) -> Batc
     return Fresh(session, served(session).url if reachable else None)
 
 
-def provider(session: Session, batch: Batch | None) -> Provider | None:
+def provider(session: Session, slurm: Fresh | None) -> Provider | None:
     """Who plans and submits what jobs lack; None: nobody can from here."""
-    return None if batch is None else Reusing(session, batch)
+    return None if slurm is None else Replanning(session, slurm, slurm.url, lambda: slurm.profile)
 
 
 def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, count: int, run: int) -> Provider:
@@ -96,13 +112,13 @@ def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, coun
     return provide
 
 
-def partitions(session: Session, batch: Batch | None) -> Callable[[], Sequence[Room]]:
+def partitions(slurm: Fresh | None) -> Callable[[], Sequence[Room]]:
     """The partitions of the cluster, asked for only when somebody needs to know; none where nobody knows the cluster."""
 
     def known() -> Sequence[Room]:
-        from torc_slurm.profiles.detection import here
-
-        profile = here(session.config)
-        return () if profile is None or batch is None else profile.partitions
+        try:
+            return () if slurm is None else slurm.profile.partitions
+        except TorcError:
+            return ()
 
     return known
