@@ -44,7 +44,20 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Account) -> 
 
 def made(path: Path, kind: str = "ed25519", *, password: str = "") -> Path:
     """A new key."""
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", password, "-f", str(path)], check=True)
+    subprocess.run(
+        [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            kind,
+            *(("-b", "2048") if kind == "rsa" else ()),
+            "-N",
+            password,
+            "-f",
+            str(path),
+        ],
+        check=True,
+    )
     return path
 
 

@@ -66,6 +66,21 @@ def test_a_jump_host_is_connected_to_once(account: Account) -> None:
     assert logins(account, "alpha") == before + 1
 
 
+def test_a_jump_host_that_allows_one_session_carries_many(account: Account) -> None:
+    address, _ = account.hosts.place("alpha")
+    account.configure(f"Host n?\n  HostName {address}\n  ProxyJump tight\n")
+    connector = account.connector()
+    names = [f"n{number}" for number in range(4)]
+    together = threading.Barrier(len(names))
+
+    def ask(host: str) -> bytes:
+        with connector.connection(parse(host)) as connection:
+            together.wait(10)
+            return connection.run("hostname").stdout
+
+    assert [outcome.result for outcome in over(names, ask)] == [b"alpha\n"] * len(names)
+
+
 def test_a_jump_host_that_was_lost_is_connected_to_again(account: Account) -> None:
     connector = account.connector()
     with connector.connection(parse("inner")) as first:
