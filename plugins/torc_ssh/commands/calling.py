@@ -154,7 +154,9 @@ class Agent:
                 "too_old",
             )
         last = f": {said[-1]}" if said else ""
-        if version is None and ran.status == 126:
+        # The shell that looks for torc calls itself so: it is there, and what the file found begins with is not.
+        begun = ran.status == 127 and bool(said) and said[-1].startswith("torc:")
+        if version is None and (ran.status == 126 or begun):
             return HostTrouble(f"torc on {self._host} cannot be run{last}", "missing")
         if version is None and ran.status == 127 and not text.strip():
             return HostTrouble(
