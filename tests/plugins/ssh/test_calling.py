@@ -78,7 +78,7 @@ def test_an_old_torc_a_missing_one_and_one_that_cannot_run_are_told_apart(
     ):
         agent(tmp_path).ask("check", {})
     (tmp_path / "torc").write_text("#!/no/such/interpreter\n")
-    with pytest.raises(HostTrouble, match="torc on w1 cannot be run: .*not found"):
+    with pytest.raises(HostTrouble, match=r"torc on w1 cannot be run: .*not found"):
         agent(tmp_path).ask("check", {})
 
 
