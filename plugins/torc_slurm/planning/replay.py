@@ -79,10 +79,10 @@ class Outcome:
 class _Bundle:
     """Allocations that have begun at the same time and done the same."""
 
-    __slots__ = ("begun", "count", "free", "group", "idle_since", "last", "runs")
+    __slots__ = ("begun", "count", "free", "group", "idle_since", "last", "place", "runs")
 
-    def __init__(self, group: int, count: int, begun: float, block: Block) -> None:
-        self.group, self.count, self.begun = group, count, begun
+    def __init__(self, group: int, count: int, begun: float, block: Block, place: int) -> None:
+        self.group, self.count, self.begun, self.place = group, count, begun, place
         self.free = block.empty()
         self.runs: list[_Run] = []
         self.idle_since = self.last = begun
@@ -96,7 +96,7 @@ class _Bundle:
             self.idle_since,
             self.last,
         )
-        other.free = list(self.free)
+        other.free, other.place = list(self.free), self.place
         other.count = count
         other.runs = [_Run(run.end, run.cohort, run.number, run.back, other) for run in self.runs]
         self.count -= count
@@ -119,6 +119,38 @@ class _Run:
         self.end, self.cohort, self.number, self.back, self.bundle = end, cohort, number, back, bundle
 
 
+class _Offers:
+    """Bundles that may take jobs of a kind, the oldest or the newest first."""
+
+    __slots__ = ("_heap", "_number", "_sign", "_there")
+
+    def __init__(self, *, newest_first: bool) -> None:
+        self._sign = -1 if newest_first else 1
+        self._heap: list[tuple[int, int, _Bundle]] = []
+        self._there: set[_Bundle] = set()
+        self._number = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._there)
+
+    def __contains__(self, bundle: _Bundle) -> bool:
+        return bundle in self._there
+
+    def add(self, bundle: _Bundle) -> None:
+        if bundle not in self._there:
+            self._there.add(bundle)
+            self._number += 1
+            heappush(self._heap, (self._sign * bundle.place, self._number, bundle))
+
+    def discard(self, bundle: _Bundle) -> None:
+        self._there.discard(bundle)
+
+    def first(self) -> _Bundle:
+        while self._heap[0][2] not in self._there:
+            heappop(self._heap)
+        return self._heap[0][2]
+
+
 class _Group:
     """Ready jobs of a group and its allocations."""
 
@@ -129,12 +161,12 @@ class _Group:
         self.queue = ReadyQueue()
         self.busy = 0
         self.latest_end = 0.0
-        self.offers: dict[int, dict[_Bundle, None]] = {}
+        self.offers: dict[int, _Offers] = {}
         """By kind of job the bundles that have not refused it since something on them ended."""
 
     def offer(self, bundle: _Bundle) -> None:
         for bundles in self.offers.values():
-            bundles[bundle] = None
+            bundles.add(bundle)
 
 
 class Replay:
@@ -148,6 +180,8 @@ class Replay:
         Asked when jobs can run nowhere; what it answers comes at once.
     living
         What is there already.
+    newest_first
+        Of several allocations that could take a job the youngest does; else the oldest.
     """
 
     def __init__(
@@ -159,6 +193,7 @@ class Replay:
         patience: float | None = 90,
         stuck: Stuck | None = None,
         living: Sequence[Living] = (),
+        newest_first: bool = False,
     ) -> None:
         self._course, self._stuck, self._patience = course, stuck, patience
         self._groups = [_Group(block) for block in blocks]
@@ -189,7 +224,9 @@ class Replay:
             for group in one.waits:
                 self._waits[group].append(cohort)
             if one.group is not None:
-                self._groups[one.group].offers.setdefault(one.kind, {})
+                offers = self._groups[one.group].offers
+                if one.kind not in offers:
+                    offers[one.kind] = _Offers(newest_first=newest_first)
 
     def run(self) -> Outcome:
         """From the first job to the last."""
@@ -238,7 +275,7 @@ class Replay:
         """Let allocations come."""
         if count:
             group = self._groups[number]
-            bundle = _Bundle(number, count, self._now, group.block)
+            bundle = _Bundle(number, count, self._now, group.block, len(self._bundles))
             group.latest_end = max(group.latest_end, self._now + group.block.usable)
             group.offer(bundle)
             self._bundles.append(bundle)
@@ -246,7 +283,7 @@ class Replay:
     def _live(self, one: Living) -> None:
         """Let an allocation be there with what runs on it."""
         group = self._groups[one.group]
-        bundle = _Bundle(one.group, 1, -one.age, group.block)
+        bundle = _Bundle(one.group, 1, -one.age, group.block, len(self._bundles))
         group.latest_end = max(group.latest_end, group.block.usable - one.age)
         self._bundles.append(bundle)
         for cohort in one.running:
@@ -332,12 +369,12 @@ class Replay:
         for kind in list(group.queue.kinds):
             offers = group.offers[kind]
             while kind in group.queue.kinds and offers:
-                self._claim(group, next(iter(offers)))
+                self._claim(group, offers.first())
 
     def _claim(self, group: _Group, bundle: _Bundle) -> None:
         if self._left(group, bundle):
             for offers in group.offers.values():
-                offers.pop(bundle, None)
+                offers.discard(bundle)
             return
         left = bundle.begun + group.block.usable - self._now
         choices = group.queue.choose(room_of(bundle.free, group.block, left)) if left > 0 else ()
@@ -356,7 +393,7 @@ class Replay:
                 end = self._now + self._course.cohorts[cohort].need.runtime
                 self._start(cohort, number, end, back[cohort], bundle)
         for kind in group.queue.kinds:
-            group.offers[kind].pop(bundle, None)
+            group.offers[kind].discard(bundle)
 
     def _split(self, group: _Group, bundle: _Bundle, count: int) -> None:
         """Let so many allocations of a bundle go on as they are."""
@@ -364,7 +401,7 @@ class Replay:
         self._bundles.append(rest)
         for offers in group.offers.values():
             if bundle in offers:
-                offers[rest] = None
+                offers.add(rest)
         for run in rest.runs:
             self._push(run)
 

@@ -15,6 +15,9 @@ from torc_slurm.planning.work import Course
 MOST_PASSES = 25
 """Replays until a plan has to hold; two are usual."""
 
+ORDERS = (False, True)
+"""Whether the newest allocation takes a job that several could."""
+
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -36,19 +39,23 @@ class Flow:
 def flow(course: Course, blocks: Sequence[Block], *, patience: float | None) -> Flow:
     """Find the waves of each group, and replay the whole until nothing is left over."""
     waves = _Waves(course, blocks)
-    outcome = None
-    for _ in range(MOST_PASSES):
+    holds = 0
+    for turn in range(MOST_PASSES):
         before = waves.changes
-        replay = Replay(course, blocks, waves.firings(), patience=patience, stuck=waves.stuck)
-        outcome = replay.run()
-        if waves.changes == before and not waves.first:
-            break
+        # NOTE: who of several comes first is up to chance, so a plan has to hold for both extremes.
+        Replay(
+            course, blocks, waves.firings(), patience=patience, stuck=waves.stuck, newest_first=turn % 2 == 1
+        ).run()  # fmt: skip
+        holds = 0 if waves.first or waves.changes != before else holds + 1
         waves.first = False
-    assert outcome is not None
-    if waves.changes != before:
-        # What the last pass has added came at another moment than it will.
-        outcome = Replay(course, blocks, waves.firings(), patience=patience).run()
-    return Flow(firings=waves.firings(), demands=list(waves.demands.values()), outcome=outcome)
+        if holds == len(ORDERS):
+            break
+    outcomes = [
+        Replay(course, blocks, waves.firings(), patience=patience, newest_first=newest).run()
+        for newest in (ORDERS if holds < len(ORDERS) else ORDERS[:1])
+    ]
+    worst = max(outcomes, key=lambda one: one.left)
+    return Flow(firings=waves.firings(), demands=list(waves.demands.values()), outcome=worst)
 
 
 class _Waves:
