@@ -58,12 +58,13 @@ def ssh_cluster() -> Iterator[SshHosts]:
     """SSH hosts of every kind, for all tests; they see where torc is installed."""
     if why := unusable():
         pytest.skip(why)
-    folder = Path(tempfile.mkdtemp(prefix="hosts-", dir="/tmp"))
     seen = {Path(one).resolve() for one in (sys.prefix, sys.base_prefix, HERE.parents[1], *sys.path) if one}
     keep = {one for one in seen if one.is_dir() and not seen & {*one.parents}}
-    with SshHosts(folder, workers=WORKERS, keep=keep) as hosts:
+    with (
+        tempfile.TemporaryDirectory(prefix="hosts-", dir="/tmp") as folder,
+        SshHosts(Path(folder), workers=WORKERS, keep=keep) as hosts,
+    ):
         yield hosts
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
