@@ -20,6 +20,8 @@ from torc_core.runner.timeline import Timeline
 
 LINGER = 0.05
 """Seconds that ends may wait for company while every slot is busy and has its successors at hand."""
+LONGEST_LINGER = 0.25
+"""The same where turns themselves take long: no longer than the last one took, and than this."""
 QUIET = 0.05
 """Seconds after a turn that brought work until one listens; in a chain the next end comes sooner."""
 FULL = 0.25
@@ -89,6 +91,7 @@ class Turns:
         self._asked = False
         self._overtaken = False
         self._oldest_end = 0.0
+        self._linger = LINGER
         self._listen_from = 0.0
         self._listening_since = 0.0
         self._pause = 0.0
@@ -170,7 +173,7 @@ class Turns:
         times = [self._lease.beat_at(empty=self._is_empty())]
         if self.claiming:
             if self._ends:
-                times.append(self._oldest_end + LINGER)
+                times.append(self._oldest_end + self._linger)
             if self._listening is None:
                 times.append(self._listen_from)
             elif self._overtaken:
@@ -204,6 +207,7 @@ class Turns:
             _, sent, starting = self._flight
             self._flight, self._beaten = None, False
             self._listen_from = now + self._quiet(orders)
+            self._linger = min(max(LINGER, now - sent_at), LONGEST_LINGER)
         if orders is None:
             assert error is not None
             raise error
@@ -290,7 +294,7 @@ class Turns:
             return True
         if self._lease.beat_due(now, empty=self._is_empty()):
             return True
-        if self._ends and (not self.claiming or now >= self._oldest_end + LINGER or self._stock.low()):
+        if self._ends and (not self.claiming or now >= self._oldest_end + self._linger or self._stock.low()):
             return True
         return self.claiming and self._stock.startable(self._ledger)
 
