@@ -38,6 +38,7 @@ class Check:
 CHECKS = (
     Check("simulator", "C9, C10 seeds of faults", ("core/testing/test_simulator.py",), {"TORC_TEST_SEEDS": "2000"}),
     Check("evaluator", "E1 random workflows", ("core/store/test_evaluator.py",), {"TORC_TEST_CASES": "10000"}, "random or restores"),
+    Check("plans", "PL7, PL23 random workflows", ("plugins/slurm/planning/test_invariant.py",), {"TORC_TEST_PLANS": "100"}),
     Check("agreement", "random sequences on SQLite", ("plugins/sqlite/test_contract.py",), {"TORC_TEST_SEQUENCES": "1000"}, "agrees"),
     Check("claims", "C3 threads that claim", ("plugins/sqlite/test_contract.py",), {}, "threads"),
     Check(

@@ -19,6 +19,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("stats", "stats:stats", "List what each attempt used."),
     ("usage", "usage:usage", "Sum up node-hours, their charge, waiting and waste."),
     ("generate", "generate:generate", "Plan the allocations of a specification, and write them into it."),
+    (
+        "plan-allocations",
+        "plan_allocations:plan_allocations",
+        "Compare one large allocation with many small ones; nothing is submitted.",
+    ),
     ("regenerate", "regenerate:regenerate", "Plan allocations anew for what is left of a workflow."),
     ("rpc", "rpc:rpc", "Show the last calls of Slurm's commands."),
 )
