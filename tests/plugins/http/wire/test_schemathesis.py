@@ -14,11 +14,13 @@ from torc_core.testing.memory import MemoryStore
 from torc_http.app import create_app
 from torc_http.call import Service
 
-EXAMPLES = int(os.environ.get("TORC_TEST_REQUESTS", "400"))
-"""Requests in all, about; promises ask for 50,000."""
+EXAMPLES = int(os.environ.get("TORC_TEST_REQUESTS", "800"))
+"""Requests in all, about; promises ask for 50,000, and then for each boundary of each field besides."""
 
 app = create_app(Service(store=MemoryStore(SystemClock())))
-schema = schemathesis.openapi.from_wsgi("/torc-service/v1/openapi.json", app).exclude(tag="x")
+config = schemathesis.Config()
+config.projects.default.phases.coverage.enabled = "TORC_TEST_REQUESTS" in os.environ
+schema = schemathesis.openapi.from_wsgi("/torc-service/v1/openapi.json", app, config=config).exclude(tag="x")
 
 
 @schema.parametrize()
