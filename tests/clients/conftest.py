@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -115,24 +116,35 @@ def pythons(environments: Path) -> list[Path]:
 
 def interpreter(environments: Path, version: str) -> Path:
     """The interpreter of an environment that has this version; made when it is not there."""
-    folder = environments / FOLDERS[version]
+    # Tests of other files may want it in another process at the same time.
+    with (environments / "torc-clients.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        last = made(environments / FOLDERS[VERSIONS[-1]], VERSIONS[-1])
+        return last if version == VERSIONS[-1] else made(environments / FOLDERS[version], version, last)
+
+
+def made(folder: Path, version: str, others: Path | None = None) -> Path:
+    """The interpreter of an environment, which is made with what another has installed where that is given."""
     found = folder / "bin" / "python"
-    with (environments / f"{FOLDERS[version]}.lock").open("w") as lock:
-        fcntl.flock(
-            lock, fcntl.LOCK_EX
-        )  # tests of other files may want it in another process at the same time
-        return made(folder, found, version)
-
-
-def made(folder: Path, found: Path, version: str) -> Path:
-    """The interpreter, when nobody else is making the environment."""
-    if not found.exists():
-        venv.create(folder, with_pip=True)
-        command = [found, "-m", "pip", "install", "--quiet", f"torc-client=={version}"]
-        done = subprocess.run(command, capture_output=True, check=False, text=True)
-        if done.returncode:
-            found.unlink()
-            pytest.skip(f"torc-client {version} cannot be installed here: {done.stderr[-300:]}")
+    if found.exists():
+        return found
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    venv.create(part)
+    if others is not None:
+        place = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+        (part / place / "others.pth").write_text(f"{others.parents[1] / place}\n")
+    # What is imported is compiled when it is imported: half of what comes along never is.
+    command = [sys.executable, "-m", "pip", "--python", part, "install", "--quiet", "--no-compile"]
+    command += ["--no-deps"] if others is not None else []
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [*command, f"torc-client=={version}"], capture_output=True, check=False, text=True, env=env
+    )
+    if done.returncode:
+        pytest.skip(f"torc-client {version} cannot be installed here: {done.stderr[-300:]}")
+    part.rename(folder)
+    subprocess.run([found, "-c", "import torc.api, torc.openapi_client"], check=True, env=env)
     return found
 
 
