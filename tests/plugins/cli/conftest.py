@@ -9,11 +9,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import torc_http
+import torc_sqlite
+from torc_core import loading
 from torc_core.config import Config
 from torc_core.host import Host
 from torc_core.main import main
@@ -67,6 +71,8 @@ class Ran:
 
 
 Torc = Callable[..., Ran]
+POINTS = entry_points(group=loading.GROUP)
+"""What is installed; to look for it takes longer than most commands do."""
 
 
 @pytest.fixture
@@ -80,6 +86,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("USER", "ana")
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(loading, "entry_points", lambda group: POINTS)
     umask = os.umask(0o022)
     yield folder
     os.umask(umask)
@@ -102,7 +109,9 @@ def torc(home: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Torc:
 def opened() -> Iterator[Store]:
     """The user's default store."""
     config = Config.load()
-    store = Host.load(config).open_store(config.store_url, SystemClock())
+    store = Host.of({"sqlite": torc_sqlite, "http": torc_http}, config).open_store(
+        config.store_url, SystemClock()
+    )
     try:
         yield store
     finally:
