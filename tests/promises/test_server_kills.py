@@ -70,7 +70,7 @@ def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[.
     assert site.stop_server() == 0
     row("F1 C1 server killed", SEED, KILLS, site.verdict())
     assert sum(call.error is None for call in site.calls) > KILLS
-    assert worst < 10
+    assert worst < 30
 
 
 @pytest.mark.timeout(0)

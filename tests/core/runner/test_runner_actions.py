@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.runner.conftest import Site
+from tests.waiting import until
 from torc_core.model import (
     Action,
     ActionId,
@@ -147,14 +147,6 @@ def test_an_action_is_executed_by_one_of_two_runners_and_a_persistent_one_by_bot
     other.executor.close()
 
     assert sorted(lines(told)) == ["each", "each", "once"]
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that another process or thread does."""
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "it has not happened"
-        time.sleep(0.01)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.detection import Detected
 from torc_core.errors import UsageError
 from torc_core.model import (
@@ -47,14 +48,14 @@ def test_a_diamond_is_run_in_order(site) -> None:
     assert {job.status for job in site.jobs()} == {JobStatus.COMPLETED}
 
 
-def test_a_chain_of_twenty_jobs_takes_less_than_two_seconds(site) -> None:
+def test_no_job_of_a_chain_waits_for_a_poll(site) -> None:
     plan = chain(20)
     site.create(plan=replace(plan, jobs=[replace(job, command="exit 0") for job in plan.jobs]))
 
     begin = time.monotonic()
     site.runner().run()
 
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
     assert len(site.results()) == 20
 
 
@@ -122,7 +123,7 @@ def test_jobs_that_can_never_run_here_make_the_runner_leave_with_the_reason(site
     begin = time.monotonic()
     report = site.runner().run()
 
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < SOON
     assert (report.leaving, report.exit_code) == (Leaving.NOTHING_FITS, 1)
     assert "more CPUs than" in (report.detail or "")
 
@@ -149,7 +150,7 @@ def test_a_runner_without_work_leaves_when_its_patience_is_over(site) -> None:
     report = site.runner().run()
 
     assert report.leaving is Leaving.IDLE
-    assert 0.9 < time.monotonic() - begin < 5
+    assert 0.9 < time.monotonic() - begin < SOON
     assert report.exit_code == 1
 
 
@@ -171,14 +172,14 @@ def test_work_that_becomes_ready_elsewhere_is_taken_at_once(site, later) -> None
             ],
         )
 
-    requirement = site.runner(persistent=True)
+    requirement = site.runner(persistent=True, poll_interval=600)
     later(0.3, finish_elsewhere)
 
     begin = time.monotonic()
     report = requirement.run()
 
     assert report.leaving is Leaving.COMPLETE
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < SOON
 
 
 def _offer():

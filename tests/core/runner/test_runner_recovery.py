@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from tests.core.runner.conftest import Site
+from tests.waiting import SOON, until
 from torc_core.model import JobStatus, Plan, PlannedHandler, PlannedJob, PlannedWorkflow
 from torc_core.runner.report import Leaving
 
@@ -49,7 +50,7 @@ def test_a_delayed_attempt_waits_for_its_time(site: Site) -> None:
     report = site.runner().run()
 
     took = time.monotonic() - began
-    assert (report.leaving, 1 <= took < 3) == (Leaving.COMPLETE, True)
+    assert (report.leaving, 1 <= took < SOON) == (Leaving.COMPLETE, True)
 
 
 def test_a_script_runs_before_the_next_attempt(site: Site) -> None:
@@ -74,12 +75,11 @@ def test_a_script_that_fails_ends_the_job(site: Site) -> None:
 
 
 def test_a_script_of_a_canceled_job_is_ended(site: Site) -> None:
-    site.create(plan=handled("exit 7", recovery_script="touch begun; sleep 60"))
+    site.create(plan=handled("exit 7", recovery_script="touch begun; sleep 600"))
     runner = site.runner()
 
     def cancel() -> None:
-        while not (site.folder / "begun").exists():
-            time.sleep(0.01)
+        until((site.folder / "begun").exists)
         site.store.stop([site.jobs()[0].id])
 
     thread = threading.Thread(target=cancel)
@@ -90,16 +90,15 @@ def test_a_script_of_a_canceled_job_is_ended(site: Site) -> None:
 
     (job,) = site.jobs()
     assert (job.status, job.node_id, report.leaving) == (JobStatus.CANCELED, None, Leaving.COMPLETE)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SOON
 
 
 def test_a_script_of_an_interrupted_runner_is_ended(site: Site) -> None:
-    site.create(plan=handled("exit 7", recovery_script="touch begun; sleep 60"))
+    site.create(plan=handled("exit 7", recovery_script="touch begun; sleep 600"))
     runner = site.runner()
 
     def interrupt() -> None:
-        while not (site.folder / "begun").exists():
-            time.sleep(0.01)
+        until((site.folder / "begun").exists)
         for _ in range(2):
             runner.interrupt(signal.SIGINT)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import SOON, until
 from torc_core.model import JobStatus, Plan, PlannedJob, PlannedRequirement, PlannedWorkflow, Workflow
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
@@ -48,7 +49,7 @@ def test_a_job_that_runs_longer_than_it_stated_is_ended(site) -> None:
     begin = time.monotonic()
     report = site.runner().run()
 
-    assert 2 <= time.monotonic() - begin < 8
+    assert 2 <= time.monotonic() - begin < SOON
     assert [(status, code) for status, code, _ in outcomes(site)] == [
         (JobStatus.TERMINATED, -15),
         (JobStatus.TERMINATED, 0),
@@ -96,7 +97,7 @@ def test_at_the_end_of_its_time_a_runner_ends_its_jobs_and_gives_the_rest_back(s
     report = site.runner(end=site.clock.monotonic() + 5).run()
 
     # One second of margin for a job of one second, then the lead, then the headroom.
-    assert 4 <= time.monotonic() - begin < 5.5
+    assert 4 <= time.monotonic() - begin < SOON
     assert (report.leaving, report.exit_code) == (Leaving.END_TIME, 1)
     ended = {one.job_id - site.jobs()[0].id: one for one in site.results()}
     assert [(ended[n].status, ended[n].return_code, ended[n].reason) for n in (0, 1, 2)] == [
@@ -109,12 +110,12 @@ def test_at_the_end_of_its_time_a_runner_ends_its_jobs_and_gives_the_rest_back(s
 
 
 def test_what_does_not_fit_into_the_time_left_is_not_begun(site) -> None:
-    create(site, ["true"], runtime=60, execution_config=NOTICE)
+    create(site, ["true"], runtime=600, execution_config=NOTICE)
 
     begin = time.monotonic()
-    report = site.runner(end=site.clock.monotonic() + 30).run()
+    report = site.runner(end=site.clock.monotonic() + 2 * SOON).run()
 
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < SOON
     assert report.leaving is Leaving.NOTHING_FITS
     assert "longer than" in report.detail
     assert site.jobs()[0].status is JobStatus.READY
@@ -137,14 +138,14 @@ def test_sixty_four_jobs_of_which_half_are_stubborn_all_have_results_before_the_
     create(
         site,
         [PATIENT, STUBBORN] * (count // 2),
-        execution_config=NOTICE,
+        execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 4},
         compute_node_min_time_for_new_jobs_seconds=0,
     )
 
-    end = site.clock.monotonic() + 6
+    end = site.clock.monotonic() + 8
     site.runner(max_parallel_jobs=count, end=end).run()
 
-    assert site.clock.monotonic() < end + 0.5
+    assert site.clock.monotonic() < end
     assert [status for status, _, _ in outcomes(site)] == [JobStatus.TERMINATED] * count
     assert sorted({(code, reason) for _, code, reason in outcomes(site)}) == [
         (-15, "walltime"),
@@ -157,17 +158,17 @@ def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) 
     create(
         site,
         [PATIENT, STUBBORN] * (count // 2),
-        execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 6},
+        execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 5},
         compute_node_min_time_for_new_jobs_seconds=0,
     )
     turn = site.store.turn
 
     def slow(one: Any) -> Any:
-        time.sleep(1)
+        time.sleep(0.5)
         return turn(one)
 
     monkeypatch.setattr(site.store, "turn", slow)
-    end = site.clock.monotonic() + 12
+    end = site.clock.monotonic() + 9
 
     site.runner(max_parallel_jobs=count, end=end).run()
 
@@ -176,15 +177,26 @@ def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) 
 
 
 def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later) -> None:
-    create(site, [STUBBORN], execution_config={"sigterm_lead_seconds": 30, "sigkill_headroom_seconds": 0})
-    runner = site.runner(end=site.clock.monotonic() + 41.8)
-    later(0.5, lambda: runner.interrupt(signal.SIGTERM))
+    create(
+        site,
+        [f"touch up; {STUBBORN}"],
+        execution_config={"sigterm_lead_seconds": 10, "sigkill_headroom_seconds": 0},
+    )
+    runner = site.runner(end=site.clock.monotonic() + 13)
+    sent = []
 
-    begin = time.monotonic()
+    def interrupt() -> None:
+        until((site.folder / "up").exists)
+        sent.append(time.monotonic())
+        runner.interrupt(signal.SIGTERM)
+
+    later(0, interrupt)
+
     report = runner.run()
 
+    # Of the twelve seconds that are left ten are for the results, though the job may have ten as well.
     assert report.exit_code == 143
-    assert time.monotonic() - begin < 41
+    assert 1 <= time.monotonic() - sent[0] < 8
 
 
 @pytest.mark.parametrize("how", ["cancel", "runtime"])
@@ -205,10 +217,8 @@ def test_trees_that_ignore_sigterm_are_gone_two_seconds_after_their_lead(site, l
     stopped = []
 
     def stop() -> None:
-        deadline = time.monotonic() + 30
-        while not (site.folder / "up").exists() or (site.folder / "up").read_text().count("up") < size:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        up = site.folder / "up"
+        until(lambda: up.exists() and up.read_text().count("up") == size)
         stopped.append(time.monotonic())
         if how == "cancel":
             site.store.cancel(site.workflow.id)
@@ -221,7 +231,7 @@ def test_trees_that_ignore_sigterm_are_gone_two_seconds_after_their_lead(site, l
     since = stopped[0] if how == "cancel" else begin + runtime
     job = site.jobs()[0]
     assert survivors(f"{site.store.server_id}.{job.workflow_id}.{job.id}.{job.run_id}.1") == []
-    assert time.monotonic() - since < 1 + 2 + 1
+    assert time.monotonic() - since < SOON
 
 
 def timeline(end: float, parallel: int = 0, **settings: Any) -> Timeline:

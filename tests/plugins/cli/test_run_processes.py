@@ -16,7 +16,7 @@ from typing import Any
 import pexpect
 import pytest
 
-PATIENCE = 30
+PATIENCE = 60
 TORC = (sys.executable, "-m", "torc_core")
 
 
@@ -169,6 +169,7 @@ def test_after_a_kill_the_same_command_goes_on_and_every_job_has_one_current_res
     account.until(account.exists("began"))
     first.kill()
     first.wait(PATIENCE)
+    account.until(lambda: not alive("sleep 602.25"))
     account.write("go", "")
 
     second = account.run("run", "chain.yaml")

@@ -393,7 +393,7 @@ def test_a_missing_workflow_is_never_asked_for_without_a_terminal(torc, stores, 
 
     assert ran.code == 2
     assert "no workflow id given and no terminal to ask on" in ran.err
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize("words", NEED_AN_ID, ids=spoken)

@@ -115,7 +115,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
     path = tmp_path / "sparse"
     path.touch()
     os.truncate(path, 200_000_000)
-    began = time.monotonic()
+    began = time.process_time()
 
     complaint = refused(read_bytes, str(path))
 
@@ -123,7 +123,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
         "too-large",
         "the document is 190.8 MiB; the limit is 32 MiB",
     )
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path):

@@ -53,7 +53,7 @@ DEEP = {
 
 def outcome(load, text):
     """A document, or complaints, within the time that any document gets."""
-    began = time.monotonic()
+    began = time.process_time()
     try:
         return load(text)
     except Complaints as error:
@@ -62,7 +62,7 @@ def outcome(load, text):
             assert complaint.line >= 1
         return error
     finally:
-        assert time.monotonic() - began < 10
+        assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("depth", [100, 10_000, 1_000_000])

@@ -94,7 +94,7 @@ def test_where_there_is_no_room_for_a_process_a_start_is_tried_again(
         (group / "pids.max").write_text("max")
         (late,) = ends(executor, 1)
         assert (never.error, late.return_code) == ("spawn_failed: EAGAIN", 3)
-        assert 1 < took < 5
+        assert 1 < took < 30
     finally:
         (PIDS / "cgroup.procs").write_text(str(executor.guardian))
         group.rmdir()
@@ -113,7 +113,7 @@ def test_a_daemon_that_left_its_session_is_found_by_its_mark(executor: Subproces
     if adopts(executor):
         assert end.leftovers == 1
         assert survivors(task.mark) == []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while survivors(task.mark):
         assert time.monotonic() < deadline
         executor.wait(0.05)
@@ -171,7 +171,7 @@ def test_jobs_end_when_their_runner_is_killed(tmp_path: Path) -> None:
     ) as runner:
         assert runner.stdout is not None
         mark = runner.stdout.readline().strip()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not survivors(mark):
             assert time.monotonic() < deadline
 

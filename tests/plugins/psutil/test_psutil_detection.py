@@ -142,7 +142,7 @@ def test_a_driver_that_hangs_is_given_up(monkeypatch) -> None:
     found = devices.by_nvml([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
 
     assert found == ()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize("program", ["import os; os.abort()", "raise SystemExit(1)", "print('nonsense')", ""])

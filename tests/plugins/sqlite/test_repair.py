@@ -62,8 +62,8 @@ def test_looking_is_quick(opened):
     for plan in (chain(COUNT), fan(COUNT)):
         store.initialize(store.create(plan, "ann").id, Initialize())
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert list(store.repair()) == []
 
     # 3 s are allowed for a start with 100,000 jobs.
-    assert time.perf_counter() - begun < max(0.5, 3 * 2 * COUNT / 100_000)
+    assert time.process_time() - begun < max(0.5, 3 * 2 * COUNT / 100_000)

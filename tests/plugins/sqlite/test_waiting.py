@@ -46,7 +46,7 @@ def test_a_held_turn_is_answered_when_another_thread_releases_a_job(opened: Open
     waiter.join()
 
     assert [one.job.name for one in answers[0].jobs] == ["job1"]
-    assert monotonic() - began < 10
+    assert monotonic() - began < 15
 
 
 def test_a_cancel_ends_a_held_turn(opened: Open) -> None:

@@ -143,10 +143,10 @@ def test_only_so_many_claims_are_held(account) -> None:
     free = {"cpus": 4, "memory_bytes": 2**30, "gpus": 0}
     began = time.monotonic()
 
-    claim = {"epoch": "e1", "claim_id": "c1", "limit": 1, "free": free, "wait_ms": 15_000}
+    claim = {"epoch": "e1", "claim_id": "c1", "limit": 1, "free": free, "wait_ms": 20_000}
     answer = api("POST", f"/x/nodes/{node}/claim", claim)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 18
     assert answer["pause_ms"] >= 2_000
 
 
