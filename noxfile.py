@@ -28,11 +28,12 @@ def wheel(session: nox.Session) -> str:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """All tests, against the built wheel, a file at a time on each of two cores."""
+    """All tests, against the built wheel, a file at a time in each of three processes: some tests wait, some compute."""
     session.install(wheel(session), *GROUPS["test"], *GROUPS["lint"])
     # NOTE: nox moves the temporary folder below the repository: too deep for Unix sockets, and closed to other users.
     folder = {"TMPDIR": tempfile.gettempdir()}
-    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs, env=folder)
+    spread = ["--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    session.run("pytest", *spread, *session.posargs, env=folder)
 
 
 @nox.session(python=PYTHON)

@@ -1,8 +1,20 @@
-"""Every test runs as if it had been started from a terminal, however it was."""
+"""Every test runs as if it had been started from a terminal, however it was, and long files come first."""
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+LONG = (
+    "faults/test_server_away.py", "plugins/http/client/test_contract.py", "promises/test_server_kills.py", "clients",
+    "plugins/cli/test_schemas.py", "faults", "plugins/sqlite/test_contract.py", "promises", "plugins/http/x/test_contract.py",
+    "flows", "plugins/cli/test_completions.py", "plugins/http/program", "mission", "core/testing", "plugins/cli/test_run_processes.py",
+    "core/store/test_evaluator.py", "docs", "core/runner", "plugins/http/wire", "plugins/formats",
+)  # fmt: skip
+"""What takes longest, some that wait beside some that compute: no process is left alone with a long file at the end."""
 
 
 def pytest_configure() -> None:
@@ -10,3 +22,17 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    places: dict[Path, int] = {}
+    for item in items:
+        if item.path not in places:
+            places[item.path] = _place(item.path)
+    items.sort(key=lambda item: places[item.path])
+
+
+def _place(path: Path) -> int:
+    name = path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
+    return next((at for at, one in enumerate(LONG) if name == one or name.startswith(f"{one}/")), len(LONG))
