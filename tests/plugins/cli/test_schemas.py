@@ -494,5 +494,13 @@ def test_every_schema_is_used():
     used |= {
         name for name in schemas.names() if name.startswith(("torc.remote.", "torc.hpc.", "torc.slurm."))
     }  # tests/plugins/{ssh,slurm}
+    used |= {
+        "torc.recover/1",
+        "torc.watch/1",
+        "torc.doctor/1",
+        "torc.submit/1",
+        "torc.submit.check/1",
+        "torc.submit.wait/1",
+    }
 
     assert set(schemas.names()) - used <= printed
