@@ -195,7 +195,7 @@ def test_nothing_is_left_of_a_connection(account: Account, backend: str) -> None
     used()
     before = held()
 
-    for _ in range(3):
+    for _ in range(2):
         used()
 
     until(lambda: held() <= before, 5, f"no more than {before} descriptors and threads")
