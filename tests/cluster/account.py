@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ from torc_core.system import SystemClock
 from torc_core.testing.checker import check, gathered, noting, read_ledger, survivors
 from torc_http import open_store
 from torc_http.client.settings import HttpStoreSettings
-from torc_sqlite import open_sqlite
-from torc_sqlite.settings import SqliteSettings
 
 CLOCK = SystemClock()
 BIN = Path(sys.executable).parent
@@ -148,19 +146,10 @@ class Account:
         found = [*self.out.glob(f"job_runner_slurm_*_sl{job}_*.log"), self.root / f"batch_{job}.o"]
         return "\n".join(path.read_text() for path in found if path.exists())
 
-    def stop_server(self) -> None:
-        """End the server, so that its database can be read."""
-        self.store.close()
-        self.server.send_signal(signal.SIGTERM)
-        self.server.wait(60)
-
     def verdict(self, *, ends: bool = True) -> list[str]:
-        """What is wrong with what is left; the server is ended for it."""
-        self.stop_server()
-        with closing(open_sqlite(f"sqlite://{self.database}", SqliteSettings(), CLOCK)) as store:
-            evidence = gathered(
-                store, CLOCK.now(), marks=read_ledger(self.ledger), survivors=survivors(self.root)
-            )
+        """What is wrong with all that has happened here so far."""
+        marks, living = read_ledger(self.ledger), survivors(self.root)
+        evidence = gathered(self.store, CLOCK.now(), marks=marks, survivors=living)
         return [str(one) for one in check(evidence, ends=ends)]
 
     def close(self) -> None:

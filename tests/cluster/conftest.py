@@ -45,12 +45,18 @@ def slurm(slurm_cluster: SlurmCluster) -> Iterator[SlurmCluster]:
     slurm_cluster.settle()
 
 
-@pytest.fixture
-def account(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Account]:
-    """A fresh account on the login node, with a server that the nodes reach."""
-    account = Account(slurm, tmp_path)
+@pytest.fixture(scope="module")
+def home(slurm_cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """An account on the login node, with a server that the nodes reach, for all tests of a module."""
+    account = Account(slurm_cluster, tmp_path_factory.mktemp("home"))
     yield account
     account.close()
+
+
+@pytest.fixture
+def account(home: Account, slurm: SlurmCluster) -> Account:
+    """The account of this module, in which workflows of other tests may be; all nodes are idle."""
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ _LAUNCHED = re.compile(r"launching StepId=(\d+\.\d+)")
 _ENDED = re.compile(r"task 0: Exited with exit code (\d+)")
 _TIME = re.compile(r"DUE TO TIME LIMIT|time limit exhausted", re.IGNORECASE)
 _MEMORY = re.compile(r"task \d+: Out Of Memory|oom[-_ ]kill|exceeded .*memory limit", re.IGNORECASE)
+_ABORTED = re.compile(r"Job step aborted|Force Terminated")
 _OWN = re.compile(r"^srun: (?:error|fatal): (.*)", re.MULTILINE)
 
 
@@ -139,6 +140,11 @@ def step_of(said: str) -> str | None:
     """The number of the step, `5.3`; None: it was not launched yet."""
     found = _LAUNCHED.search(said)
     return None if found is None else found[1]
+
+
+def aborted(said: str) -> bool:
+    """Whether Slurm has ended the step, and not its job itself."""
+    return _ABORTED.search(said) is not None
 
 
 def judged(end: Exit, said: str, limit: int, usage: JobUsage) -> Exit:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,29 @@ from torc_core.runner.log import log
 from torc_core.runner.options import Execution
 from torc_slurm.running.accounts import Accounts
 from torc_slurm.running.allocation import Place
-from torc_slurm.running.stepping import LONGEST, Layout, judged, name_of, said_of, script_of, step_of, task_of
+from torc_slurm.running.stepping import (
+    LONGEST,
+    Layout,
+    aborted,
+    judged,
+    name_of,
+    said_of,
+    script_of,
+    step_of,
+    task_of,
+)
 from torc_slurm.scheduler.slurm import Slurm
 
 if TYPE_CHECKING:
     from torc_core.session import Session
 
-GIVE_UP = 20.0
-"""Seconds after which an srun is killed that does not end although its step is to be killed."""
+DOUBT = 2.0
+"""Seconds after the end of a step by Slurm within which Slurm tells this process to end, if it does."""
+NEAR = 5.0
+"""Seconds before its limit from which on Slurm may have ended a step for its time."""
+SHORTLY, GIVE_UP = 1.0, 20.0
+"""Seconds after which an srun is killed that does not end although its step is to be killed: where Slurm ends the step
+of itself, and else."""
 
 
 class Steps:
@@ -56,6 +72,8 @@ class Steps:
         self._tasks: dict[JobId, Task] = {}
         self._dying: dict[JobId, float] = {}
         self._signals: dict[int, list[str]] = {}
+        self._limits: dict[JobId, float] = {}
+        self._doubtful: dict[JobId, tuple[float, Exit]] = {}
         self.limits_memory = True
         """Slurm does, as `--mem` of each step says."""
 
@@ -70,6 +88,8 @@ class Steps:
                 started.append(task)
                 continue
             self._tasks[task.job] = task
+            if minutes is not None:
+                self._limits[task.job] = self._clock.monotonic() + 60.0 * max(1, minutes)
             started.append(task_of(task, self._text(task), self._layout, minutes))
             if self._accounts is not None:
                 self._accounts.began(name_of(task))
@@ -83,10 +103,12 @@ class Steps:
             for job in late:
                 del self._dying[job]
             self._local.kill(late)
-        if self._dying:
-            pause = max(0.0, min(self._dying.values()) - now)
+        times = [*self._dying.values(), *(at for at, _ in self._doubtful.values())]
+        if times:
+            pause = max(0.0, min(times) - now)
             timeout = pause if timeout is None else min(timeout, pause)
-        return [self._ended(one) for one in self._local.wait(timeout)]
+        found = [self._ended(one) for one in self._local.wait(timeout)]
+        return [one for one in found if one is not None] + self._cleared()
 
     def wake(self) -> None:
         """End a `wait`."""
@@ -95,7 +117,9 @@ class Steps:
     def signal(self, job: JobId, signal: int) -> None:
         """Send a signal to all processes of the step; srun itself would take it for an order to end."""
         task = self._tasks.get(job)
-        if task is None:
+        if job in self._doubtful:
+            self._doubtful[job] = (0.0, self._doubtful[job][1])
+        elif task is None:
             self._local.signal(job, signal)
         elif (step := step_of(self._said(task))) is not None:
             self._signals.setdefault(int(signal), []).append(step)
@@ -104,11 +128,12 @@ class Steps:
 
     def kill(self, jobs: Sequence[JobId]) -> None:
         """Have the steps killed: srun does when it is told to end."""
-        until = self._clock.monotonic() + GIVE_UP
+        now = self._clock.monotonic()
         for job in jobs:
-            if job in self._tasks:
+            if (task := self._tasks.get(job)) is not None:
                 self._local.signal(job, signal.SIGTERM)
-                self._dying.setdefault(job, until)
+                # What Slurm is ending already, its srun has no more power over.
+                self._dying.setdefault(job, now + (SHORTLY if aborted(self._said(task)) else GIVE_UP))
         self._local.kill([job for job in jobs if job not in self._tasks])
 
     def sweep(self, prefix: str) -> int:
@@ -150,9 +175,10 @@ class Steps:
         if done.code != 0:
             log.warning("steps_not_signalled steps=%d why=%s", len(steps), done.said)
 
-    def _ended(self, end: Exit) -> Exit:
-        task = self._tasks.pop(end.job, None)
-        self._dying.pop(end.job, None)
+    def _ended(self, end: Exit) -> Exit | None:
+        """What the end of an srun means; None: that is not clear yet."""
+        task, limit = self._tasks.pop(end.job, None), self._limits.pop(end.job, None)
+        killed = self._dying.pop(end.job, None) is not None
         if task is None:
             return end
         said, usage = self._said(task), JobUsage()
@@ -164,7 +190,20 @@ class Steps:
         for path in (said_of(task), script_of(task)):
             with suppress(OSError):
                 os.unlink(path)
-        return found
+        if killed or found.return_code == 0 or found.oom or not aborted(said):
+            return found
+        now = self._clock.monotonic()
+        if limit is not None and now >= limit - NEAR:
+            return replace(found, timeout=True)
+        # Slurm may be about to end all of the allocation, and us: then it was no end of the job's own.
+        self._doubtful[end.job] = (now + DOUBT, found)
+        return None
+
+    def _cleared(self) -> list[Exit]:
+        """Ends whose cause is known by now, or has to be taken as their own."""
+        now = self._clock.monotonic()
+        over = [job for job, (at, _) in self._doubtful.items() if at <= now]
+        return [self._doubtful.pop(job)[1] for job in over]
 
     def _said(self, task: Task) -> str:
         try:

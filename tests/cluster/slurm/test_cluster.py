@@ -30,21 +30,6 @@ def test_jobs_run_on_all_nodes_and_are_accounted(slurm: SlurmCluster) -> None:
     }
 
 
-def test_a_node_that_crashes_fails_its_job_or_lets_it_run_again(slurm: SlurmCluster) -> None:
-    counting = "echo run ${SLURM_RESTART_COUNT:-0} >> again; sleep 5"
-    slurm.submit(counting, "-w", "n2", "--requeue")
-    once = slurm.submit("sleep 600", "-w", "n2", "--no-requeue")
-    told = Path(slurm.folder, "again")
-    until(told.exists, 90, "a first run")
-    slurm.await_state(once, "RUNNING")
-
-    slurm.fault("n2", "crash")
-    slurm.await_state(once, "NODE_FAIL", seconds=90)
-    slurm.fault("n2", "boot")
-
-    until(lambda: told.read_text() == "run 0\nrun 1\n", 90, "a second run")
-
-
 def test_the_daemons_crash_and_come_back(slurm: SlurmCluster) -> None:
     slurm.fault("slurmctld", "crash")
     assert not slurm.run("squeue", check=False)

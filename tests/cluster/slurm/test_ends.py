@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from account import QUICK
 from namespaces import until
 
+from torc_core.testing.checker import noting
+
 if TYPE_CHECKING:
     from account import Account
 
@@ -25,6 +27,7 @@ CROWD = 64
 SMALL = {"name": "small", "num_cpus": 1, "memory": "50m", "runtime": "PT10S"}
 CRASHING = "n5"
 ONE = ("-N1", "-n1", "--cpus-per-task=1", "--mem=900", "--time=30", f"--exclude={CRASHING}")
+TWO = ("-N2", "--ntasks-per-node=1", "--cpus-per-task=2", "--mem=500", "--time=30", f"--exclude={CRASHING}")
 POWER = Lock()
 """One crash at a time, and nothing else on that node."""
 
@@ -98,15 +101,16 @@ def canceled(account: Account, at: int) -> None:
     )
 
 
-def lives(account: Account, name: str, seconds: float, **more: Any) -> WorkflowId:
-    """A workflow of two jobs that note their lives."""
-    jobs = [account.job(f"j{at}", seconds, resource_requirements="small") for at in range(2)]
+def lives(account: Account, name: str, **more: Any) -> WorkflowId:
+    """A workflow of two jobs whose first attempts would not end for long; they note their lives."""
+    command = noting(account.ledger, "sh", "-c", "test $TORC_ATTEMPT_ID != 1 || exec sleep 600")
+    jobs = [{"name": f"j{at}", "command": command, "resource_requirements": "small"} for at in range(2)]
     return account.workflow(name, jobs, resource_requirements=[SMALL], execution_config=QUICK, **more)
 
 
 def requeued(account: Account, at: int) -> None:
     """The batch job is begun anew, under the same number."""
-    workflow = lives(account, f"requeued{at}", 4, retry_on_node_loss=1)
+    workflow = lives(account, f"requeued{at}", retry_on_node_loss=1)
     number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue")
     everything_runs(account, workflow, number, 2)
 
@@ -120,7 +124,7 @@ def requeued(account: Account, at: int) -> None:
 def preempted(account: Account, at: int) -> None:
     """Another batch job is more urgent: Slurm begins ours anew when that is over."""
     node = f"--nodelist=n{8 if at % 2 else 6}"
-    workflow = lives(account, f"preempted{at}", 4, retry_on_node_loss=1)
+    workflow = lives(account, f"preempted{at}", retry_on_node_loss=1)
     number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", "-p", "scavenge", node)
     everything_runs(account, workflow, number, 2)
 
@@ -132,22 +136,26 @@ def preempted(account: Account, at: int) -> None:
 
 def suspended(account: Account, at: int) -> None:
     """Slurm stops all its processes for a while; nothing is lost."""
-    workflow = lives(account, f"suspended{at}", 6)
-    number = account.submit(workflow, *ONE, "--cpus-per-task=2")
-    everything_runs(account, workflow, number, 2)
+    go = account.root / f"go{at}"
+    job = {"name": "j", "command": f"until [ -e {go} ]; do sleep 0.1; done", "resource_requirements": "small"}
+    workflow = account.workflow(f"suspended{at}", [job], resource_requirements=[SMALL])
+    number = account.submit(workflow, *ONE)
+    everything_runs(account, workflow, number, 1)
 
     account.cluster.run("scontrol", "suspend", str(number))
     account.cluster.await_state(number, "SUSPENDED")
     account.cluster.run("scontrol", "resume", str(number))
+    go.touch()
 
-    until(lambda: account.complete(workflow), 120, f"workflow {workflow} that was suspended")
-    assert [one.attempt_id for one in account.jobs(workflow)] == [1, 1], account.log(number)
+    account.cluster.await_state(number, "COMPLETED", seconds=120)
+    found = [(one.attempt_id, one.status.label) for one in account.jobs(workflow)]
+    assert found == [(1, "completed")], account.log(number)
 
 
 def crashed(account: Account, at: int) -> None:
     """The node loses its power; Slurm runs the batch job again."""
     with POWER:
-        workflow = lives(account, f"crashed{at}", 3, retry_on_node_loss=1)
+        workflow = lives(account, f"crashed{at}", retry_on_node_loss=1)
         node = ("--exclude=", f"--nodelist={CRASHING}")
         number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", *node)
         everything_runs(account, workflow, number, 2)
@@ -157,6 +165,41 @@ def crashed(account: Account, at: int) -> None:
         account.cluster.await_state(number, "COMPLETED", seconds=180)
     assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
     assert [one.status.label for one in account.jobs(workflow)] == ["completed", "completed"]
+
+
+def canceled_on_nodes(
+    account: Account, at: int, name: str, config: dict[str, Any], *, each: bool = False
+) -> None:
+    """Somebody calls scancel for an allocation of two nodes."""
+    commands = ("exec sleep 600", "trap '' TERM; exec sleep 600")
+    jobs = [
+        {"name": f"j{job}", "command": commands[job % 2], "resource_requirements": "small"}
+        for job in range(4)
+    ]
+    workflow = account.workflow(f"{name}{at}", jobs, resource_requirements=[SMALL], execution_config=config)
+    number = account.submit(workflow, *TWO, each=each)
+    everything_runs(account, workflow, number, 4)
+
+    account.cluster.run("scancel", str(number))
+
+    account.cluster.await_state(number)
+    found = [(one.status.label, one.reason) for one in account.results(workflow)]
+    assert found == [("terminated", "interrupted")] * 4, account.log(number)
+
+
+def canceled_with_agents(account: Account, at: int) -> None:
+    """One runner has both nodes."""
+    canceled_on_nodes(account, at, "agents", QUICK)
+
+
+def canceled_with_a_runner_on_each(account: Account, at: int) -> None:
+    """Each node has a runner of its own."""
+    canceled_on_nodes(account, at, "each", QUICK, each=True)
+
+
+def canceled_with_steps(account: Account, at: int) -> None:
+    """Each job is a step, which Slurm ends by itself."""
+    canceled_on_nodes(account, at, "steps", {"mode": "slurm", "sigkill_headroom_seconds": 10})
 
 
 SCENES: tuple[Callable[[Account, int], None], ...] = (
@@ -172,7 +215,7 @@ SCENES: tuple[Callable[[Account, int], None], ...] = (
 def test_every_end_of_an_allocation_is_told_as_it_was(account: Account) -> None:
     scenes = [(scene, at) for at in range(ROUNDS) for scene in SCENES]
 
-    with ThreadPoolExecutor(len(SCENES) * 3) as pool:
+    with ThreadPoolExecutor(2 * len(SCENES)) as pool:
         running = [(scene.__name__, at, pool.submit(scene, account, at)) for scene, at in scenes]
     wrong = [f"{name} {at}: {one.exception()}" for name, at, one in running if one.exception()]
 

@@ -42,6 +42,8 @@ def force(number, frame):
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     signal.signal(number, force)
 code = task.wait()
+if (steps / "aborts").exists():
+    print("srun: Job step aborted: Waiting up to 32 seconds for job step to finish.", file=sys.stderr)
 if code > 0:
     print(f"srun: error: n1: task 0: Exited with exit code {{code}}", file=sys.stderr)
 elif code < 0:

@@ -200,6 +200,22 @@ def test_a_step_that_slurm_refuses_could_not_be_started(
     assert str(end.error).startswith("spawn_failed: srun: Unable to create step")
 
 
+def test_a_step_that_slurm_ends_is_told_when_slurm_could_have_said_why(
+    stepping: Steps, tasks: Tasks, environ: dict[str, str], steps: Path
+) -> None:
+    task = step(tasks, "echo up; exec sleep 600", environ)
+    stepping.start([task])
+    wait_for(task, "up")
+    (steps / "aborts").touch()
+    os.killpg(int(next(steps.glob("7.*")).read_text()), signal.SIGTERM)
+
+    at_first = stepping.wait(1.0)
+    stepping.signal(task.job, signal.SIGTERM)
+    (end,) = ends(stepping, 1)
+
+    assert (list(at_first), end.return_code) == ([], -signal.SIGTERM)
+
+
 def test_a_command_of_any_length_is_a_step(stepping: Steps, tasks: Tasks, environ: dict[str, str]) -> None:
     task = step(tasks, f"echo {'x' * 200_000} | wc -c", environ)
 
