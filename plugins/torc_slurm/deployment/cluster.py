@@ -74,7 +74,7 @@ def slurm_checked(slurm: Slurm, user: str) -> Check:
             )
         limits = "; ".join(f"{row[0]}: {_limit(row, 1)} submitted, {_limit(row, 2)} running" for row in rows)
         told = f"{told}; accounts: {limits}" if rows else told
-    return ok(id, f"{version} answers, with accounting", told)
+    return ok(id, f"{version} answers, with accounting; calls in the last minute: {asked}", told)
 
 
 def _limit(row: list[str], at: int) -> str:

@@ -48,6 +48,8 @@ class Provided:
         What became of them.
     why_not
         Why none was asked for, in a sentence.
+    enough
+        Whether what is there, or was asked for, is enough as far as anybody knows.
     document
         The planner's own report.
     """
@@ -55,6 +57,7 @@ class Provided:
     intended: int = 0
     tended: Tended = Tended()
     why_not: str | None = None
+    enough: bool = True
     document: Mapping[str, Json] | None = None
 
     @property

@@ -111,8 +111,9 @@ class Recovered:
 
     @property
     def exit_code(self) -> int:
-        """1: some failures stay, or Slurm took nothing."""
-        refused = self.provided is not None and bool(self.provided.tended.refused)
+        """1: some failures stay, or Slurm, or a limit, refused an allocation."""
+        provided = self.provided
+        refused = provided is not None and (bool(provided.tended.refused) or not provided.enough)
         return 1 if self.decision.unrecovered or refused else 0
 
     def document(self) -> dict[str, Json]:

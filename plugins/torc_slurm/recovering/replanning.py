@@ -64,13 +64,14 @@ class Replanning:
         used = self._used(workflow, rows)
         cap = wanted.max_node_hours
         if cap is not None and used >= cap:
-            return Provided(why_not=f"{used:.1f} of {cap:g} node-hours are used or asked for already")
+            why = f"{used:.1f} of {cap:g} node-hours are used or asked for already"
+            return Provided(why_not=why, enough=False)
         try:
             made = self._planned(workflow, wanted, None if cap is None else cap - used)
         except (Conflict, Unavailable):
             raise
         except TorcError as error:
-            return Provided(why_not=f"no allocation can be planned: {error}")
+            return Provided(why_not=f"no allocation can be planned: {error}", enough=False)
         document: dict[str, Json] = {
             "allocations": made.plan.allocations, "node_hours_used": round(used, 4),
             "schedulers": [

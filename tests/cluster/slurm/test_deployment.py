@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -96,3 +97,27 @@ def test_connection_refused_from_compute_nodes_is_diagnosed(account: Account) ->
     assert "does not listen on that interface" in checks["reach"]["message"]
     assert checks["reach"]["remedy"] == "torc-server run --host auto"
     assert checks["listen"]["status"] == "FAIL"
+
+
+def test_startup_jitter(account: Account) -> None:
+    def window(workflow: int, *words: str) -> str | None:
+        text = account.torc("slurm", "schedule-nodes", str(workflow), "--dry-run", *words)
+        found = re.search(r"--startup-delay-seconds (\d+)", text)
+        return None if found is None else found[1]
+
+    four = {"name": "s", "account": "physics", "nodes": 4, "walltime": "00:10:00"}
+    calm = account.workflow(
+        "calm", [{"name": "a", "command": "true", "scheduler": "s"}], slurm_schedulers=[four]
+    )
+    bold = account.workflow(
+        "bold", [{"name": "a", "command": "true", "scheduler": "s"}], slurm_schedulers=[four],
+        execution_config={"staggered_start": False},
+    )  # fmt: skip
+
+    # The table of the page: 1 runner, 2-10, 11-100, more; then all nodes of all allocations, then none at all.
+    assert [window(calm, "-n", count) for count in ("1", "2", "10", "11", "100", "1000")] == [
+        None, "2", "10", "10", "60", "60",
+    ]  # fmt: skip
+    assert window(calm, "-n", "10", "--start-one-worker-per-node") == "26"
+    assert window(bold, "-n", "1000") is None
+    assert account.cluster.run("squeue", "-h") == ""

@@ -152,6 +152,22 @@ def test_repeated_while_its_allocations_wait_it_says_so_and_asks_for_no_more(
     assert seen(scene, ends) == before
 
 
+def test_allocations_that_a_limit_forbids_are_missed(failed: Callable[..., Any], ends: Any) -> None:
+    scene = failed(ends.OOM, slurm=True)
+    config = Config.load()
+    session = Session(host=Host.load(config), config=config, clock=SystemClock())
+
+    def refuse(workflow: WorkflowId, wanted: Wanted, *, dry_run: bool = False) -> Provided:
+        return Provided(why_not="9.0 of 8 node-hours are used or asked for already", enough=False)
+
+    slurm: Any = Submitting(session)
+    done = Recovery(session, scene.workflow, Wish(), batch=slurm, provide=refuse).done()
+    session.close()
+
+    assert done.exit_code == 1
+    assert "9.0 of 8 node-hours are used or asked for already" in done.lines
+
+
 def test_of_two_that_decided_the_same_one_acts(failed: Callable[..., Any], ends: Any) -> None:
     scene = failed(ends.OOM, slurm=True)
     config = Config.load()
