@@ -64,8 +64,8 @@ class Replanning:
         used = self._used(workflow, rows)
         cap = wanted.max_node_hours
         if cap is not None and used >= cap:
-            why = f"{used:.1f} of {cap:g} node-hours are used or asked for already"
-            return Provided(why_not=why, enough=False)
+            over = f"{used:.1f} of {cap:g} node-hours are used or asked for already"
+            return Provided(why_not=over, enough=False)
         try:
             made = self._planned(workflow, wanted, None if cap is None else cap - used)
         except (Conflict, Unavailable):
