@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -28,6 +28,9 @@ from torc_terminal.standing import (
     status_json,
     times,
 )
+
+if TYPE_CHECKING:
+    from torc_core.protocols import Store
 
 WATCH_SECONDS = 2.0
 
@@ -113,9 +116,20 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
         rows=rows,
         columns=STAGES if by_stage else (),
         noun="stages",
-        hint=next_step(totals),
+        hint=_due(store, totals) or next_step(totals),
         exit_code=outcome_code(totals, unfinished=10) if exit_code else 0,
     )
+
+
+def _due(store: Store, totals: Totals) -> str | None:
+    """What to do where nodes are due and nobody is there who would ask for them; None: nothing of the kind."""
+    if not totals.initialized or totals.complete or totals.active_nodes or totals.workflow.is_archived:
+        return None
+    due = [one for one in store.due_actions(totals.workflow.id) if one.action_type == "schedule_nodes"]
+    if not due:
+        return None
+    number = totals.workflow.id
+    return f"nodes are due ({amount(len(due), 'action')}) and nobody asks for them; on a login node: torc submit {number}"
 
 
 def _silent(more: Mapping[str, Json]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 
 from torc_cli.status import text
 from torc_core.engine.stages import stage_name
-from torc_core.model import JobStatus, Totals, Workflow, WorkflowId
+from torc_core.model import (
+    Initialize,
+    JobStatus,
+    PlannedAction,
+    PlannedScheduler,
+    Totals,
+    Workflow,
+    WorkflowId,
+)
+from torc_core.testing.plans import fan
 from torc_terminal.standing import next_step
 
 Torc = Callable[..., Any]
@@ -142,3 +152,22 @@ def test_a_workflow_that_waits_for_its_allocations_lacks_no_runner() -> None:
 
     assert "Nodes:     0 active, 2 allocations queued, 1 allocation running" in text(totals, 0, 0)
     assert next_step(totals) is None
+
+
+def test_nodes_that_are_due_and_nobody_asks_for_are_told(torc, store_of_the_user):
+    action = PlannedAction(
+        trigger_type="on_workflow_start",
+        action_type="schedule_nodes",
+        config={"scheduler": "s", "scheduler_type": "slurm", "num_allocations": 1},
+    )
+    scheduler = PlannedScheduler(name="s", fields={"account": "a", "walltime": "01:00:00"})
+    with store_of_the_user() as store:
+        workflow = store.create(replace(fan(1), schedulers=[scheduler], actions=[action]), "ana").id
+        store.initialize(workflow, Initialize())
+
+    ran = torc("status", "last")
+
+    assert (
+        f"nodes are due (1 action) and nobody asks for them; on a login node: torc submit {workflow}"
+        in ran.err
+    )
