@@ -25,22 +25,26 @@ if (steps / "refuses").exists():
 def opened(path):
     return open(path.replace("%%", "%"), "a") if path else None
 
+def force(number, frame):
+    print("srun: forcing job termination", file=sys.stderr, flush=True)
+    os.killpg(task.pid, signal.SIGKILL)
+
+told = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+for number in told:
+    signal.signal(number, force)
+signal.pthread_sigmask(signal.SIG_BLOCK, told)
 env = {{**os.environ, "SLURM_STEP_ID": "0", "SLURMD_NODENAME": said.get("nodelist", "n1")}}
 task = subprocess.Popen(
     words, stdin=subprocess.DEVNULL if said.get("input") == "none" else None, stdout=opened(said.get("output")),
     stderr=opened(said.get("error")), start_new_session=True, env=env,
+    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, told),
 )
 step = f"7.{{task.pid}}"
 (steps / step).write_text(str(task.pid))
 if "verbose" in said:
     print(f"srun: launching StepId={{step}} on host n1, 1 tasks: 0", file=sys.stderr, flush=True)
 
-def force(number, frame):
-    print("srun: forcing job termination", file=sys.stderr, flush=True)
-    os.killpg(task.pid, signal.SIGKILL)
-
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-    signal.signal(number, force)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
 code = task.wait()
 if (steps / "aborts").exists():
     print("srun: Job step aborted: Waiting up to 32 seconds for job step to finish.", file=sys.stderr)
