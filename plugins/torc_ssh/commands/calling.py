@@ -34,6 +34,7 @@ FIND = (
 NOTE: it stands in single quotes on the command line of any login shell, so it is free of `!`, backslashes and line ends.
 """
 
+SAME = "install the same version on all machines, or --skip-version-check (not recommended)"
 VERSION = re.compile(r"^torc ([0-9][^\s(]*)", re.MULTILINE)
 
 
@@ -132,6 +133,7 @@ class Agent:
                 f"torc on {self._host} ({told.get('version')}) speaks another protocol than torc {__version__} here; "
                 "install the same version on all machines",
                 "version",
+                SAME,
             )
         if told.get("status") in ("error", "unknown_action"):
             raise HostTrouble(str(told.get("message") or "it does not know what to do"), "refused")
@@ -152,6 +154,7 @@ class Agent:
             return HostTrouble(
                 f"torc on {self._host} is too old ({version}) for 'remote run'; install {__version__}",
                 "too_old",
+                SAME,
             )
         last = f": {said[-1]}" if said else ""
         # The shell that looks for torc calls itself so: it is there, and what the file found begins with is not.

@@ -10,12 +10,12 @@ from typing import Any
 
 from torc_core import __version__
 from torc_core.errors import Conflict, TorcError, UsageError
-from torc_core.model import Json, RemoteWorker, Totals, WorkflowId
+from torc_core.model import Json, RemoteWorker, RemoteWorkerId, Totals, WorkflowId
 from torc_core.record import record
 from torc_core.session import Session
 from torc_ssh.commands.adding import HINT, added, connectivity, from_file
 from torc_ssh.commands.addressing import Address, Way, address, through
-from torc_ssh.commands.calling import HostTrouble
+from torc_ssh.commands.calling import SAME, HostTrouble
 from torc_ssh.commands.hosts import Fleet, Host, output_dir, selected, stored, trouble
 from torc_ssh.commands.lines import died_text
 from torc_ssh.commands.running import Wish
@@ -39,7 +39,6 @@ TRIES = 4
 """How often a host is asked again whose connection broke while a worker was started (RW16)."""
 
 NONE = "No workers configured for workflow {}. Use 'torc remote add-workers' or '--workers' flag."
-VERSIONS = "install the same version on all machines, or --skip-version-check (not recommended)"
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -82,9 +81,8 @@ def launch(session: Session, selector: str | None, wish: Wish) -> Report:
     if totals.complete:
         return nothing(number)
     parallel = wish.reach.parallel(session)
-    if wish.workers is not None:
-        _add(session, number, wish)
-    workers = selected(stored(session, number), wish.reach.hosts, wish.exclude)
+    would = _add(session, number, wish) if wish.workers is not None else ()
+    workers = selected([*stored(session, number), *would], wish.reach.hosts, wish.exclude)
     if not workers:
         raise UsageError(NONE.format(number))
     here = session.config.store_url if wish.dry_run else served(session, far=False).url
@@ -115,14 +113,23 @@ def nothing(number: WorkflowId) -> Report:
     )
 
 
-def _add(session: Session, number: WorkflowId, wish: Wish) -> None:
+def _add(session: Session, number: WorkflowId, wish: Wish) -> Sequence[RemoteWorker]:
+    """Add the workers of a file; those that a dry run would add."""
     workers, notes = from_file(wish.workers or "-")
     for note in notes:
         session.note(f"note: {note}")
     if wish.dry_run:
-        return
+        known = {one.worker for one in stored(session, number)}
+        new = [one for one in workers if one.address.text not in known]
+        return [
+            RemoteWorker(
+                id=RemoteWorkerId(-place), workflow_id=number, worker=one.address.text, label=one.label
+            )
+            for place, one in enumerate(new, start=1)
+        ]
     session.note(f"Adding {len(workers)} worker(s) to database...")
     added(session, number, workers, wish.reach, skip=True)
+    return ()
 
 
 class Launch:
@@ -168,7 +175,7 @@ class Launch:
                 if isinstance(one.error, UsageError):
                     raise one.error
             hints = {error.hint for one in failed_fits if (error := one.error) is not None and error.hint}
-            return self._none_started(_version_lines(failed_fits), "\n".join(sorted(hints)) or VERSIONS, fits)
+            return self._none_started(_version_lines(failed_fits), "\n".join(sorted(hints)) or None, fits)
         if self._wish.dry_run:
             return self._would(fits)
         self._prepared()
@@ -186,7 +193,7 @@ class Launch:
             raise HostTrouble(
                 f"Version mismatch: local={__version__}, {host.name}={told.get('version')}",
                 "version",
-                VERSIONS,
+                SAME,
             )
         warning = told.get("warning")
         return Fit(
@@ -250,7 +257,7 @@ class Launch:
                 return make(status="started", message="Started, and left at once: nothing is left to run")
             case "refused" if told.get("code") == "version":
                 text = f"Version mismatch: local={__version__}, {host.name}={told.get('version')}"
-                return make(status="refused", message=text, hint=VERSIONS)
+                return make(status="refused", message=text, hint=SAME)
             case _:
                 text, hint = died_text(told, self._url.remedies())
                 return make(status="failed", message=text, hint=hint)
@@ -274,7 +281,7 @@ class Launch:
             self._session.store().change(RemoteWorker, worker.id, {"options": options})
 
     def _none_started(
-        self, lines: Sequence[str], hint: str, outcomes: Sequence[Outcome[Host, Any]]
+        self, lines: Sequence[str], hint: str | None, outcomes: Sequence[Outcome[Host, Any]]
     ) -> Report:
         """All or none: what is wrong with some machines keeps all from being started."""
         results: list[Json] = [

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import SshHosts
+from hosts import USER, SshHosts
 
 from torc_core.config import Config
 from torc_core.host import Host
-from torc_core.model import JobStatus, Totals, WorkflowId
+from torc_core.model import Initialize, JobStatus, RemoteWorker, Totals, WorkflowId
 from torc_core.protocols import Store
 from torc_core.system import SystemClock
+from torc_core.testing import plans
 
 TORC = [sys.executable, "-m", "torc_core"]
 BESIDE = str(Path(sys.executable).parent / "torc")
@@ -125,6 +126,20 @@ class Desk:
         (self.root / "w.json").write_text(json.dumps(spec))
         return int(self.answer("create", "w.json")["workflow_id"])
 
+    def prepared(self, command: str, *workers: str, jobs: int = 1) -> int:
+        """Make a workflow with workers, ready to run, without a command for each step; its id."""
+        with self.store() as store:
+            number = store.create(plans.fan(jobs, command), "ada").id
+            store.add([RemoteWorker(workflow_id=number, worker=one) for one in workers])
+            store.initialize(number, Initialize())
+        return number
+
+    def end_workers(self, *names: str) -> None:
+        """Kill what runs on hosts."""
+        for name in names:
+            self.hosts[name].run("pkill", "-9", "-u", "dev", "python", check=False)
+            until(lambda name=name: not self.workers_on(name))  # type: ignore[misc]  # bound early
+
     @contextmanager
     def store(self) -> Iterator[Store]:
         """The store, as a command of the desk would open it."""
@@ -161,11 +176,23 @@ class Desk:
                     found.append(int(words[0]))
         return found
 
+    def reset(self) -> None:
+        """End what runs on the hosts, and make their accounts and this one as they were."""
+        deadline = time.monotonic() + PATIENCE
+        while pids := [pid for pid, about in _processes() if about.st_uid == USER]:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert time.monotonic() < deadline, pids
+        for host in self.hosts.hosts.values():
+            for path in (*(host.folder / "home/dev").iterdir(), *(host.folder / "tmp").iterdir()):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.known_hosts.write_text(self.hosts.known_hosts.read_text())
+        self.configure()
+
     def close(self) -> None:
         """End everything that was started, here and on the hosts."""
-        for name, host in self.hosts.hosts.items():
-            if host.machine.alive and name != "mute" and not host.is_frozen:
-                host.run("pkill", "-9", "-u", "dev", check=False)
+        self.reset()
         if self._server is not None:
             self._server.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -173,40 +200,52 @@ class Desk:
             if self._server.poll() is None:
                 self._server.kill()
                 self._server.communicate()
-        for pid in _of(self.root):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        for name, host in self.hosts.hosts.items():
-            if host.machine.alive and name != "mute":
-                host.run("sh", "-c", "rm -rf /home/dev/* /home/dev/.local /tmp/torc-*", check=False)
+        home = f"HOME={self.root}".encode()
+        for pid, _ in _processes():
+            with suppress(OSError):
+                if home in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    os.kill(pid, signal.SIGTERM)  # detached servers and tunnels
 
 
-def _of(root: Path) -> list[int]:
-    """Processes of this machine that were started from a desk: detached servers and tunnels."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+def _processes() -> Iterator[tuple[int, os.stat_result]]:
+    """All processes of this machine, those of the hosts among them, but for zombies."""
+    for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if f"HOME={root}".encode() in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-    return found
+            if os.readlink(path / "exe"):
+                yield int(path.name), path.stat()
 
 
-@pytest.fixture
-def bare(ssh_hosts: SshHosts) -> Iterator[Desk]:
-    """A desk without a server."""
+@contextmanager
+def desk_of(hosts: SshHosts) -> Iterator[Desk]:
+    """A desk, and its home."""
     root = Path(tempfile.mkdtemp(prefix="desk-", dir="/tmp"))
-    one = Desk(ssh_hosts, root)
+    one = Desk(hosts, root)
+    one.env["TORC_CLIENT__REMOTE__TORC_COMMAND"] = BESIDE
     yield one
     one.close()
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
-def desk(bare: Desk) -> Desk:
-    """A desk whose server the hosts reach, and whose torc they see."""
-    bare.env["TORC_CLIENT__REMOTE__TORC_COMMAND"] = BESIDE
-    bare.serve()
-    return bare
+def bare(ssh_hosts: SshHosts) -> Iterator[Desk]:
+    """A desk without a server."""
+    with desk_of(ssh_hosts) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def served(ssh_cluster: SshHosts) -> Iterator[Desk]:
+    """A desk whose server the hosts reach, for all tests."""
+    with desk_of(ssh_cluster) as one:
+        one.serve()
+        yield one
+
+
+@pytest.fixture
+def desk(served: Desk, ssh_hosts: SshHosts) -> Iterator[Desk]:
+    """The same, as it was at first before and after the test."""
+    yield served
+    served.reset()
 
 
 @pytest.fixture(name="until")

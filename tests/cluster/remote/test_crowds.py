@@ -28,8 +28,7 @@ BAD = {"refused", "dropped", "mute"}
 
 
 def test_twenty_hosts_are_started_and_those_that_cannot_be_are_told(desk: Any) -> None:
-    workflow = str(desk.workflow("sleep 600"))
-    desk.torc("remote", "add-workers", workflow, *TWENTY, "--skip-ssh-check")
+    workflow = str(desk.prepared("sleep 600", *TWENTY))
 
     begin = time.monotonic()
     told = desk.answer(
@@ -55,10 +54,8 @@ def test_twenty_hosts_are_started_and_those_that_cannot_be_are_told(desk: Any) -
 
 def test_pairs_of_starts_never_make_two_workers(desk: Any) -> None:
     for number in range(PAIRS):
-        workflow = str(desk.workflow("sleep 600"))
         names = (f"w{1 + number % 10}", f"w{1 + (number + 1) % 10}")
-        desk.torc("remote", "add-workers", workflow, *names, "--skip-ssh-check")
-        desk.torc("workflows", "initialize", workflow)
+        workflow = str(desk.prepared("sleep 600", *names))
 
         pair = [desk.popen("-f", "json", "remote", "run", workflow) for _ in range(2)]
         outs = [one.communicate(timeout=120) for one in pair]
@@ -66,15 +63,14 @@ def test_pairs_of_starts_never_make_two_workers(desk: Any) -> None:
         codes = sorted(one.returncode for one in pair)
         assert codes in ([0, 0], [0, 3]), outs
         assert [len(desk.workers_on(name, int(workflow))) for name in names] == [1, 1]
-        desk.torc("remote", "stop", workflow, "--force")
+        desk.end_workers(*names)
 
 
 def test_connections_that_break_while_a_worker_starts(desk: Any, until: Callable[..., None]) -> None:
     lots = random.Random(SEED)
     for number in range(CUTS):
         name = f"w{1 + number % 10}"
-        workflow = str(desk.workflow("sleep 600"))
-        desk.torc("remote", "add-workers", workflow, name, "--skip-ssh-check")
+        workflow = str(desk.prepared("sleep 600", name))
         moment = lots.uniform(0, 3)
 
         process = desk.popen("-f", "json", "remote", "run", workflow)
@@ -95,16 +91,15 @@ def test_connections_that_break_while_a_worker_starts(desk: Any, until: Callable
         again = desk.answer("remote", "run", workflow, code=[0, 3])["results"][0]
         (pid,) = desk.workers_on(name, int(workflow))
         assert again["pid"] == pid
-        desk.torc("remote", "stop", workflow, "--force")
+        desk.end_workers(name)
 
 
 def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
     desk: Any, until: Callable[..., None]
 ) -> None:
     names = [f"w{number}" for number in range(1, 11)]
-    workflow = desk.workflow(*["echo $TORC_JOB_ID; sleep 1"] * JOBS, retry_on_node_loss=0)
-    desk.torc("remote", "add-workers", str(workflow), *names, "--skip-ssh-check")
-    desk.torc("remote", "run", str(workflow), "--num-cpus", "4")
+    workflow = desk.prepared("echo $TORC_JOB_ID; sleep 1", *names, jobs=JOBS)
+    desk.torc("remote", "run", str(workflow), "--max-parallel-jobs", "4")
 
     until(lambda: desk.counts(workflow)["completed"] > JOBS // 20)
     for name in names[:2]:
@@ -116,7 +111,7 @@ def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
     stopped = desk.answer("remote", "stop", str(workflow), "--force", "--hosts", ",".join(names[:2]))
     desk.until_complete(workflow, 600)
     results = desk.answer("results", "list", str(workflow), "--limit", str(JOBS + 1))["items"]
-    collected = desk.answer("remote", "collect-logs", str(workflow), "-l", "logs", "--extract")
+    collected = desk.answer("remote", "collect-logs", str(workflow), "-l", "large", "--extract")
 
     counts = desk.counts(workflow)
     lost = counts["failed"]
@@ -126,10 +121,10 @@ def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
     assert [one["status"] for one in status["items"][:2]] == ["stale", "stale"]
     assert all(one["status"] in ("stale", "not_running") for one in stopped["results"])
     assert collected["collected"] == 10
-    outputs = list((desk.root / "logs").glob("*/job_stdio/*.o"))
+    outputs = list((desk.root / "large").glob("*/job_stdio/*.o"))
     assert len(outputs) >= JOBS - lost
     sums = subprocess.run(
-        ["sh", "-c", "cat " + str(desk.root / "logs") + "/*/job_stdio/*.o | sort -n | uniq | wc -l"],
+        ["sh", "-c", "cat " + str(desk.root / "large") + "/*/job_stdio/*.o | sort -n | uniq | wc -l"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert int(sums.stdout) >= JOBS - lost

@@ -29,7 +29,7 @@ def test_the_typical_use(desk: Any, until: Any) -> None:
     desk.until_complete(workflow)
     until(lambda: not any(desk.workers_on(one) for one in THREE))
     status = valid(desk.answer("remote", "status", str(workflow)))
-    collected = valid(desk.answer("remote", "collect-logs", str(workflow), "-l", "logs", "--extract"))
+    collected = valid(desk.answer("remote", "collect-logs", str(workflow), "-l", "typical", "--extract"))
 
     assert added.startswith(f"Added 3 worker(s) to workflow {workflow}:\n  w1\n  w2\n  w3")
     assert [one["state"] for one in listed["items"]] == ["never started"] * 3
@@ -39,7 +39,7 @@ def test_the_typical_use(desk: Any, until: Any) -> None:
     assert [one["status"] for one in status["items"]] == ["not running"] * 3
     assert collected["collected"] == 3
     for one in THREE:
-        archive = desk.root / f"logs/torc_logs_{workflow}_{one}.tar.gz"
+        archive = desk.root / f"typical/torc_logs_{workflow}_{one}.tar.gz"
         there = Path(desk.hosts[one].folder) / "home/dev/torc_output"
         with tarfile.open(archive) as packed:
             for member in packed:
@@ -52,7 +52,7 @@ def test_the_typical_use(desk: Any, until: Any) -> None:
                     hashlib.sha256(content).digest()
                     == hashlib.sha256((there / member.name).read_bytes()).digest()
                 )
-                assert (desk.root / "logs" / one / member.name).read_bytes() == content
+                assert (desk.root / "typical" / one / member.name).read_bytes() == content
 
 
 def test_status_stop_and_delete(desk: Any, until: Any) -> None:

@@ -112,7 +112,10 @@ def test_commands_and_typical_workflow(page: Any, until: Any) -> None:
     assert later == f"Workflow {number} is complete; nothing to run\n"
     assert status.splitlines()[0].split()[:3] == ["Host", "Status", "PID"]
     assert stopped.count("Not running") == 3
-    assert "[OK] worker1.example.com: Saved to logs/torc_logs_1_worker1_example_com.tar.gz (" in collected
+    assert (
+        f"[OK] worker1.example.com: Saved to logs/torc_logs_{number}_worker1_example_com.tar.gz ("
+        in collected
+    )
     assert "Collected 3/3" in collected
     assert "and deleted" in with_deletion
     assert deleted.count("[OK]") == 3

@@ -7,14 +7,6 @@ from typing import Any
 
 from torc_core.model import Query, RemoteWorker
 
-BESIDE_KEY = "TORC_CLIENT__REMOTE__TORC_COMMAND"
-
-
-def beside() -> str:
-    import sys
-
-    return str(Path(sys.executable).parent / "torc")
-
 
 def tunnels(root: Path) -> list[int]:
     found = []
@@ -29,7 +21,6 @@ def tunnels(root: Path) -> list[int]:
 
 
 def test_from_a_laptop_with_nothing_set_up(bare: Any, until: Any) -> None:
-    bare.env[BESIDE_KEY] = beside()
     (bare.root / "workers.txt").write_text("w1\nw2  # the other\n\n# none\n")
     workflow = bare.workflow(*["hostname"] * 6)
 
@@ -72,7 +63,6 @@ def test_the_port_of_a_tunnel_lets_nobody_in_without_a_key(desk: Any, until: Any
 
 
 def test_localhost_is_recognised_and_explained(bare: Any) -> None:
-    bare.env[BESIDE_KEY] = beside()
     bare.serve("--host", "127.0.0.1")
     workflow = str(bare.workflow("true"))
     bare.torc("remote", "add-workers", workflow, "w1")
@@ -85,7 +75,6 @@ def test_localhost_is_recognised_and_explained(bare: Any) -> None:
 
 
 def test_a_host_that_forbids_forwarding_says_so(bare: Any) -> None:
-    bare.env[BESIDE_KEY] = beside()
     bare.serve("--host", "127.0.0.1")
     bare.hosts["w5"].configure("AllowTcpForwarding no\n")
     workflow = str(bare.workflow("true"))
@@ -98,7 +87,6 @@ def test_a_host_that_forbids_forwarding_says_so(bare: Any) -> None:
 
 
 def test_a_tunnel_comes_back_on_the_same_port(bare: Any, until: Any) -> None:
-    bare.env[BESIDE_KEY] = beside()
     bare.serve("--host", "127.0.0.1")
     workflow = bare.workflow(*["sleep 2"] * 4)
     bare.torc("remote", "add-workers", str(workflow), "w2")
