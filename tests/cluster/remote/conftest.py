@@ -55,6 +55,7 @@ class Desk:
         self.configure()
         self.env = {
             "HOME": str(root), "USER": "ada", "XDG_RUNTIME_DIR": str(runtime), "XDG_CONFIG_HOME": f"{root}/.config",
+            "XDG_DATA_HOME": f"{root}/.local/share",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LANG": "C.UTF-8",
             "TORC_CLIENT__REMOTE__SSH_CONFIG": str(self.config),
         }  # fmt: skip
@@ -185,8 +186,11 @@ class Desk:
                     os.kill(pid, signal.SIGKILL)
             assert time.monotonic() < deadline, pids
         for host in self.hosts.hosts.values():
-            for path in (*(host.folder / "home/dev").iterdir(), *(host.folder / "tmp").iterdir()):
+            # NOTE: nothing else: what the hosts see of this machine is mounted below their /tmp.
+            for path in (*(host.folder / "home/dev").iterdir(), *(host.folder / "tmp").glob("*data")):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            for path in (host.folder / "tmp").glob("torc-*/*.lock"):
+                path.unlink()
         self.known_hosts.write_text(self.hosts.known_hosts.read_text())
         self.configure()
 
