@@ -39,22 +39,20 @@ class Flow:
 def flow(course: Course, blocks: Sequence[Block], *, patience: float | None) -> Flow:
     """Find the waves of each group, and replay the whole until nothing is left over."""
     waves = _Waves(course, blocks)
-    holds = 0
+    held: list[Outcome] = []
     for turn in range(MOST_PASSES):
         before = waves.changes
         # NOTE: who of several comes first is up to chance, so a plan has to hold for both extremes.
-        Replay(
-            course, blocks, waves.firings(), patience=patience, stuck=waves.stuck, newest_first=turn % 2 == 1
+        outcome = Replay(
+            course, blocks, waves.firings(), patience=patience, stuck=waves.stuck, newest_first=ORDERS[turn % 2]
         ).run()  # fmt: skip
-        holds = 0 if waves.first or waves.changes != before else holds + 1
+        held = [] if waves.first or waves.changes != before else [*held, outcome]
         waves.first = False
-        if holds == len(ORDERS):
+        if len(held) == len(ORDERS):
             break
-    outcomes = [
-        Replay(course, blocks, waves.firings(), patience=patience, newest_first=newest).run()
-        for newest in (ORDERS if holds < len(ORDERS) else ORDERS[:1])
-    ]
-    worst = max(outcomes, key=lambda one: one.left)
+    else:
+        held = [Replay(course, blocks, waves.firings(), patience=patience).run()]
+    worst = max(held, key=lambda one: (one.left, one.seconds))
     return Flow(firings=waves.firings(), demands=list(waves.demands.values()), outcome=worst)
 
 
