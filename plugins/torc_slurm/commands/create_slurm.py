@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from torc_core.given import Given
 from torc_slurm.commands.planner_options import PlannerOptions
 from torc_terminal.creating import Creating
@@ -17,7 +21,7 @@ def create_slurm(
     stdin: Stdin = False,
     creating: Creating | None = None,
     options: PlannerOptions | None = None,
-    overwrite: Flag = False,
+    overwrite: Annotated[Flag, Parameter(alias="--force")] = False,
     dry_run: Flag = False,
     session: Given,
 ) -> Outcome | Report:

@@ -32,7 +32,7 @@ def generate(
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     in_place: Flag = False,
     no_actions: Flag = False,
-    overwrite: Flag = False,
+    overwrite: Annotated[Flag, Parameter(alias="--force")] = False,
     dry_run: Flag = False,
     spec_format: str | None = None,
     session: Given,
