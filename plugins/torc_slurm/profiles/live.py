@@ -45,7 +45,7 @@ class Seen:
 
 
 def partitions(sinfo: str, scontrol: str, *, skip_standby: bool = False) -> Sequence[Seen]:
-    """The partitions in the order of `sinfo`; of nodes of several types the smallest counts.
+    """The partitions that are up, in the order of `sinfo`; of nodes of several types the smallest counts.
 
     Parameters
     ----------
@@ -78,8 +78,16 @@ def partitions(sinfo: str, scontrol: str, *, skip_standby: bool = False) -> Sequ
         )
         walls[name] = parts[3]
     told = _told(scontrol)
-    return [Seen(partition=_partition(name, kinds, walls[name], told.get(name, {})), types=kinds)
-            for name, kinds in types.items()]  # fmt: skip
+    return [
+        Seen(partition=_partition(name, kinds, walls[name], told.get(name, {})), types=kinds)
+        for name, kinds in types.items()
+        if _open(told.get(name, {}))
+    ]
+
+
+def _open(told: Mapping[str, str]) -> bool:
+    """Whether a partition takes and starts jobs of users."""
+    return told.get("State", "UP").upper() == "UP" and told.get("RootOnly", "NO").upper() != "YES"
 
 
 def profile(

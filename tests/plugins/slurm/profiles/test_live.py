@@ -58,6 +58,14 @@ def test_standby_partitions_can_be_left_out():
     assert ("short-stdby" in seen(), "short-stdby" in seen(skip_standby=True)) == (True, False)
 
 
+def test_partitions_that_start_nothing_are_left_out():
+    down = SCONTROL.replace("OverSubscribe=NO QoS=N/A State=UP", "OverSubscribe=NO QoS=N/A State=DOWN", 1)
+    for_root = SCONTROL.replace("PartitionName=gpu-h100", "PartitionName=gpu-h100 RootOnly=YES")
+
+    assert "debug" not in {one.partition.name for one in live.partitions(SINFO, down)}
+    assert "gpu-h100" not in {one.partition.name for one in live.partitions(SINFO, for_root)}
+
+
 def test_the_text_is_read_as_what_it_was_made_of():
     found = live.partitions(SINFO, SCONTROL)
     profile = live.profile(
