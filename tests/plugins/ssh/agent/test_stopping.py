@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from torc_core.model import JobStatus, WorkflowId
+from torc_ssh.agent.asked import Asked
+from torc_ssh.agent.stopping import stop
 
-DECOYS = int(os.environ.get("TORC_TEST_DECOYS", "1"))
+DECOYS = 20
 
 STUBBORN = (
     "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & while :; do sleep 1; done"
@@ -61,23 +63,33 @@ def test_a_worker_that_takes_too_long_is_left_alone_until_it_is_forced(
     assert machine.processes() == []
 
 
-def test_strangers_with_the_number_of_a_worker_survive(machine: Any, centre: Any) -> None:
-    workflow = centre.workflow("true")
+def test_strangers_with_the_number_of_a_worker_survive(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, machine.env[name])
     folder = machine.home / "torc_output"
     folder.mkdir()
+    path = folder / f"torc_worker_7_{os.uname().nodename}.pid"
     decoys = [subprocess.Popen(["sleep", "300"], start_new_session=True) for _ in range(DECOYS)]
     try:
         for decoy in decoys:
             note = {
                 "pid": decoy.pid, "process_start": start_of(decoy.pid), "boot_id": boot(), "node_id": 7, "epoch": "e",
-                "marker": f"{centre.store.server_id}.{workflow}.0123", "store_id": centre.store.server_id,
-                "workflow": workflow,
+                "marker": "abc.7.0123", "store_id": "abc", "workflow": 7,
             }  # fmt: skip
-            path = folder / f"torc_worker_{workflow}_{os.uname().nodename}.pid"
             for change in ({}, {"process_start": 1}, {"boot_id": "another"}, {"marker": "TORC"}):
                 path.write_text(json.dumps({**note, **change}))
                 for force in (False, True):
-                    told = machine.ask(action="stop", force=force, timeout=5, **centre.about(workflow))
+                    told = stop(
+                        Asked(
+                            {
+                                "store_id": "abc",
+                                "workflow": 7,
+                                "output_dir": "torc_output",
+                                "force": force,
+                                "timeout": 5,
+                            }
+                        )
+                    )
                     assert told["status"] == "stale"
         assert all(decoy.poll() is None for decoy in decoys)
     finally:
