@@ -62,10 +62,7 @@ class Short:
     @property
     def intent(self) -> Intent:
         """What is to be asked for."""
-        nodes = self.scheduler.fields.get("nodes")
-        return Intent(
-            scheduler=self.scheduler.name, count=self.count, nodes=nodes if isinstance(nodes, int) else 1
-        )
+        return Intent(scheduler=self.scheduler.name, count=self.count, nodes=nodes_of(self.scheduler))
 
 
 def lacking(
@@ -157,14 +154,8 @@ def _short(
     now: int,
     most_node_hours: float | None,
 ) -> Short:
-    execution = Execution.of(workflow.execution_config)
-    spare = max(
-        execution.lead + execution.headroom, float(workflow.compute_node_expiration_buffer_seconds or 0)
-    )
-    walltime = walltime_seconds(str(scheduler.fields.get("walltime") or "01:00:00"))
-    asked_nodes = scheduler.fields.get("nodes")
-    each = asked_nodes if isinstance(asked_nodes, int) else 1
-    usable = walltime - spare - START_UP - window(len(jobs))
+    each, walltime = nodes_of(scheduler), walltime_of(scheduler)
+    usable = usable_seconds(workflow, scheduler, len(jobs))
     fitting = [one for one in jobs if one.runtime_s <= usable and one.num_nodes <= each]
     if not fitting:
         return Short(
@@ -180,8 +171,8 @@ def _short(
             why_not=f"the last {MOST_USELESS} allocations of scheduler '{scheduler.name}' ended before a runner came; look at "
             f"their output, then: torc slurm schedule-nodes {workflow.id} --scheduler {scheduler.name}",
         )  # fmt: skip
-    capacity = _capacity(scheduler, nodes)
-    shares = sum(_share(one, capacity, usable, each) for one in fitting)
+    capacity = capacity_of(scheduler, nodes)
+    shares = sum(share_of(one, capacity, usable, each) for one in fitting)
     count = max(1, math.ceil(shares - 1e-9))
     hours = count * each * walltime / 3600
     used = sum(
@@ -198,7 +189,27 @@ def _short(
     return Short(scheduler=scheduler, ready=len(jobs), count=count)
 
 
-def _capacity(scheduler: SlurmScheduler, nodes: Sequence[Node]) -> Resources | None:
+def nodes_of(scheduler: SlurmScheduler) -> int:
+    """Nodes of each of its allocations."""
+    nodes = scheduler.fields.get("nodes")
+    return nodes if isinstance(nodes, int) else 1
+
+
+def walltime_of(scheduler: SlurmScheduler) -> int:
+    """Seconds of each of its allocations."""
+    return walltime_seconds(str(scheduler.fields.get("walltime") or "01:00:00"))
+
+
+def usable_seconds(workflow: Workflow, scheduler: SlurmScheduler, runners: int) -> float:
+    """Seconds of an allocation in which jobs run: neither start nor orderly end."""
+    execution = Execution.of(workflow.execution_config)
+    spare = max(
+        execution.lead + execution.headroom, float(workflow.compute_node_expiration_buffer_seconds or 0)
+    )
+    return walltime_of(scheduler) - spare - START_UP - window(runners)
+
+
+def capacity_of(scheduler: SlurmScheduler, nodes: Sequence[Node]) -> Resources | None:
     """What a node offers, by the runners there have been; None: nobody knows."""
     own = [node.capacity for node in nodes if node.scheduler_id == scheduler.id]
     if not own:
@@ -210,7 +221,7 @@ def _capacity(scheduler: SlurmScheduler, nodes: Sequence[Node]) -> Resources | N
     )  # fmt: skip
 
 
-def _share(need: Requirement, capacity: Resources | None, usable: float, nodes: int) -> float:
+def share_of(need: Requirement, capacity: Resources | None, usable: float, nodes: int) -> float:
     """The part of an allocation that a job takes; on a node that nobody knows it takes a whole one."""
     rounds = max(1, int(usable // max(1, need.runtime_s)))
     if need.num_nodes > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
 from torc_core.model import (
@@ -10,17 +11,23 @@ from torc_core.model import (
     AllocationStatus,
     Job,
     JobStatus,
+    Node,
     Query,
+    Requirement,
     SchedulerId,
     SlurmScheduler,
     Totals,
+    Workflow,
     WorkflowId,
 )
 from torc_core.protocols import Store
 from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
+from torc_slurm.submission.keeper import capacity_of, nodes_of, share_of, usable_seconds
 
 log = logging.getLogger(__name__)
 
+SURE, KEPT = 2.0, 1.25
+"""There are too many if there are so many times what is needed; so many times that are kept."""
 REASON = "nothing needs it any more"
 OPEN = tuple(int(status) for status in JobStatus if status.open)
 
@@ -50,14 +57,40 @@ def unneeded(store: Store, totals: Totals, *, everything: bool = False) -> list[
     over = totals.complete or workflow.is_canceled
     if not over and _wanted(store, workflow.id, None):
         return []
-    found = []
+    found: list[Allocation] = []
     for number in dict.fromkeys(one.scheduler_config_id for one in waiting):
         scheduler = schedulers.get(SchedulerId(number or 0))
         if scheduler is not None and scheduler.fields.get("keep_queued") and not everything:
             continue
+        own = [one for one in waiting if one.scheduler_config_id == number]
         if over or not _wanted(store, workflow.id, number):
-            found += [one for one in waiting if one.scheduler_config_id == number]
+            found += own
+        elif scheduler is not None and len(own) > 1:
+            found += _surplus(store, workflow, scheduler, own)
     return found
+
+
+def _surplus(
+    store: Store, workflow: Workflow, scheduler: SlurmScheduler, own: Sequence[Allocation]
+) -> Sequence[Allocation]:
+    """The newest of queued allocations, if there are twice as many as what is left of the work needs (UQ2).
+
+    What a node offers has to be known from a runner; on one that nobody has seen a job may need all of it.
+    """
+    whole = Query(workflow=workflow.id, limit=2**31)
+    capacity = capacity_of(scheduler, store.find(Node, whole).items)
+    if capacity is None:
+        return ()
+    needs = {one.id: one for one in store.find(Requirement, whole).items}
+    query = Query(workflow=workflow.id, where={"status": OPEN, "scheduler_id": scheduler.id}, limit=2**31)
+    left = [needs[job.requirement_id] for job in store.find(Job, query).items]
+    usable, each = usable_seconds(workflow, scheduler, len(own)), nodes_of(scheduler)
+    if any(one.runtime_s > usable or one.num_nodes > each for one in left):
+        return ()
+    needed = sum(share_of(one, capacity, usable, each) for one in left)
+    if len(own) < SURE * needed:
+        return ()
+    return sorted(own, key=lambda one: one.id)[max(1, math.ceil(KEPT * needed - 1e-9)) :]
 
 
 def withdraw(

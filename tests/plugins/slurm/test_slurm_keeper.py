@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from torc_core.config import Config
-from torc_core.model import Allocation, Job, Query, SlurmScheduler, Workflow
+from torc_core.model import Allocation, Job, NewNode, Query, Resources, SlurmScheduler, Workflow
 from torc_core.protocols import Store
 from torc_core.system import SystemClock
 from torc_core.testing.slurm import FakeSlurm
@@ -104,6 +104,31 @@ def test_what_an_action_will_ask_for_is_left_to_it(
     batch.tend(workflow.id)
 
     assert len(slurm.jobs()) == 2
+
+
+@pytest.mark.parametrize(("asked", "left"), [(8, 1), (1, 1)])
+def test_a_surplus_that_is_certain_leaves_the_queue(
+    store: Store, batch: SlurmBatch, slurm: FakeSlurm, scheduled: Make, asked: int, left: int
+) -> None:
+    """UQ2: three jobs of a minute need a part of one allocation of ten minutes, and eight wait."""
+    workflow = scheduled(asked + 1, jobs=3)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    for job in store.find(Job, Query(workflow=workflow.id)).items:
+        store.change(Job, job.id, {"scheduler_id": scheduler.id})
+    first = batch.tend(workflow.id)
+    unseen = list(first.withdrawn)
+    store.join(
+        NewNode(
+            workflow_id=workflow.id, epoch="e", hostname="n1", pid=1, boot_id="b", process_start=1,
+            submission_key=first.submitted[0].submission_key, capacity=Resources(cpus=4, memory=2**33), output_dir="/x",
+        )
+    )  # fmt: skip
+
+    done = batch.tend(workflow.id)
+
+    assert unseen == []
+    assert len(done.withdrawn) == asked - left
+    assert [one.id for one in done.withdrawn] == [one.id for one in first.submitted[1 + left :]]
 
 
 class Later(SystemClock):
