@@ -312,6 +312,11 @@ def _routed(routes: Sequence[Route]) -> falcon.App[falcon.Request, falcon.Respon
     return found
 
 
+def yields(method: str, path: str) -> bool:
+    """Whether a request may wait while others are served: what runners say, of which there may be a thousand at once."""
+    return method == "POST" and "/x/" in path and path.endswith(("/turn", "/claim", "/finish"))
+
+
 def _pattern(path: str) -> str:
     return re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(path))
 

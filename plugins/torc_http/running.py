@@ -200,11 +200,11 @@ class Running:
 
     def _load(self) -> Application:
         from torc_http.accesslog import AccessLog
-        from torc_http.app import create_app
+        from torc_http.app import create_app, yields
 
         app = create_app(self._completed())
         call = self.security.front(app) if self.security is not None else app
-        return Application(call=AccessLog(call), limit_of=app.limit_of)
+        return Application(call=AccessLog(call), limit_of=app.limit_of, yields=yields)
 
     def _completed(self) -> Service:
         from torc_http.call import Service

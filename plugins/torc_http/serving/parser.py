@@ -79,7 +79,7 @@ class RequestParser(HTTPRequestParser):
     command = ""
     completed: bool
     error: Any
-    path: str
+    path: str = ""
 
     def __init__(self, rules: Rules) -> None:
         super().__init__(rules)

@@ -251,7 +251,9 @@ class Door(wasyncore.dispatcher):
 
     def add_task(self, channel: Any) -> None:
         if channel.next_request():
-            self.service.workers.add_task(channel)
+            request = channel.requests[0]
+            yields = self.service.application.yields(request.command, request.path)
+            self.service.workers.add_task(channel, yields=yields)
         else:
             self.loop.touch(channel)
             self.loop.wake()

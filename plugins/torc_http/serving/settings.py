@@ -22,15 +22,22 @@ def plain_limit(method: str, path: str) -> int:
     return PLAIN_BODY
 
 
+def never(method: str, path: str) -> bool:
+    """No request yields to others, for an application that has no opinion."""
+    return False
+
+
 @record(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What is served: a WSGI callable, and the longest body of each route, asked before a byte of it is read.
+    """What is served: a WSGI callable, the longest body of each route, and which requests yield to all others.
 
-    `limit_of(method, path)` is called for every request by the thread that serves all connections: it must not block.
+    `limit_of(method, path)` and `yields(method, path)` are called for every request by the thread that serves all
+    connections: they must not block. The first is asked before a byte of the body is read.
     """
 
     call: WSGIApplication
     limit_of: Callable[[str, str], int] = plain_limit
+    yields: Callable[[str, str], bool] = never
 
 
 @record(frozen=True, slots=True, kw_only=True)

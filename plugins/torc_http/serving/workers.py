@@ -33,12 +33,19 @@ class Call:
 
 
 class Workers:
-    """At most `count` threads; they are daemons, since no request may keep a process alive."""
+    """At most `count` threads; they are daemons, since no request may keep a process alive.
+
+    At most half of them work on tasks that *yield*, which are begun only when no other waits: a herd of runners whose
+    turns are written one after the other anyway would else keep everybody who only wants to look waiting.
+    """
 
     def __init__(self, count: int, name: str = "torc-http") -> None:
         self.count = count
         self._name = name
         self._queue: deque[Task] = deque()
+        self._yielding: deque[Task] = deque()
+        self._most_yielding = max(1, count // 2)
+        self._busy_yielding = 0
         self._changed = threading.Condition()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
@@ -54,15 +61,18 @@ class Workers:
     @property
     def waiting(self) -> int:
         """How many tasks no thread has taken yet."""
-        return len(self._queue)
+        return len(self._queue) + len(self._yielding)
 
-    def add_task(self, task: Task) -> None:
+    def add_task(self, task: Task, *, yields: bool = False) -> None:
         """Have it done; after `shutdown` it is canceled."""
         with self._changed:
             refused = self._closing
             if not refused:
-                self._queue.append(task)
-                if self._idle >= len(self._queue):
+                (self._yielding if yields else self._queue).append(task)
+                possible = min(len(self._yielding), self._most_yielding - self._busy_yielding)
+                if yields and possible < len(self._yielding):
+                    pass  # whoever is done with such a task takes the next
+                elif self._idle >= len(self._queue) + possible:
                     self._changed.notify()
                 elif len(self._threads) < self.count:
                     self._start()
@@ -81,8 +91,9 @@ class Workers:
             self._changed.notify_all()
             while self._threads and time.monotonic() < until:
                 self._changed.wait(max(0.0, until - time.monotonic()))
-            left = list(self._queue)
+            left = [*self._queue, *self._yielding]
             self._queue.clear()
+            self._yielding.clear()
             done = not self._threads
         for task in left:
             task.cancel()
@@ -113,7 +124,8 @@ class Workers:
 
     def _work(self) -> None:
         me = threading.get_ident()
-        while task := self._next():
+        while found := self._next():
+            task, yields = found
             self._since[me] = time.monotonic()
             try:
                 task.service()
@@ -122,13 +134,20 @@ class Workers:
                 log.exception("task failed task=%r", task)
             finally:
                 del self._since[me]
+                if yields:
+                    with self._changed:
+                        self._busy_yielding -= 1
         with self._changed:
             self._threads.discard(threading.current_thread())
             self._changed.notify_all()
 
-    def _next(self) -> Task | None:
+    def _next(self) -> tuple[Task, bool] | None:
+        """A task, and whether it is one that yields; None: there will be no more."""
         with self._changed:
             while not self._queue:
+                if self._yielding and self._busy_yielding < self._most_yielding:
+                    self._busy_yielding += 1
+                    return self._yielding.popleft(), True
                 if self._closing:
                     return None
                 self._idle += 1
@@ -136,4 +155,6 @@ class Workers:
                     self._changed.wait()
                 finally:
                     self._idle -= 1
-            return self._queue.popleft()
+            if self._yielding and self._busy_yielding < self._most_yielding:
+                self._changed.notify()  # this one goes another way
+            return self._queue.popleft(), False
