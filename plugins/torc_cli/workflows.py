@@ -59,7 +59,8 @@ for name, target, text in (
     ("graph", "graph:graph", "Draw a workflow: what waits for what."),
 ):
     app.command(f"torc_cli.{target}", name=name, help=text)
-# NOTE: by path only, as every command: that of the plugin for Slurm.
+# NOTE: by path only, as every command: those of the plugin for Slurm.
+app.command("torc_slurm.commands.older:workflows_submit", name="submit", show=False)
 app.command(
     "torc_slurm.commands.create_slurm:create_slurm",
     name="create-slurm",

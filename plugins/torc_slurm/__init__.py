@@ -59,6 +59,7 @@ def torc_commands(app: App) -> None:
     for name, target, text in COMMANDS:
         app.command(f"torc_slurm.commands.{target}", name=name, help=text)
     app.command("torc_slurm.running.program:run", name="slurm-job-runner", show=False)
+    app.command("torc_slurm.commands.older:submit_slurm", name="submit-slurm", show=False)
 
 
 def open_launcher(settings: SlurmSettings) -> Launcher:

@@ -244,3 +244,9 @@ def dump(site: Site) -> list[str]:
 
     with sqlite3.connect(site.database) as database:
         return list(database.iterdump())
+
+
+def test_older_spellings_mean_submit(site: Site) -> None:
+    for words in (["submit-slurm", "none.yaml", "-a", "physics"], ["workflows", "submit", "none.yaml"]):
+        code, out, err = site.torc(*words)
+        assert (code, out, err) == (2, "", "error: no such file: 'none.yaml'\n")
