@@ -9,15 +9,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torc_core.engine import telling
-from torc_core.engine.triggers import AT_BEGIN, JOB_TRIGGERS, NOTHING, armed, counted, fires, hit, required
+from torc_core.engine.triggers import (
+    AT_BEGIN,
+    JOB_TRIGGERS,
+    NOTHING,
+    READY,
+    armed,
+    counted,
+    fires,
+    hit,
+    required,
+)
 from torc_core.model import Action, ActionId, ActionRun, ActionState, JobId, JobStatus, NodeId
 from torc_sql import rows
 from torc_sql.transaction import Transaction
 
 if TYPE_CHECKING:
     from torc_sql.change import Change
-
-_OPENED = frozenset({JobStatus.CANCELED, JobStatus.FAILED, JobStatus.TERMINATED, JobStatus.COMPLETED})
 
 
 def watch(change: Change, moves: Mapping[JobId, tuple[JobStatus, JobStatus]]) -> None:
@@ -26,22 +34,22 @@ def watch(change: Change, moves: Mapping[JobId, tuple[JobStatus, JobStatus]]) ->
         return
     tx, groups = change.tx, dict[str, list[JobId]]()
     for job, (before, after) in moves.items():
+        as_ready = hit("on_jobs_ready", before, after)
         if hit("on_jobs_complete", before, after) is not None:
-            groups.setdefault("HIT_ENDED", []).append(job)
-        elif hit("on_jobs_ready", before, after) is not None:
+            groups.setdefault("HIT_BOTH" if as_ready == READY else "HIT_ENDED", []).append(job)
+        elif as_ready is not None:
             groups.setdefault("HIT_READY", []).append(job)
-            if before in _OPENED:
-                groups.setdefault("RAISE_READY", []).append(job)
+    ready, every = Counter[int](), Counter[int]()
     for statement, jobs in groups.items():
-        found = tx.rows(statement, jobs_=json.dumps(jobs), run_=change.run_id, wf_=change.wf)
-        ready = Counter(action for action, run in found if run > 0)
-        every = Counter(action for action, _ in found)
-        for action in sorted(every):
-            total = 0 if statement == "RAISE_READY" else every[action]
-            row = tx.row("BUMP", action_=action, ready_=ready[action], all_=total)
-            one = rows.action(row, ())
-            added = ready[action] if one.trigger_mode == "any" else total
-            _fire_if_due(change, one, new=one.trigger_count - added < one.required_triggers)
+        for action, run in tx.rows(statement, jobs_=json.dumps(jobs), run_=change.run_id, wf_=change.wf):
+            # A job that had ended is counted already; what is new is that it has been ready.
+            ready[action] += run >= 0
+            every[action] += run != 0
+    for action in sorted(every):
+        row = tx.row("BUMP", action_=action, ready_=ready[action], all_=every[action])
+        one = rows.action(row, ())
+        added = ready[action] if one.trigger_mode == "any" else every[action]
+        _fire_if_due(change, one, new=one.trigger_count - added < one.required_triggers)
 
 
 def complete(change: Change) -> None:

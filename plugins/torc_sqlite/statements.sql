@@ -1554,14 +1554,15 @@ result.wf = :wf_
 SELECT job.id, job.node_id, job.name FROM job WHERE job.wf = :wf_ AND job.status = 4
 
 -- HIT_READY
-UPDATE action_job SET hit_run=:run_ WHERE action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
-anon_1) AND action_job.hit_run IS NULL AND action_job.action_id IN (SELECT workflow_action.id FROM
-workflow_action WHERE workflow_action.wf = :wf_ AND workflow_action.trigger_type = 'on_jobs_ready') RETURNING
-action_id, hit_run
+UPDATE action_job SET hit_run=CASE WHEN (action_job.hit_run IS NULL) THEN :run_ ELSE 0 END WHERE
+action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) AND (action_job.hit_run IS NULL OR
+action_job.hit_run < 0) AND action_job.action_id IN (SELECT workflow_action.id FROM workflow_action WHERE
+workflow_action.wf = :wf_ AND workflow_action.trigger_type = 'on_jobs_ready') RETURNING action_id, hit_run
 
--- RAISE_READY
-UPDATE action_job SET hit_run=:run_ WHERE action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
-anon_1) AND action_job.hit_run < 0 RETURNING action_id, hit_run
+-- HIT_BOTH
+UPDATE action_job SET hit_run=CASE WHEN (action_job.hit_run IS NULL) THEN :run_ ELSE 0 END WHERE
+action_job.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) AND (action_job.hit_run IS NULL OR
+action_job.hit_run < 0) RETURNING action_id, hit_run
 
 -- HIT_ENDED
 UPDATE action_job SET hit_run=CASE WHEN (action_job.action_id IN (SELECT workflow_action.id FROM
@@ -1576,7 +1577,7 @@ job.status IN (5, 6, 8)) THEN :run_ WHEN (job.status IN (5, 6, 7, 8, 9)) THEN -:
 WHERE job.id = action_job.job_id) WHERE action_job.action_id = :action_
 
 -- HITS
-SELECT coalesce(sum(CASE WHEN (action_job.hit_run > 0) THEN 1 ELSE 0 END), 0) AS coalesce_1,
+SELECT coalesce(sum(CASE WHEN (action_job.hit_run >= 0) THEN 1 ELSE 0 END), 0) AS coalesce_1,
 count(action_job.hit_run) AS count_1, count(*) AS count_2 FROM action_job WHERE action_job.action_id =
 :action_
 
@@ -1587,7 +1588,7 @@ RETURNING id, wf, trigger_type, trigger_mode, action_type, action_config, persis
 required_triggers, trigger_count
 
 -- ANY_READY
-SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ AND action_job.hit_run > 0
+SELECT action_job.job_id FROM action_job WHERE action_job.action_id = :action_ AND action_job.hit_run >= 0
 LIMIT 1 OFFSET 0
 
 -- ACTION

@@ -28,19 +28,17 @@ _A, _W, _RUN, _ALL = t.action.c, t.action_job.c, t.action_run.c, t.allocation.c
 _ON_READY = select(_A.id).where(_A.wf == _WF, _A.trigger_type == literal_column("'on_jobs_ready'"))
 _IS_READY = _W.action_id.in_(_ON_READY)
 
-# Hits: positive, the job has been ready (or is complete); negative, it ended without.
-HIT_READY = (
+# Hits: positive, the job has been ready (or is complete); 0, it has been ready after it ended without; negative, it
+# ended without and has not been ready since.
+_UNHIT = or_(_W.hit_run.is_(null()), _W.hit_run < literal_column("0"))
+_AS_READY = (
     update(t.action_job)
-    .where(_W.job_id.in_(IDS), _W.hit_run.is_(null()), _IS_READY)
-    .values(hit_run=_b("run_"))
+    .where(_W.job_id.in_(IDS), _UNHIT)
+    .values(hit_run=case((_W.hit_run.is_(null()), _b("run_")), else_=literal_column("0")))
     .returning(_W.action_id, _W.hit_run)
 )
-RAISE_READY = (
-    update(t.action_job)
-    .where(_W.job_id.in_(IDS), _W.hit_run < literal_column("0"))
-    .values(hit_run=_b("run_"))
-    .returning(_W.action_id, _W.hit_run)
-)
+HIT_READY = _AS_READY.where(_IS_READY)
+HIT_BOTH = _AS_READY
 HIT_ENDED = (
     update(t.action_job)
     .where(_W.job_id.in_(IDS), _W.hit_run.is_(null()))
@@ -68,7 +66,7 @@ STAND = (
     )
 )  # fmt: skip
 HITS = select(
-    func.coalesce(func.sum(case((_W.hit_run > literal_column("0"), literal_column("1")), else_=literal_column("0"))),
+    func.coalesce(func.sum(case((_W.hit_run >= literal_column("0"), literal_column("1")), else_=literal_column("0"))),
                   literal_column("0")),
     func.count(_W.hit_run), func.count(),
 ).where(_W.action_id == _b("action_"))  # fmt: skip
@@ -84,7 +82,7 @@ BUMP = (
 )
 ANY_READY = (
     select(_W.job_id)
-    .where(_W.action_id == _b("action_"), _W.hit_run > literal_column("0"))
+    .where(_W.action_id == _b("action_"), _W.hit_run >= literal_column("0"))
     .limit(literal_column("1"))
 )
 ACTION = select(*t.action.c).where(_A.id == _b("action_"))

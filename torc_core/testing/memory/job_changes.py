@@ -42,7 +42,7 @@ def change_job(change: Change, job: Job, given: Mapping[str, Any]) -> Job:
         relate(flow, job.id, **relations)
         job = flow.jobs[job.id]
     if status is not None:
-        job = change.move(job, JobStatus(status), ready_since=None)
+        job = change.move(job, JobStatus(status), ready_since=None, not_before=None)
     names = [*new, *relations, *(["status"] if status is not None else [])]
     if names:
         change.tell(user_action("change", "job", job.id, names))

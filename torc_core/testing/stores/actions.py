@@ -22,10 +22,11 @@ from torc_core.model import (
     PlannedAction,
     PlannedScheduler,
     Query,
+    Reset,
     WorkflowId,
 )
 from torc_core.testing.plans import chain, fan, jobs
-from torc_core.testing.stores.scene import Scene, SceneContract
+from torc_core.testing.stores.scene import Scene, SceneContract, ended
 
 RUN = {"commands": ["echo 1", "echo 2"]}
 
@@ -87,6 +88,53 @@ class ActionContract(SceneContract):
         (one,) = due(scene, workflow)
         assert (before, one.required_triggers, one.trigger_count) == ((0, False), 1, 2)
         assert len(runs(scene, workflow)) == 1
+
+    def test_a_job_that_is_ready_after_it_was_canceled_counts_as_ready(self, scene: Scene) -> None:
+        plan = acting(jobs([], [], [0, 1]), replace(action("on_jobs_ready", jobs=(2,)), trigger_mode="any"))
+        workflow = scene.started(plan)
+        scene.end(workflow, "job0", JobStatus.FAILED)
+        scene.store.retry(scene.job(workflow, "job0").id, 0)
+        scene.end(workflow, "job0")
+        before = counted(scene, workflow)
+
+        scene.end(workflow, "job1")
+
+        assert (before, counted(scene, workflow)) == ((0, False), (1, True))
+
+    def test_a_job_that_is_to_be_classified_after_it_was_set_back_counts_as_ready(self, scene: Scene) -> None:
+        plan = acting(jobs([], [0]), replace(action("on_jobs_ready", jobs=(1,)), trigger_mode="any"))
+        workflow = scene.started(plan)
+        job = scene.job(workflow, "job1").id
+        scene.store.stop([job])
+        scene.store.reset(workflow, Reset(jobs=[job]))
+
+        scene.end(workflow, "job1", JobStatus.PENDING_FAILED)
+
+        assert counted(scene, workflow) == (1, True)
+
+    def test_a_job_that_was_ready_before_the_first_run_ends_as_one_that_was(self, scene: Scene) -> None:
+        workflow = scene.created(acting(fan(2), action("on_jobs_ready", jobs=(0,)))).id
+        scene.store.move(scene.job(workflow, "job0").id, JobStatus.READY, 0)
+        scene.store.set_run(workflow, 1)
+
+        scene.end(workflow, "job0")
+
+        assert counted(scene, workflow) == (1, True)
+
+    def test_one_that_is_ready_and_one_that_is_canceled_at_once_are_something_to_do(
+        self, scene: Scene
+    ) -> None:
+        plan = acting(jobs([], [], [0], [1]), action("on_jobs_ready", jobs=(2, 3)))
+        workflow = scene.started(plan)
+        scene.end(workflow, "job0", JobStatus.FAILED)
+        scene.store.retry(scene.job(workflow, "job0").id, 0)
+        node = scene.node(workflow)
+        given = {one.job.name: one for one in scene.claim(node)}
+
+        bad = ended(given["job1"], JobStatus.FAILED, return_code=1)
+        scene.turn(node, endings=[bad, ended(given["job0"])])
+
+        assert counted(scene, workflow) == (2, True)
 
     @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.TERMINATED])
     def test_jobs_that_end_in_whatever_way_are_complete(self, scene: Scene, status: JobStatus) -> None:

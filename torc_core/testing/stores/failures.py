@@ -195,6 +195,17 @@ class FailureContract(SceneContract):
         assert [one.job.name for one in scene.claim(node)] == ["job1"]
         assert scene.job(workflow, "job0").not_before is None
 
+    def test_a_delayed_retry_that_is_disabled_waits_for_nothing(self, scene: Scene) -> None:
+        workflow = scene.started(handled(fan(2), {**RULE, "delay_seconds": 10}))
+        node = scene.node(workflow, cpus=1)
+        (given,) = scene.claim(node)
+        fails(scene, node, given, 7)
+
+        scene.store.change(Job, given.job.id, {"status": JobStatus.DISABLED})
+
+        assert scene.job(workflow, "job0").not_before is None
+        assert scene.turn(node).retry_ms is None
+
     def test_a_held_turn_comes_back_when_a_delayed_retry_is_due(self, scene: Scene) -> None:
         if not self.shared:
             pytest.skip("needs two threads")
