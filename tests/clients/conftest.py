@@ -125,26 +125,25 @@ def interpreter(environments: Path, version: str) -> Path:
 
 def made(folder: Path, version: str, others: Path | None = None) -> Path:
     """The interpreter of an environment, which is made with what another has installed where that is given."""
-    found = folder / "bin" / "python"
-    if found.exists():
+    found, whole = folder / "bin" / "python", folder / "whole"
+    if whole.exists():
         return found
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    venv.create(part)
+    # NOTE: made where it stays, since its programs know by path which interpreter is theirs.
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder)
     if others is not None:
         place = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-        (part / place / "others.pth").write_text(f"{others.parents[1] / place}\n")
+        (folder / place / "others.pth").write_text(f"{others.parents[1] / place}\n")
     # What is imported is compiled when it is imported: half of what comes along never is.
-    command = [sys.executable, "-m", "pip", "--python", part, "install", "--quiet", "--no-compile"]
+    command = [sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", "--no-compile"]
     command += ["--no-deps"] if others is not None else []
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [*command, f"torc-client=={version}"], capture_output=True, check=False, text=True, env=env
     )
-    if done.returncode:
-        pytest.skip(f"torc-client {version} cannot be installed here: {done.stderr[-300:]}")
-    part.rename(folder)
+    assert done.returncode == 0, f"torc-client {version} cannot be installed here: {done.stderr[-300:]}"
     subprocess.run([found, "-c", "import torc.api, torc.openapi_client"], check=True, env=env)
+    whole.touch()
     return found
 
 

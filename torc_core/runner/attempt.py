@@ -41,6 +41,8 @@ class Attempt:
         Seconds that it may run, once it is known.
     peak
         Bytes that it was seen to use when it was killed for that, or before it ended.
+    since
+        When it came here, monotonic seconds.
     shape
         The class of the job; the same object for all that a runner holds of a class.
     """
@@ -63,6 +65,7 @@ class Attempt:
     peak: int = 0
     exit: Exit | None = None
     search: Search | None = None
+    since: float = 0.0
     shape: Shape = field(init=False)
 
     def __post_init__(self) -> None:

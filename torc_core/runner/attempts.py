@@ -111,6 +111,7 @@ class Attempts:
         if given.job.id in self._all:
             return None
         attempt = self._all[given.job.id] = self._place.attempt(given)
+        attempt.since = self._clock.monotonic()
         # PERF: shapes are keys everywhere, and what is the same need not be compared field by field.
         attempt.shape = self._shapes.setdefault(attempt.shape, attempt.shape)
         return attempt

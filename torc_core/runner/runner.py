@@ -423,6 +423,9 @@ class Runner:
             attempt_here = self._attempts.get(job)
             if attempt_here is None or self._turns.is_starting(attempt_here):
                 continue
+            if attempt_here.since > answer.sent and job not in unknown:
+                # That was said of an earlier attempt; what is meant for this one is said again.
+                continue
             if attempt_here.handed and not attempt_here.forked:
                 self._attempts.recall([attempt_here])
             elif not attempt_here.forked:

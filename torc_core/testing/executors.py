@@ -331,17 +331,6 @@ class ExecutorContract:
         other.kill()
         other.wait()
 
-    def test_queued_tasks_follow_those_of_their_line(self, executor: Executor, tasks: Tasks) -> None:
-        if not isinstance(executor, Queueing):
-            pytest.skip("the executor keeps no queue")
-        first, *others = (tasks.task("exit 0", line=1) for _ in range(4))
-        executor.start([first])
-
-        executor.queue(1, 1, others)
-
-        seen = ends(executor, 4)
-        assert [end.job for end in seen] == [first.job, *(task.job for task in others)]
-
     def test_a_task_that_goes_beyond_its_memory_is_killed_with_all_its_processes(
         self, executor: Executor, tasks: Tasks
     ) -> None:
@@ -370,9 +359,22 @@ class ExecutorContract:
 
         assert {(end.oom, end.return_code) for end in seen} == {(False, -signal.SIGKILL)}
 
+
+class QueueingContract:
+    """What an executor does that keeps tasks at hand (`Queueing`): beside `ExecutorContract`, with the same fixture."""
+
+    def test_queued_tasks_follow_those_of_their_line(self, executor: Executor, tasks: Tasks) -> None:
+        assert isinstance(executor, Queueing)
+        first, *others = (tasks.task("exit 0", line=1) for _ in range(4))
+        executor.start([first])
+
+        executor.queue(1, 1, others)
+
+        seen = ends(executor, 4)
+        assert [end.job for end in seen] == [first.job, *(task.job for task in others)]
+
     def test_a_recalled_task_is_never_started(self, executor: Executor, tasks: Tasks) -> None:
-        if not isinstance(executor, Queueing):
-            pytest.skip("the executor keeps no queue")
+        assert isinstance(executor, Queueing)
         first, second = tasks.task("sleep 600", line=1), tasks.task("exit 0", line=1)
         executor.start([first])
         executor.queue(1, 1, [second])

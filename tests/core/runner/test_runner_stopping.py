@@ -153,6 +153,8 @@ sys.exit(report.exit_code)
 
 def start(folder, **options) -> subprocess.Popen[str]:
     here = os.path.dirname(__file__)
+    # Whoever runs the tests may ignore hangups, as `nohup` does.
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, here], cwd=folder, stdout=subprocess.PIPE, text=True, **options
     )

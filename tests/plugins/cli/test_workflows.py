@@ -202,4 +202,4 @@ def test_older_spellings_mean_the_same_and_are_not_in_the_help(torc, fresh, home
     assert torc("workflows", "status", "last").out == torc("status", "last").out
     assert "'torc workflows status' is now 'torc status'" in torc("workflows", "status", "last", "-v").err
     assert "reinit" not in torc("--help").out
-    assert " create " not in torc("workflows", "--help").out
+    assert "│ create " not in torc("workflows", "--help").out

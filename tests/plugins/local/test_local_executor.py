@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from torc_core.protocols import Queueing
-from torc_core.testing.executors import ExecutorContract, Tasks, ends, run, survivors, wait_for
+from torc_core.testing.executors import (
+    ExecutorContract,
+    QueueingContract,
+    Tasks,
+    ends,
+    run,
+    survivors,
+    wait_for,
+)
 from torc_local.executor import Subprocesses
 
 
@@ -29,7 +37,7 @@ def tasks(tmp_path: Path) -> Tasks:
     return Tasks(tmp_path)
 
 
-class TestLocalExecutor(ExecutorContract):
+class TestLocalExecutor(ExecutorContract, QueueingContract):
     pass
 
 
