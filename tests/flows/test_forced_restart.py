@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conftest import Torc
 
-ROUNDS = int(os.environ.get("TORC_TEST_RESTARTS", "3"))
+ROUNDS = int(os.environ.get("TORC_TEST_RESTARTS", "8"))
 """How often everything begins anew while it runs; the promise is 50."""
 
 ALONE = "flock -n lock{0} sh -c 'echo x >> started{0}; sleep {1}' || echo twice >> twice"
