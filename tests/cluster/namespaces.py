@@ -15,6 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+# The daemons lie where a user's PATH does not always lead.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
 TIED = ("setpriv", "--pdeathsig", "KILL")
 """In front of a command: it is killed when the thread that started it ends."""
 ALIAS = "torc-tests"

@@ -8,12 +8,13 @@ from typing import Any
 from torc_core.model import Query, RemoteWorker
 
 
-def tunnels(root: Path) -> list[int]:
+def tunnels(root: Path, workflow: str) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             mine = f"HOME={root}".encode() in (path / "environ").read_bytes().split(b"\0")
-            if mine and b"torc_ssh.tunnel.process" in (path / "cmdline").read_bytes().split(b"\0"):
+            words = (path / "cmdline").read_bytes().split(b"\0")
+            if mine and b"torc_ssh.tunnel.process" in words and workflow.encode() in words:
                 found.append(int(path.name))
         except OSError:
             continue
@@ -33,7 +34,7 @@ def test_from_a_laptop_with_nothing_set_up(bare: Any, until: Any) -> None:
     assert "are led there by process" in err
     assert "Started 2/2 workers" in out
     assert bare.counts(workflow)["completed"] == 6
-    until(lambda: not tunnels(bare.root))
+    until(lambda: not tunnels(bare.root, str(workflow)))
     bare.torc("server", "stop")
 
 
@@ -59,7 +60,7 @@ def test_the_port_of_a_tunnel_lets_nobody_in_without_a_key(desk: Any, until: Any
     assert address.startswith("http://127.0.0.1:")
     assert status["items"][0]["tunnel"].startswith("tunnel: up")
     assert asked.strip() == "401"
-    until(lambda: not tunnels(desk.root))
+    until(lambda: not tunnels(desk.root, workflow))
 
 
 def test_localhost_is_recognised_and_explained(bare: Any) -> None:
