@@ -31,11 +31,12 @@ def test_jobs_run_on_all_nodes_and_are_accounted(slurm: SlurmCluster) -> None:
 
 
 def test_the_daemons_crash_and_come_back(slurm: SlurmCluster) -> None:
-    slurm.fault("slurmctld", "crash")
-    assert not slurm.run("squeue", check=False)
-    slurm.fault("slurmctld", "boot")
     slurm.fault("slurmdbd", "crash")
     job = slurm.submit("true")
     slurm.fault("slurmdbd", "boot")
-
     until(lambda: slurm.accounted(job) == ["COMPLETED|0:0"], 90, "accounting that has caught up")
+
+    slurm.fault("slurmctld", "crash")
+    assert not slurm.run("squeue", check=False)
+    slurm.fault("slurmctld", "boot")
+    slurm.await_state(slurm.submit("true"))
