@@ -12,6 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from failing_jobs import failed, home, torc  # noqa: F401  # fixtures
+
 from torc_core.config import Config
 from torc_core.model import Initialize, PlannedAction, PlannedScheduler, Workflow
 from torc_core.protocols import Store

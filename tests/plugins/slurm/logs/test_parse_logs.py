@@ -28,13 +28,10 @@ NOON = int(datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.fixture
-def ends(request: pytest.FixtureRequest) -> Any:
-    (found,) = [
-        plugin
-        for plugin in request.config.pluginmanager.get_plugins()
-        if getattr(plugin, "__file__", None) == str(Path(__file__).with_name("conftest.py"))
-    ]
-    return found
+def ends() -> Any:
+    import failing_jobs
+
+    return failing_jobs
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,13 +104,10 @@ def seen(scene: Any, ends: Any) -> object:
 
 
 @pytest.fixture
-def ends(request: pytest.FixtureRequest) -> Any:
-    (found,) = [
-        plugin
-        for plugin in request.config.pluginmanager.get_plugins()
-        if getattr(plugin, "__file__", None) == str(Path(__file__).with_name("conftest.py"))
-    ]
-    return found
+def ends() -> Any:
+    import failing_jobs
+
+    return failing_jobs
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

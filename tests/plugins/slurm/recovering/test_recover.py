@@ -17,14 +17,11 @@ from torc_terminal import schemas
 
 
 @pytest.fixture
-def ends(request: pytest.FixtureRequest) -> Any:
+def ends() -> Any:
     """The module of the fixtures: ends of jobs, and the user's store."""
-    (found,) = [
-        plugin
-        for plugin in request.config.pluginmanager.get_plugins()
-        if getattr(plugin, "__file__", None) == str(Path(__file__).with_name("conftest.py"))
-    ]
-    return found
+    import failing_jobs
+
+    return failing_jobs
 
 
 def test_jobs_get_what_they_lacked_and_exactly_these_run_again(torc: Any, failed: Any, ends: Any) -> None:

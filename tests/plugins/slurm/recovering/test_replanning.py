@@ -20,13 +20,10 @@ from torc_slurm.recovering.replanning import Replanning
 
 
 @pytest.fixture
-def ends(request: pytest.FixtureRequest) -> Any:
-    (found,) = [
-        plugin
-        for plugin in request.config.pluginmanager.get_plugins()
-        if getattr(plugin, "__file__", None) == str(Path(__file__).with_name("conftest.py"))
-    ]
-    return found
+def ends() -> Any:
+    import failing_jobs
+
+    return failing_jobs
 
 
 @pytest.fixture

@@ -32,13 +32,10 @@ TORC = os.path.join(os.path.dirname(sys.executable), "torc")
 
 
 @pytest.fixture
-def ends(request: pytest.FixtureRequest) -> Any:
-    (found,) = [
-        plugin
-        for plugin in request.config.pluginmanager.get_plugins()
-        if getattr(plugin, "__file__", None) == str(Path(__file__).with_name("conftest.py"))
-    ]
-    return found
+def ends() -> Any:
+    import failing_jobs
+
+    return failing_jobs
 
 
 def test_a_workflow_that_is_over_ends_the_watch_with_its_outcome(torc: Any, failed: Any, ends: Any) -> None:
