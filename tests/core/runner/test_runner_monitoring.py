@@ -169,7 +169,8 @@ def test_all_jobs_are_looked_at_in_one_pass(site, watched):
 
     ((samples,),) = rows(site, "SELECT count(*) FROM job_resource_samples")
     assert samples >= 8
-    assert monitor.passes <= 4
+    # One for each job would be as many as there are samples, however long it takes.
+    assert 2 * monitor.passes <= samples
 
 
 def test_the_node_is_measured_and_its_figures_go_to_the_store(site, watched):
