@@ -31,7 +31,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def slurm_cluster() -> Iterator[SlurmCluster]:
     """Eight nodes of Slurm with accounting, for all tests."""
     if why := unusable():
-        pytest.skip(why)
+        pytest.fail(why)
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
     with SlurmCluster(folder) as cluster:
         yield cluster
@@ -63,7 +63,7 @@ def account(home: Account, slurm: SlurmCluster) -> Account:
 def ssh_cluster() -> Iterator[SshHosts]:
     """SSH hosts of every kind, for all tests; they see where torc is installed."""
     if why := unusable():
-        pytest.skip(why)
+        pytest.fail(why)
     seen = {Path(one).resolve() for one in (sys.prefix, sys.base_prefix, HERE.parents[1], *sys.path) if one}
     keep = {one for one in seen if one.is_dir() and not seen & {*one.parents}}
     with (
