@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.errors import Fenced, NotFound, Unavailable
 from torc_core.model import JobStatus
 from torc_core.runner import lease, runner
@@ -209,3 +210,44 @@ def test_what_is_disowned_is_the_attempt_that_the_beat_named_not_a_later_one(sit
     assert report.leaving is Leaving.COMPLETE
     assert [job.status for job in site.jobs()] == [JobStatus.COMPLETED] * 2
     assert (site.folder / "ran").read_text().split() == ["here", "here"]
+
+
+class Stale(Troubled):
+    """A queue whose answers, as they give jobs, still order to stop what an earlier attempt of theirs was."""
+
+    def turn(self, turn):
+        orders = super().turn(turn)
+        return replace(orders, cancel=[given.job.id for given in orders.jobs])
+
+
+def test_an_order_to_stop_from_before_an_attempt_came_here_is_not_for_it(site) -> None:
+    site.create("sleep 0.3; echo here >> ran", *["echo here >> ran"] * 60)
+    one = site.runner()
+    one._store = Stale(site.store, lambda number, turn: None)
+
+    report = one.run()
+
+    assert report.leaving is Leaving.COMPLETE
+    assert {(result.status, result.attempt_id) for result in site.results()} == {(JobStatus.COMPLETED, 1)}
+    assert (site.folder / "ran").read_text().split() == ["here"] * 61
+
+
+class Repeating(Stale):
+    """The same, and the order is repeated when a beat names the job: now it is for the attempt that is here."""
+
+    def turn(self, turn):
+        orders = super().turn(turn)
+        running = [held.job for held in turn.beat.running] if turn.beat else []
+        return replace(orders, cancel=[*orders.cancel, *running])
+
+
+def test_an_order_to_stop_that_is_repeated_ends_the_attempt_that_is_here(site) -> None:
+    site.create("sleep 600")
+    one = site.runner(beat=0.2)
+    one._store = Repeating(site.store, lambda number, turn: None)
+
+    begin = time.monotonic()
+    one.run()
+
+    assert time.monotonic() - begin < SOON
+    assert (site.result().status, site.result().reason) == (JobStatus.CANCELED, "canceled")
