@@ -312,9 +312,13 @@ def _routed(routes: Sequence[Route]) -> falcon.App[falcon.Request, falcon.Respon
     return found
 
 
+YIELDING = ("/turn", "/claim", "/finish", "/join", "/leave", "/x/nodes")
+"""How the paths end of what runners say by the thousand."""
+
+
 def yields(method: str, path: str) -> bool:
     """Whether a request may wait while others are served: what runners say, of which there may be a thousand at once."""
-    return method == "POST" and "/x/" in path and path.endswith(("/turn", "/claim", "/finish"))
+    return method == "POST" and "/x/" in path and path.endswith(YIELDING)
 
 
 def _pattern(path: str) -> str:

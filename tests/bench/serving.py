@@ -4,7 +4,8 @@
     python tests/bench/serving.py --quick    # a tenth of the work
     python tests/bench/serving.py --only flat herd
 
-One server process and its callers share the machine, as they do on a laptop; the last line is JSON.
+One server process and its callers share the machine, as they do on a laptop; only the thousand runners of the herd,
+which would have machines of their own, take what is left of this one (`crowd`). The last line is JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from crowd import work
 from figures import Bench, Figure, bare, write
 
 from torc_core.config.credentials import Credentials
@@ -54,7 +56,6 @@ from torc_http import open_store
 from torc_http.client.settings import HttpStoreSettings
 
 CLOCK = SystemClock()
-PROCESSES = 4
 
 
 class Server:
@@ -116,10 +117,10 @@ class Server:
         return time.perf_counter() - begin
 
     @property
-    def resident(self) -> float:
-        """Resident memory in MiB."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
+    def peak(self) -> float:
+        """Most resident memory so far, in MiB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition("VmHWM:")[2].split()[0]) / 1024
 
     def close(self) -> None:
         """Stop it."""
@@ -241,52 +242,7 @@ def claims(bench: Bench) -> Iterator[Figure]:
     )
 
 
-def work(url: str, folder: str, workflow: int, runners: int, first: int, at: float, told: Any) -> None:
-    """So many runners of one process, each a thread with a connection of its own."""
-    counts: Counter[str] = Counter()
-    lock = threading.Lock()
-
-    def run(number: int) -> None:
-        time.sleep(max(0.0, at - time.time()) + (number % 100) / 100 * 0.9)
-        store = store_of(url, Path(folder))
-        try:
-            node = joined(store, workflow, 4, f"n{first + number}")
-            served, ends, ended = False, list[Ending](), 0
-            while True:
-                offer = Offer(
-                    claim_id=CLOCK.uuid(), free=[node.capacity], limit=4, wait_ms=0 if ends else 5_000
-                )
-                orders = store.turn(Turn(node=node.id, epoch=node.epoch, endings=ends, offer=offer))
-                ended += len(ends)
-                if not served:
-                    served = True
-                    with lock:
-                        counts["last_served"] = max(counts["last_served"], int((time.time() - at) * 1000))
-                if orders.complete:
-                    break
-                if orders.pause_ms:
-                    time.sleep(orders.pause_ms / 1000)
-                ends = endings(orders.jobs)
-            store.leave(node.id, None)
-            with lock:
-                counts["ended"] += ended
-                counts["joined"] += 1
-        except Exception as error:  # the table shows it
-            with lock:
-                counts[f"error {type(error).__name__}: {error}"[:150]] += 1
-        finally:
-            store.close()
-
-    threading.stack_size(256 * 1024)
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(runners)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    told.put(dict(counts))
-
-
-class Crowd:
+class Bystanders:
     """Connections that ask for nothing, and readers of events that never read."""
 
     def __init__(self, server: Server, idle: int, stalled: int) -> None:
@@ -312,6 +268,24 @@ class Crowd:
             one.close()
 
 
+def look_on(server: Server, workflow: int, going: Callable[[], bool]) -> tuple[list[float], list[float]]:
+    """Call `torc status` again and again as whole processes; seconds of each, and of an empty program begun with it."""
+    calls, empty = list[float](), list[float]()
+
+    def nothing() -> None:
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        empty.append(time.perf_counter() - begin)
+
+    while going():
+        beside = threading.Thread(target=nothing)
+        beside.start()
+        calls.append(server.torc("-f", "json", "status", str(workflow)))
+        beside.join()
+        time.sleep(0.3)
+    return calls, empty
+
+
 def herd(bench: Bench) -> Iterator[Figure]:
     """A thousand runners that come within one second and work through twenty thousand jobs, with and without a crowd."""
     runners, jobs = bench.size(1_000), bench.size(20_000)
@@ -323,38 +297,24 @@ def herd(bench: Bench) -> Iterator[Figure]:
             store = server.store()
             workflow = store.create(flat_plan(jobs), "bench").id
             store.initialize(workflow, Initialize())
-            crowd = Crowd(server, idle, stalled)
+            bystanders = Bystanders(server, idle, stalled)
             told: Any = multiprocessing.Queue()
             at = time.time() + 2.0
-            each = runners // PROCESSES
-            processes = [
-                multiprocessing.Process(
-                    target=work,
-                    args=(server.url, str(server.folder), workflow, each, number * each, at, told),
-                )
-                for number in range(PROCESSES)
-            ]
-            for process in processes:
-                process.start()
-            calls, peak = [], 0.0
-            while any(process.is_alive() for process in processes) and told.qsize() < PROCESSES:
-                if time.time() > at:
-                    calls.append(server.torc("-f", "json", "status", str(workflow)))
-                peak = max(peak, server.resident)
-                time.sleep(0.5)
-            sums: Counter[str] = Counter()
-            last = 0
-            for _ in processes:
-                counts = told.get()
-                last = max(last, counts.pop("last_served", 0))
-                sums.update(counts)
-            wall = time.time() - at
-            for process in processes:
-                process.join()
+            crowd = multiprocessing.Process(
+                target=work,
+                args=(server.url, server.port, str(server.folder), workflow, runners, at, told),
+            )
+            crowd.start()
+            time.sleep(max(0.0, at - time.time()))
+            calls, empty = look_on(server, workflow, lambda: crowd.is_alive() and told.empty())
+            sums: Counter[str] = Counter(told.get(timeout=60))
+            last = sums.pop("last_served", 0)
+            crowd.join()
+            wall, peak = time.time() - at, server.peak
             found = store.find(Result, Query(workflow=workflow, limit=1_000_000)).items
             doubled = len(found) - len({(one.job_id, one.run_id) for one in found})
             lost = jobs - len({one.job_id for one in found})
-            crowd.close()
+            bystanders.close()
             store.close()
         wrong = {key: count for key, count in sums.items() if key.startswith("error")}
         detail = f"{sums['joined']} joined, {sums['ended']} ended, all done in {wall:.1f} s {wrong or ''}"
@@ -377,6 +337,8 @@ def herd(bench: Bench) -> Iterator[Figure]:
             value=max(calls, default=0.0),
             unit="s",
             goal=1.0,
+            detail=f"{len(calls)} calls, median {statistics.median(calls):.2f} s; an empty program at the same moments "
+            f"at most {max(empty):.2f} s",
         )
 
 

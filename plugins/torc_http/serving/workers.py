@@ -35,8 +35,9 @@ class Call:
 class Workers:
     """At most `count` threads; they are daemons, since no request may keep a process alive.
 
-    At most half of them work on tasks that *yield*, which are begun only when no other waits: a herd of runners whose
-    turns are written one after the other anyway would else keep everybody who only wants to look waiting.
+    At most a quarter of them work on tasks that *yield*, which are begun only when no other waits: a herd of runners
+    whose turns are written one after the other anyway would else keep everybody who only wants to look waiting. Some at
+    once there have to be: what they write shares its commits.
     """
 
     def __init__(self, count: int, name: str = "torc-http") -> None:
@@ -44,7 +45,7 @@ class Workers:
         self._name = name
         self._queue: deque[Task] = deque()
         self._yielding: deque[Task] = deque()
-        self._most_yielding = max(1, count // 2)
+        self._most_yielding = max(1, count // 4)
         self._busy_yielding = 0
         self._changed = threading.Condition()
         self._threads: set[threading.Thread] = set()
