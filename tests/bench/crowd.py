@@ -138,6 +138,7 @@ class Crowd:
             while self._due and self._due[0][0] <= time.time():
                 _, _, runner, answer = heapq.heappop(self._due)
                 self._safely(runner, lambda one, answer=answer: self._go_on(one, answer or None))
+        self.counts["wall"] = int((time.time() - self.at) * 1000)
         return self.counts
 
     def _safely(self, runner: Runner, function: Any) -> None:

@@ -268,8 +268,8 @@ class Bystanders:
             one.close()
 
 
-def look_on(server: Server, workflow: int, going: Callable[[], bool]) -> tuple[list[float], list[float]]:
-    """Call `torc status` again and again as whole processes; seconds of each, and of an empty program begun with it."""
+def look_on(server: Server, workflow: int, crowd: multiprocessing.Process) -> tuple[list[float], list[float]]:
+    """Call `torc status` as long as the crowd is there; seconds of each process, and of empty ones that began with them."""
     calls, empty = list[float](), list[float]()
 
     def nothing() -> None:
@@ -277,7 +277,7 @@ def look_on(server: Server, workflow: int, going: Callable[[], bool]) -> tuple[l
         subprocess.run([sys.executable, "-c", "pass"], check=True)
         empty.append(time.perf_counter() - begin)
 
-    while going():
+    while crowd.is_alive():
         beside = threading.Thread(target=nothing)
         beside.start()
         calls.append(server.torc("-f", "json", "status", str(workflow)))
@@ -306,11 +306,11 @@ def herd(bench: Bench) -> Iterator[Figure]:
             )
             crowd.start()
             time.sleep(max(0.0, at - time.time()))
-            calls, empty = look_on(server, workflow, lambda: crowd.is_alive() and told.empty())
+            calls, empty = look_on(server, workflow, crowd)
             sums: Counter[str] = Counter(told.get(timeout=60))
             last = sums.pop("last_served", 0)
             crowd.join()
-            wall, peak = time.time() - at, server.peak
+            wall, peak = sums.pop("wall") / 1000, server.peak
             found = store.find(Result, Query(workflow=workflow, limit=1_000_000)).items
             doubled = len(found) - len({(one.job_id, one.run_id) for one in found})
             lost = jobs - len({one.job_id for one in found})
