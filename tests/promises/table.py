@@ -54,9 +54,10 @@ CHECKS = (
     Check("restarts", "engine 12 forced restarts", ("flows/test_forced_restart.py",), {"TORC_TEST_RESTARTS": "50"}),
     Check("answers", "F11, F12, C4, C5 messages", ("promises/test_lost_answers.py",), {"TORC_TEST_FAULT_JOBS": "5000"}),
     Check(
-        "away", "F1, F4-F12 server away", ("faults",),
-        {"TORC_TEST_FAULT_JOBS": "5000", "TORC_TEST_FAULT_KILLS": "200", "TORC_TEST_FAULT_ROUNDS": "100"},
+        "away", "F1, F4, F5, F10-F12 server away", ("faults/test_server_away.py", "faults/test_lease_over.py"),
+        {"TORC_TEST_FAULT_JOBS": "5000", "TORC_TEST_FAULT_KILLS": "200", "TORC_TEST_FAULT_ROUNDS": "30"},
     ),
+    Check("partitions", "F7-F10, C6, C7 partitions", ("faults/test_partitions.py",), {"TORC_TEST_PARTITIONS": "100"}),
     Check("people", "F38 deleted, canceled, set back", ("promises/test_people.py",), {"TORC_TEST_UPHEAVALS": "200"}),
     Check("crowds", "F26, F27, C22, C23", ("promises/test_crowds.py",), {"TORC_TEST_HERD": "1000", "TORC_TEST_STREAMED": "10000"}),
     Check(

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 WAIT = 120.0
 """Seconds after which a connection on which nothing happens is closed."""
 CHUNK = 1 << 16
+LOOK = 0.02
+"""Seconds between two looks whether something passes again."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Faults:
         Nothing passes in either direction, and nothing is closed: packets are lost.
     one_way
         Requests pass, answers do not.
+    mute
+        Answers pass, requests do not.
     only
         Which requests may be struck, by their first line; None: all.
     """
@@ -51,6 +55,7 @@ class Faults:
     delay: tuple[float, float] = (0.0, 0.0)
     partition: bool = False
     one_way: bool = False
+    mute: bool = False
     only: Callable[[str], bool] | None = None
 
 
@@ -125,6 +130,8 @@ class Proxy:
                 client.settimeout(WAIT)
                 incoming = client.makefile("rb")
                 while (request := _message(incoming)) is not None:
+                    while self.faults.mute and not self._closed.is_set():
+                        time.sleep(LOOK)
                     self._pass_by()
                     if server is None:
                         server = self._connect()
@@ -156,7 +163,7 @@ class Proxy:
             return False
         time.sleep(self._between(*faults.delay))
         while faults.one_way and not self._closed.is_set():
-            time.sleep(0.02)
+            time.sleep(LOOK)
         self._pass_by()
         if struck and self._hits(faults.drop):
             self.counts.dropped += 1
@@ -184,7 +191,7 @@ class Proxy:
     def _pass_by(self) -> None:
         """Wait as long as nothing passes."""
         while self.faults.partition and not self._closed.is_set():
-            time.sleep(0.02)
+            time.sleep(LOOK)
 
     def _connect(self) -> socket.socket:
         server = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT)
