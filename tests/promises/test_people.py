@@ -36,8 +36,14 @@ def test_whatever_people_do_to_a_running_workflow_nothing_lives_on(
 
     for at in range(ROUNDS):
         kind = kinds[at % len(kinds)]
+        # Two of the jobs wait for what is done to them, so that the workflow runs then, however slow this machine is.
+        done_to, short = site.root / f"done{at}", "sleep 0.7 & sleep 0.5; wait"
+        waiting = f"sleep 0.7 & until test -e {done_to}; do sleep 0.05; done; wait"
         jobs = [
-            {"name": f"j{one}", "command": noting(site.ledger, "sh", "-c", "sleep 0.7 & sleep 0.5; wait")}
+            {
+                "name": f"j{one}",
+                "command": noting(site.ledger, "sh", "-c", waiting if one % 4 == 3 else short),
+            }
             for one in range(8)
         ]
         before = site.lines()
@@ -49,6 +55,7 @@ def test_whatever_people_do_to_a_running_workflow_nothing_lives_on(
         done = site.torc(*verbs[kind](str(at + 1)))
         if done.returncode:
             found.append(f"{kind} was refused: {done.stderr[-300:]}")
+        done_to.touch()
         site.until(lambda run=run: run.poll() is not None, 90)
         deadline = time.monotonic() + 15
         while survivors(site.root) and time.monotonic() < deadline:
