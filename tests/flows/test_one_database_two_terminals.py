@@ -79,6 +79,24 @@ def test_two_runs_at_once_share_the_database(torc: Torc) -> None:
         assert status["jobs_by_status"]["completed"] == jobs
 
 
+def test_a_host_is_not_offered_twice(torc: Torc) -> None:
+    path = spec(
+        torc, "busy", [{"name": "a", "command": "touch here; while [ ! -e go ]; do sleep 0.02; done"}]
+    )
+    other = spec(torc, "other", [{"name": "x", "command": "true"}])
+    run = torc.start("run", path)
+    until_exists(torc.folder / "here", run)
+
+    refused = torc("run", other, status=3)
+    torc("run", other, "--num-cpus", "1", "--memory-gb", "1")
+    (torc.folder / "go").touch()
+    _, errors = run.communicate(timeout=30)
+
+    assert run.returncode == 0, errors
+    assert f"(pid {run.pid}) holds all" in refused.stderr
+    torc("run", other, "--new")
+
+
 def test_workflows_created_beside_a_run_are_there_afterwards(torc: Torc) -> None:
     path = spec(
         torc, "busy", [{"name": "a", "command": "touch here; while [ ! -e go ]; do sleep 0.02; done"}]

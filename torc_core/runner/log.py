@@ -1,4 +1,4 @@
-"""The log file of a runner: opened when the first line is written, 0600, bounded."""
+"""The log file of a runner: 0600, bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 
 BYTES, KEPT = 50 * 1024**2, 3
 """Size at which a new file is begun, and how many old ones are kept (`runner.md` §13)."""
@@ -20,6 +21,11 @@ def log_to(path: str) -> Iterator[None]:
     from logging.handlers import RotatingFileHandler
 
     class Bounded(RotatingFileHandler):
+        def _open(self) -> TextIOWrapper:
+            """Open the file, or begin a new one when it is full."""
+            fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            return open(fd, "a", encoding="utf-8", errors="backslashreplace")
+
         def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
             """Lose the line: where a disk is full the run goes on."""
 
@@ -28,11 +34,8 @@ def log_to(path: str) -> Iterator[None]:
             with suppress(OSError):
                 super().close()
 
-    handler = Bounded(
-        path, maxBytes=BYTES, backupCount=KEPT - 1, delay=True, encoding="utf-8", errors="backslashreplace"
-    )
+    handler = Bounded(path, maxBytes=BYTES, backupCount=KEPT - 1)
     handler.setFormatter(logging.Formatter(LINE))
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     level = log.level
     if not log.isEnabledFor(logging.INFO):
         log.setLevel(logging.INFO)

@@ -10,6 +10,8 @@ from torc_core.record import record
 
 FEWEST_FILES = 64
 """Files that a runner has to be able to open at once."""
+FEWEST_PROCESSES = 32
+"""Processes and threads, of all that its user runs here, with which a runner can do anything."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -59,17 +61,21 @@ def process_start(pid: int) -> int | None:
     return 0
 
 
-def room_for_files() -> None:
-    """See that this process may open the files that it needs.
+def room_to_work() -> None:
+    """See that this process may open the files and start the processes that it needs.
 
     Raises
     ------
     UsageError
-        If it may open hardly any.
+        If these may be hardly any.
     """
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if 0 <= soft < FEWEST_FILES:
         raise UsageError(f"only {soft} files may be open at once; allow more with 'ulimit -n 1024'")
+    soft = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    # Those of root are not counted (setrlimit(2)).
+    if 0 <= soft < FEWEST_PROCESSES and os.geteuid():
+        raise UsageError(f"only {soft} processes may run at once; allow more with 'ulimit -u 1024'")
 
 
 def output_folder(output_dir: str) -> str:

@@ -36,7 +36,7 @@ from torc_core.runner.log import log, log_to
 from torc_core.runner.monitoring import metered
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.outcome import Cause
-from torc_core.runner.place import Place, output_folder, room_for_files
+from torc_core.runner.place import Place, output_folder, room_to_work
 from torc_core.runner.report import End, Leaving, Report, Tally, Watcher
 from torc_core.runner.seat import Seat, log_start, notice, registration
 from torc_core.runner.signals import signals_to
@@ -126,11 +126,11 @@ class Runner:
         Raises
         ------
         UsageError
-            If the output directory cannot be written to, or hardly any file may be opened.
+            If the output directory cannot be written to, or hardly any file or process is allowed.
         TorcError
             If the store refuses this runner; its jobs have been killed then.
         """
-        room_for_files()
+        room_to_work()
         output_dir, place, workflow = output_folder(self._options.output_dir), Place.here(), self._workflow
         name = self._options.log or f"job_runner_{place.hostname}_wf{workflow.id}_r{workflow.run_id}.log"
         with log_to(f"{output_dir}/{name}"), signals_to(self.interrupt):

@@ -27,6 +27,7 @@ from torc_core.model import (
     Resources,
     Source,
 )
+from torc_core.runner import place
 from torc_core.runner.report import Leaving
 from torc_core.testing.plans import chain, diamond
 
@@ -252,6 +253,19 @@ def test_where_hardly_any_file_may_be_opened_nothing_is_run(site) -> None:
             runner.run()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_where_hardly_any_process_may_be_started_nothing_is_run(site, monkeypatch) -> None:
+    site.create("true")
+    limits = {resource.RLIMIT_NOFILE: (1024, 4096), resource.RLIMIT_NPROC: (10, 10)}
+    monkeypatch.setattr(place.resource, "getrlimit", limits.__getitem__)
+    # Processes of root are not counted.
+    monkeypatch.setattr(place.os, "geteuid", lambda: 1000)
+
+    with pytest.raises(
+        UsageError, match="only 10 processes may run at once; allow more with 'ulimit -u 1024'"
+    ):
+        site.runner().run()
 
 
 def test_files_and_folders_of_a_run_are_for_their_owner_alone(site) -> None:
