@@ -6,13 +6,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from torc_core.errors import UsageError
 from torc_core.given import Given
-from torc_core.model import Json, Totals, WorkflowId
+from torc_core.model import Json, Standing, Totals, WorkflowId
 from torc_core.session import Session
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import Report
@@ -28,9 +28,6 @@ from torc_terminal.standing import (
     status_json,
     times,
 )
-
-if TYPE_CHECKING:
-    from torc_core.protocols import Store
 
 WATCH_SECONDS = 2.0
 
@@ -98,15 +95,15 @@ def watched(
 def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code: bool) -> Report:
     """One look at a workflow."""
     from torc_core.store.standing import additions
-    from torc_terminal.processes import dead_nodes
+    from torc_terminal.processes import place_of
 
-    store = session.store()
-    (totals,) = store.totals([workflow])
+    look = session.store().standing(workflow, by_stage=by_stage)
     # What a killed runner left is still on record; on this host its death can be told at once.
-    dead = len(dead_nodes(store, workflow)) if totals.active_nodes else 0
-    totals = replace(totals, active_nodes=totals.active_nodes - dead)
+    dead = sum(place_of(node).gone for node in look.nodes)
+    totals = replace(look.totals, active_nodes=look.totals.active_nodes - dead)
+    look = replace(look, totals=totals)
     now = session.clock.now()
-    more = additions(store, totals, now, by_stage=by_stage)
+    more = additions(look, now)
     data = {**status_json(totals), **more, "unreachable_compute_nodes": dead + _silent(more)}
     rows: Any = more.get("stages", [])
     return Report(
@@ -116,20 +113,18 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
         rows=rows,
         columns=STAGES if by_stage else (),
         noun="stages",
-        hint=_due(store, totals) or next_step(totals),
+        hint=_due(look) or next_step(totals),
         exit_code=outcome_code(totals, unfinished=10) if exit_code else 0,
     )
 
 
-def _due(store: Store, totals: Totals) -> str | None:
+def _due(look: Standing) -> str | None:
     """What to do where nodes are due and nobody is there who would ask for them; None: nothing of the kind."""
-    if not totals.initialized or totals.complete or totals.active_nodes or totals.workflow.is_archived:
-        return None
-    due = [one for one in store.due_actions(totals.workflow.id) if one.action_type == "schedule_nodes"]
-    if not due:
+    totals, due = look.totals, look.nodes_due
+    if not due or not totals.initialized or totals.active_nodes or totals.workflow.is_archived:
         return None
     number = totals.workflow.id
-    return f"nodes are due ({amount(len(due), 'action')}) and nobody asks for them; on a login node: torc submit {number}"
+    return f"nodes are due ({amount(due, 'action')}) and nobody asks for them; on a login node: torc submit {number}"
 
 
 def _silent(more: Mapping[str, Json]) -> int:

@@ -34,6 +34,7 @@ from torc_core.model import (
     RunningJob,
     SlurmCorrelation,
     Stage,
+    Standing,
     Totals,
     Turn,
     Usage,
@@ -279,6 +280,13 @@ class SqlStore(
         """The jobs of a workflow summed up by name."""
         with self._read() as tx:
             return lifecycle.stages(tx, workflow)
+
+    def standing(self, workflow: WorkflowId, *, by_stage: bool = False) -> Standing:
+        """A look at a workflow, in one snapshot."""
+        from torc_core.store.standing import seen
+
+        with self._snapshot():
+            return seen(self, workflow, self._clock.now(), by_stage=by_stage)
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""

@@ -88,6 +88,19 @@ class Transacting:
             yield tx
 
     @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """What this thread reads in the block is of one instant."""
+        if self._present() is not None:
+            yield
+            return
+        with self._database.read() as tx:
+            self._mine.tx = tx
+            try:
+                yield
+            finally:
+                self._mine.tx = None
+
+    @contextmanager
     def _write(self) -> Iterator[Transaction]:
         """One transaction, or a part of that in which this thread is."""
         tx = self._present()

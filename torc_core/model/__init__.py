@@ -85,6 +85,7 @@ from torc_core.model.reset import ChangedJob, Inputs, ReadyNeeds, Renewed, Reset
 from torc_core.model.resources import Resources
 from torc_core.model.result import Ending, JobUsage, Result
 from torc_core.model.spawn import Spawn, Spawned, SpawnJob
+from torc_core.model.standing import Standing
 from torc_core.model.status import BAD, ENDED, LIVE, OPEN, JobStatus
 from torc_core.model.turn import (
     Assignment,
@@ -122,7 +123,7 @@ __all__ = [
     "PlannedWorkflow", "Progress", "Query", "ReadyNeeds", "Recovery", "RecoveryPlan", "RemoteWorker", "RemoteWorkerId", "Renewed",
     "Replan", "Requirement", "RequirementId", "Reset", "Resources", "Result", "ResultId", "RoCrateEntity", "RunningJob",
     "SchedulerId", "Severity", "Shape", "SlurmCorrelation", "SlurmScheduler", "SlurmStats", "SlurmStatsId", "Source",
-    "Spawn", "SpawnJob", "Spawned", "Stage", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",
+    "Spawn", "SpawnJob", "Spawned", "Stage", "Standing", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",
     "Verdict", "Workflow", "WorkflowId",
     "user_data_mark", "with_user_data_ids",
 ]  # fmt: skip

@@ -50,6 +50,7 @@ from torc_core.model import (
     Spawn,
     Spawned,
     Stage,
+    Standing,
     Totals,
     Turn,
     Usage,
@@ -157,6 +158,10 @@ class Control(Protocol):
 
     def stages(self, workflow: WorkflowId) -> Sequence[Stage]:
         """The jobs of a workflow summed up by name, in the order of their first jobs."""
+        ...
+
+    def standing(self, workflow: WorkflowId, *, by_stage: bool = False) -> Standing:
+        """A look at a workflow with all that is shown of it, in one snapshot."""
         ...
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:

@@ -115,6 +115,7 @@ VERBS: Mapping[str, Verb] = {
     "add_user_data": Verb(EDIT, lambda record, **named: (Workflow, (record.workflow_id,)), _tied),
     "required_files": Verb(READ, _workflow),
     "stages": Verb(READ, _workflow),
+    "standing": Verb(READ, _workflow),
     "missing_user_data": Verb(READ, _workflow),
     "relations": Verb(READ, lambda jobs: (Job, jobs)),
     "claim": Verb(RUN, _workflow),

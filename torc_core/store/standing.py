@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from torc_core.engine.liveness import seen
-from torc_core.model import Json, Node, NodeState, Query, Stage, Totals
+from torc_core.engine.liveness import seen as seen_node
+from torc_core.model import Json, Node, NodeState, Query, Stage, Standing, WorkflowId
 from torc_core.store.explaining import explained_workflow
 
 if TYPE_CHECKING:
@@ -15,29 +15,41 @@ if TYPE_CHECKING:
 GOING = frozenset({"running", "done"})
 """Reasons that are none: nothing keeps these jobs from running."""
 
+ALL = 2**31
 
-def additions(store: Store, totals: Totals, now: int, *, by_stage: bool = False) -> dict[str, Json]:
-    """What `torc.status/1` has besides the published model (`observability.md` §1)."""
-    workflow = totals.workflow.id
-    nodes = (
-        store.find(Node, Query(workflow=workflow, where={"is_active": True})).items
-        if totals.active_nodes
-        else ()
-    )
-    waiting: Mapping[str, Json] = {}
+
+def seen(store: Store, workflow: WorkflowId, now: int, *, by_stage: bool = False) -> Standing:
+    """Look at a workflow; in one snapshot when the caller sees to it."""
+    (totals,) = store.totals([workflow])
+    active = Query(workflow=workflow, where={"is_active": True}, limit=ALL)
+    waiting: Mapping[str, int] = {}
+    due = 0
     if not totals.complete:
         _, groups = explained_workflow(store, workflow, now)
         waiting = {one.code: one.count for one in groups if one.code not in GOING}
-    failures: Mapping[str, Json] = dict(totals.failures)
+        due = sum(one.action_type == "schedule_nodes" for one in store.due_actions(workflow))
+    return Standing(
+        totals=totals,
+        nodes=store.find(Node, active).items if totals.active_nodes else (),
+        waiting=waiting,
+        nodes_due=due,
+        stages=store.stages(workflow) if by_stage else None,
+    )
+
+
+def additions(look: Standing, now: int) -> dict[str, Json]:
+    """What `torc.status/1` has besides the published model (`observability.md` §1)."""
+    failures: Mapping[str, Json] = dict(look.totals.failures)
+    waiting: Mapping[str, Json] = dict(look.waiting)
     more: dict[str, Json] = {
-        "unreachable_compute_nodes": sum(seen(one, now) is NodeState.UNREACHABLE for one in nodes),
-        "elapsed_seconds": totals.elapsed_seconds(now),
+        "unreachable_compute_nodes": sum(seen_node(one, now) is NodeState.UNREACHABLE for one in look.nodes),
+        "elapsed_seconds": look.totals.elapsed_seconds(now),
         "eta": None,
         "failures_by_reason": failures,
         "waiting": waiting,
     }
-    if by_stage:
-        more["stages"] = [stage_json(one) for one in store.stages(workflow)]
+    if look.stages is not None:
+        more["stages"] = [stage_json(one) for one in look.stages]
     return more
 
 

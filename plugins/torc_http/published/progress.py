@@ -67,11 +67,12 @@ class Viewed(Schema):
 
 def status(call: Call) -> object:
     """How far a workflow is; `view=full`: also how long, and what it waits for; `by_stage`: by groups of jobs too."""
-    totals, by_stage = _totals(call), bool(call.query.get("by_stage"))
-    body = status_body(call.store.get(Workflow, call.id), totals)
+    by_stage = bool(call.query.get("by_stage"))
     if call.query.get("view") != "full" and not by_stage:
-        return body
-    return {**body, **additions(call.store, totals, call.clock.now(), by_stage=by_stage)}
+        totals = _totals(call)
+        return status_body(totals.workflow, totals)
+    look = call.store.standing(WorkflowId(call.id), by_stage=by_stage)
+    return {**status_body(look.totals.workflow, look.totals), **additions(look, call.clock.now())}
 
 
 def _totals(call: Call) -> Totals:

@@ -52,6 +52,7 @@ from torc_core.model import (
     RunningJob,
     SlurmCorrelation,
     Stage,
+    Standing,
     Totals,
     Turn,
     Usage,
@@ -62,6 +63,7 @@ from torc_core.model import (
     WorkflowId,
 )
 from torc_core.store.fields import PAIRS, WITHOUT_WORKFLOW, check_change, check_query, known
+from torc_core.store.standing import seen
 from torc_core.testing.memory import (
     attempts,
     catalog,
@@ -390,6 +392,11 @@ class MemoryStore(
         """The jobs of a workflow summed up by name."""
         with self._locked():
             return lifecycle.stages(self._flow(workflow))
+
+    def standing(self, workflow: WorkflowId, *, by_stage: bool = False) -> Standing:
+        """A look at a workflow, in one snapshot."""
+        with self._locked():
+            return seen(self, workflow, self._clock.now(), by_stage=by_stage)
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""

@@ -17,6 +17,7 @@ from torc_core.model import (
     JobUsage,
     Stage,
     Verdict,
+    WorkflowId,
 )
 from torc_core.testing.plans import chain, diamond, fan
 from torc_core.testing.stores.scene import Scene, SceneContract, ended, held, names
@@ -294,6 +295,24 @@ class FinishingContract(SceneContract):
         (stage,) = scene.store.stages(workflow)
 
         assert stage == Stage(name="job{}", total=4, done=3, failed=1, median_seconds=120.0)
+
+    def test_a_look_tells_what_single_questions_tell(self, scene: Scene) -> None:
+        workflow = scene.started(fan(4))
+        node = scene.node(workflow, cpus=1)
+        (first,) = scene.claim(node)
+        scene.turn(node, endings=[ended(first, exec_minutes=1.0)])
+
+        brief = scene.store.standing(workflow)
+        full = scene.store.standing(workflow, by_stage=True)
+
+        (totals,) = scene.store.totals([workflow])
+        assert (brief.totals, brief.stages) == (totals, None)
+        assert [one.id for one in brief.nodes] == [node.id]
+        assert (sum(brief.waiting.values()), brief.nodes_due) == (3, 0)
+        assert full.stages is not None
+        assert list(full.stages) == list(scene.store.stages(workflow))
+        with pytest.raises(NotFound):
+            scene.store.standing(WorkflowId(workflow + 1))
 
     def test_totals_count_what_ended(self, scene: Scene) -> None:
         workflow = scene.started(fan(4))
