@@ -58,6 +58,21 @@ CHECKS = (
         {"TORC_TEST_FAULT_JOBS": "5000", "TORC_TEST_FAULT_KILLS": "200", "TORC_TEST_FAULT_ROUNDS": "30"},
     ),
     Check("partitions", "F7-F10, C6, C7 partitions", ("faults/test_partitions.py",), {"TORC_TEST_PARTITIONS": "100"}),
+    Check(
+        "walltime", "F19, C21 ends of allocations", ("core/runner/test_runner_time.py",),
+        {"TORC_TEST_WALLTIMES": "50"}, "slow_store or sixty_four",
+    ),
+    Check(
+        "memory", "F20 limits of memory", ("core/runner/test_runner_memory.py",), {"TORC_TEST_OVERUSERS": "20"},
+    ),
+    Check(
+        "trees", "F21, F22 trees and daemons",
+        ("plugins/local/test_local_executor.py", "core/runner/test_runner_time.py"),
+        {"TORC_TEST_TREES": "100", "TORC_TEST_FULL": "50"}, "tree or daemon",
+    ),
+    Check(
+        "output", "F15, F23, F24 output, failed starts", ("core/runner/test_runner_output.py",), {"TORC_TEST_FULL": "2 GiB"},
+    ),
     Check("people", "F38 deleted, canceled, set back", ("promises/test_people.py",), {"TORC_TEST_UPHEAVALS": "200"}),
     Check("crowds", "F26, F27, C22, C23", ("promises/test_crowds.py",), {"TORC_TEST_HERD": "1000", "TORC_TEST_STREAMED": "10000"}),
     Check(

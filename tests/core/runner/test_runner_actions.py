@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.core.runner.conftest import Site
-from tests.waiting import until
+from tests.core.runner.conftest import GIB, Site
+from tests.waiting import SOON, until
 from torc_core.model import (
     Action,
     ActionId,
     ActionRun,
     ActionState,
+    NewNode,
+    Offer,
     Plan,
     PlannedAction,
     PlannedJob,
     PlannedWorkflow,
     Query,
+    Resources,
+    Turn,
 )
 from torc_core.runner.report import Leaving
 from torc_core.runner.runner import Runner
@@ -227,3 +232,44 @@ def test_a_second_signal_while_an_action_is_being_recorded_starts_no_command_of_
     (run,) = runs(site)
     assert (report.leaving, run.state, other.exists()) == (Leaving.SIGNAL, ActionState.FAILED, False)
     assert (run.error or "").startswith("command 1 was not started: interrupted")
+
+
+def taken_elsewhere(site: Site) -> None:
+    """Another node has the first job that is ready."""
+    room = Resources(cpus=1, memory=GIB)
+    node = site.store.join(NewNode(
+        workflow_id=site.workflow.id, epoch="other", hostname="elsewhere", pid=1, boot_id="b", process_start=1,
+        capacity=room,
+    ))  # fmt: skip
+    site.store.turn(Turn(node=node.id, epoch="other", offer=Offer(claim_id="theirs", free=[room], limit=1)))
+
+
+def test_an_action_that_has_not_fired_keeps_no_idle_runner(site: Site) -> None:
+    site.create(
+        plan=acting(action("on_jobs_complete", "true", jobs=(0,))), compute_node_wait_for_new_jobs_seconds=1
+    )
+    taken_elsewhere(site)
+
+    begin = time.monotonic()
+    report = site.runner().run()
+
+    assert report.leaving is Leaving.IDLE
+    assert 0.9 < time.monotonic() - begin < SOON
+
+
+def test_an_action_that_runs_keeps_an_idle_runner_until_it_is_over(site: Site) -> None:
+    site.create(
+        plan=acting(
+            action("on_jobs_complete", "sleep 2; touch done", jobs=(1,)), commands=("true", "true")
+        ),
+        compute_node_wait_for_new_jobs_seconds=1,
+    )  # fmt: skip
+    taken_elsewhere(site)
+
+    begin = time.monotonic()
+    report = site.runner().run()
+
+    assert report.leaving is Leaving.IDLE
+    assert (site.folder / "out" / "done").exists()
+    # The clock started at the end of the job; it does not start anew.
+    assert 1.9 < time.monotonic() - begin < SOON
