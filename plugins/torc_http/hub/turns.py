@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ EQUAL_MISSES = 4
 
 LOOK_AGAIN = 1.0
 """Seconds after which those that were passed over have their turn as well."""
+
+LATE = 0.002
+"""Seconds after a delayed retry is due until it is looked for."""
 
 
 class HeldRequest(Protocol):
@@ -57,6 +61,7 @@ class HeldTurns:
         self._lines: dict[WorkflowId, deque[_Waiting]] = {}
         self._woken: set[WorkflowId] = set()
         self._passed_over: set[WorkflowId] = set()
+        self._retries: dict[WorkflowId, float] = {}
         self._beats: dict[NodeId, tuple[str, int]] = {}
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -135,15 +140,30 @@ class HeldTurns:
         while True:
             with self._changed:
                 if not self._woken and not self._closed:
-                    self._changed.wait(LOOK_AGAIN if self._passed_over else None)
+                    self._changed.wait(self._pause())
                 if self._closed:
                     return
-                woken = self._woken or self._passed_over
+                woken = self._woken | self._due() or self._passed_over
                 self._woken = set()
                 self._passed_over = self._passed_over - woken
                 lines = {workflow: list(self._lines.get(workflow, ())) for workflow in woken}
             for workflow, line in lines.items():
                 self._look_along(workflow, line)
+
+    def _pause(self) -> float | None:
+        """Seconds until to look without being woken; None: there is no need to."""
+        times = [at - time.monotonic() for at in self._retries.values()]
+        if self._passed_over:
+            times.append(LOOK_AGAIN)
+        return max(0.0, min(times)) if times else None
+
+    def _due(self) -> set[WorkflowId]:
+        """Take the workflows in which a delayed retry is due."""
+        now = time.monotonic()
+        due = {workflow for workflow, at in self._retries.items() if at <= now}
+        for workflow in due:
+            del self._retries[workflow]
+        return due
 
     def _look_along(self, workflow: WorkflowId, line: Sequence[_Waiting]) -> None:
         misses: dict[Hashable, int] = {}
@@ -179,6 +199,9 @@ class HeldTurns:
         except Exception:
             log.exception("held turn failed node_id=%s", one.turn.node)
             orders, news = Orders(), True
+        if orders.retry_ms is not None:
+            with self._changed:
+                self._retries[one.workflow] = time.monotonic() + orders.retry_ms / 1000 + LATE
         if not news and not last:
             return False
         if self._take(one) and not self._tell(one, orders) and orders.jobs:
