@@ -169,7 +169,10 @@ def _record(tx: Transaction, kind: type[Any], how: Kind, row: Any) -> Any:
 
 def _conditions(dialect: Dialect, kind: type[Any], how: Kind, query: Query) -> tuple[list[str], list[object]]:
     owner = "workflow.id" if kind is Workflow else f"{how.table}.wf"
-    conditions, values = [VISIBLE.format(owner)], list[object]()
+    # PERF: of one workflow this is asked once, and not for each of a hundred thousand records.
+    known = query.workflow is not None and kind not in WITHOUT_WORKFLOW
+    conditions = [VISIBLE.format("?" if known else owner)]
+    values: list[object] = [query.workflow] if known else []
     if kind in WITHOUT_WORKFLOW:
         conditions = ["1 = 1"]
     if kind is Event:

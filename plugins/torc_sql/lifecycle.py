@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 
 from torc_core.engine import telling
@@ -299,7 +300,8 @@ def sum_up(tx: Transaction, wf: WorkflowId) -> None:
 def stages(tx: Transaction, wf: WorkflowId) -> Sequence[Stage]:
     """The jobs summed up by name."""
     workflow_state(tx, wf)
-    return summed((name, STATUSES[code], took) for name, code, took in tx.rows("STAGED", wf_=wf))
+    names, statuses, minutes = tx.row("STAGED", wf_=wf)
+    return summed(json.loads(names), [STATUSES[code] for code in json.loads(statuses)], json.loads(minutes))
 
 
 def totals(tx: Transaction, wf: WorkflowId) -> Totals:

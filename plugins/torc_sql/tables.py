@@ -287,6 +287,7 @@ _index("job_class_scheduler", job_class, "scheduler_id", where=text("scheduler_i
 _index("job_claim", job, "wf", "class_id", job.c.priority.desc(), "id", where=_READY)
 _index("job_node", job, "node_id", "class_id", "prefetched", "stop", where=text("node_id IS NOT NULL"))
 _index("job_status", job, "wf", "status")
+_index("job_wf", job, "wf")
 _index("job_name", job, "wf", "name")
 _index("job_requirement", job, "requirement_id")
 _index("job_of_class", job, "class_id")

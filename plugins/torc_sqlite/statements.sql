@@ -301,8 +301,10 @@ SELECT status_count.status, status_count.jobs FROM status_count WHERE status_cou
 status_count.jobs > 0
 
 -- STAGED
-SELECT job.name, job.status, result.exec_minutes FROM job LEFT OUTER JOIN result ON result.id = job.result_id
-WHERE job.wf = :wf_ ORDER BY job.id
+SELECT json_group_array(staged.name) AS json_group_array_1, json_group_array(staged.status) AS
+json_group_array_2, json_group_array(staged.exec_minutes) AS json_group_array_3 FROM (SELECT job.name AS name,
+job.status AS status, result.exec_minutes AS exec_minutes FROM job LEFT OUTER JOIN result ON result.id =
+job.result_id WHERE job.wf = :wf_ ORDER BY job.id) AS staged
 
 -- REVEAL
 UPDATE workflow SET deleting=0 WHERE workflow.id = :wf_

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NEWEST = 2
+NEWEST = 3
 """The schema that this code reads and writes."""
 
 

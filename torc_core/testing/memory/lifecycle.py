@@ -279,10 +279,9 @@ def totals(flow: Flow) -> Totals:
 def stages(flow: Flow) -> Sequence[Stage]:
     """The jobs summed up by name."""
     results: dict[int, Result] = flow.tables[Result]
-    return summed(
-        (job.name, job.status, None if job.result_id is None else results[job.result_id].exec_minutes)
-        for job in flow.jobs.values()
-    )
+    jobs = list(flow.jobs.values())
+    minutes = [None if job.result_id is None else results[job.result_id].exec_minutes for job in jobs]
+    return summed([job.name for job in jobs], [job.status for job in jobs], minutes)
 
 
 def check_deletable(flow: Flow) -> None:

@@ -1,0 +1,1 @@
+CREATE INDEX job_wf ON job (wf);
