@@ -53,7 +53,7 @@ def test_runners_are_killed_and_nothing_survives_or_runs_twice(site: Site, row: 
         found += [f"I7: {one} lives 15 s after its runner" for one in survivors(site.root)]
 
     last = site.popen(*words, "--num-cpus", "4", "--memory-gb", "4", log="run.log")
-    site.until(lambda: last.poll() is not None, 180)
+    site.until(lambda: last.poll() is not None, 180 + 8 * KILLS)
     assert last.returncode == 0, site.said("run.log")
     site.stop_server()
     assert killed
