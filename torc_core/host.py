@@ -130,16 +130,20 @@ class Host:
         found: Detected | None = self.manager.hook.torc_detect_resources(environ=dict(self.config.environ))
         return found
 
-    def batches(self, store: Store, clock: Clock, url: str | None = None) -> Mapping[str, Batch]:
+    def batches(
+        self, store: Store, clock: Clock, url: str | None = None, config: Config | None = None
+    ) -> Mapping[str, Batch]:
         """The batch systems that can be asked from this host, in the service of a store, by the name of their launcher.
 
         Parameters
         ----------
         url
             The address under which other hosts reach the store; None: it has none, or it is not known.
+        config
+            Other settings than those of this process.
         """
         opened = {
-            name: provider.batch(store, self.config, clock, url)
+            name: provider.batch(store, config or self.config, clock, url)
             for name, provider in self.launchers.items()
             if provider.batch is not None
         }

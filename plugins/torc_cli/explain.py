@@ -45,7 +45,8 @@ def explain(
         return explain_job(job, session=session)
     from torc_core.store.explaining import explained_workflow, workflow_json
 
-    totals, groups = explained_workflow(session.store(), found(session, workflow).id, session.clock.now())
+    chosen = found(session, workflow).id
+    totals, groups = explained_workflow(session.store(), chosen, session.clock.now(), session.batches())
     return Report(
         schema="torc.explain-workflow/1",
         data=workflow_json(totals, groups),
@@ -70,7 +71,7 @@ def explain_job(job: str, /, *, session: Given) -> Report:
 def _report(session: Session, id: JobId) -> Report:
     from torc_core.store.explaining import explained_job, job_json
 
-    job, told = explained_job(session.store(), id, session.clock.now())
+    job, told = explained_job(session.store(), id, session.clock.now(), session.batches())
     return Report(schema="torc.explain/1", data=job_json(job, told), text=_of_job(job, told))
 
 

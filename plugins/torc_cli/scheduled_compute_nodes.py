@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,6 +20,7 @@ from torc_core.model import (
     Result,
     SlurmScheduler,
     Value,
+    Waiting,
     WorkflowId,
 )
 from torc_core.model.allocation import shown
@@ -116,7 +118,8 @@ def get(*ids: str, session: Given) -> Record | Listing:
     refuse_csv(session)
     one = some[0]
     scheduler = _schedulers(session, one.workflow_id).get(one.scheduler_config_id or 0)
-    return replace(NOUN.told(one), data=allocation_item(one, scheduler=scheduler))
+    waits = _waiting(session, some).get(one.scheduler_id or "")
+    return replace(NOUN.told(one), data=allocation_item(one, scheduler=scheduler, waits=waits))
 
 
 @app.command
@@ -163,10 +166,28 @@ def _meant(text: str) -> tuple[str, ...]:
 def _listing(session: Session, page: Page[Allocation]) -> Listing:
     workflows = {one.workflow_id for one in page.items}
     schedulers = {id: one for wf in workflows for id, one in _schedulers(session, wf).items()}
+    waits = _waiting(session, page.items)
     items = [
-        allocation_item(one, scheduler=schedulers.get(one.scheduler_config_id or 0)) for one in page.items
+        allocation_item(
+            one,
+            scheduler=schedulers.get(one.scheduler_config_id or 0),
+            waits=waits.get(one.scheduler_id or ""),
+        )
+        for one in page.items
     ]
     return replace(NOUN.listing(page), items=items)
+
+
+def _waiting(session: Session, some: Sequence[Allocation]) -> Mapping[str, Waiting]:
+    """For what queued ones wait, by the batch system's numbers, where it can be asked from here; one question for all."""
+    numbers = [
+        one.scheduler_id
+        for one in some
+        if one.status is AllocationStatus.PENDING and one.scheduler_id is not None
+    ]
+    if not numbers:
+        return {}
+    return {name: one for batch in session.batches() for name, one in batch.waiting(numbers).items()}
 
 
 def _schedulers(session: Session, workflow: WorkflowId) -> dict[int, SlurmScheduler]:

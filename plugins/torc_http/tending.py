@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from torc_core.errors import TorcError
-from torc_core.model import ActionId, Query, Totals, Value, Workflow, WorkflowId
-from torc_core.protocols import Batch, Clock, Store
+from torc_core.model import ActionId, Query, Totals, Value, Waiting, Workflow, WorkflowId
+from torc_core.protocols import Batch, Clock, Outlook, Store
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,25 @@ FRESH = 30.0
 """So old may be what a batch system has answered: one question is enough for all workflows (`slurm.md` RB2)."""
 ROUND = 60.0
 """Seconds between two rounds in which batch systems are asked (`slurm.md` RB2)."""
+OF_RUNNERS = ("on_worker_start", "on_worker_complete")
+"""Triggers whose actions runners carry out, and nobody else."""
 LOOKED_AT = 200
 """Newest workflows of the user that are looked at."""
+
+
+class Seen:
+    """A queue as it was seen in the last rounds: a request does not wait for the commands of a batch system."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def waiting(self, numbers: Sequence[str], *, age: float = 2 * ROUND) -> Mapping[str, Waiting]:
+        """Which allocations waited, and for what."""
+        return self._batch.waiting(numbers, age=max(age, 2 * ROUND))
+
+    def reluctance(self, workflow: WorkflowId) -> Sequence[str]:
+        """Why ready jobs that lack allocations are given none."""
+        return self._batch.reluctance(workflow)
 
 
 class Tender:
@@ -81,6 +98,10 @@ class Tender:
             }
         )
 
+    def queues(self) -> Sequence[Outlook]:
+        """What is known of the queues, without asking anew as long as we look into them ourselves."""
+        return [Seen(batch) for batch in self._batches.values()]
+
     def look(self) -> Collection[WorkflowId]:
         """Do what is due now; the workflows that were cared for."""
         now = self._clock.monotonic()
@@ -117,6 +138,8 @@ class Tender:
             for workflow in workflows
             for action in self._store.due_actions(workflow)
             if action.action_type == "schedule_nodes"
+            and not action.executed
+            and action.trigger_type not in OF_RUNNERS
         }
         self._seen = {id: self._seen.get(id, now) for id in fired}
         return {fired[id] for id, since in self._seen.items() if now - since >= self._grace}

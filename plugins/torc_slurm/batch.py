@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torc_core.errors import Conflict
-from torc_core.model import Allocation, AllocationStatus, Query, Workflow
+from torc_core.model import Allocation, AllocationStatus, Query, Waiting, Workflow
 from torc_core.protocols import Synced, Tended, Withdrawn
-from torc_slurm.scheduler.slurm import Slurm
+from torc_slurm.scheduler.pending import meaning
+from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
+from torc_slurm.scheduler.states import Standing
 from torc_slurm.settings import SlurmSettings
 from torc_slurm.submission.due import Due
 from torc_slurm.submission.holding import name_of_us
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FRESH = 30.0
+"""So old may be what the queue has answered, for those who only tell (`slurm.md` RB2)."""
 OPEN = (AllocationStatus.INTENDED, AllocationStatus.PENDING, AllocationStatus.ACTIVE)
 
 
@@ -64,7 +68,7 @@ class SlurmBatch:
         """Whether sbatch is on this host."""
         return self.slurm.here()
 
-    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None) -> Tended:
+    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None, leaving: bool = False) -> Tended:
         """Do all that is due."""
         totals = self._store.totals([workflow])[0]
         now = totals.workflow
@@ -72,7 +76,7 @@ class SlurmBatch:
         waiting: list[str] = []
         if not totals.complete and not now.is_archived:
             try:
-                results = self.submit(now, node=node)
+                results = self.submit(now, node=node, leaving=leaving)
                 results += self._topped_up(now, waiting)
             except Conflict as error:
                 waiting.append(str(error))
@@ -110,7 +114,9 @@ class SlurmBatch:
                 results += self.submit_intents(workflow, us, fresh)
         return results
 
-    def submit(self, workflow: Workflow, *, node: NodeId | None = None) -> list[Result]:
+    def submit(
+        self, workflow: Workflow, *, node: NodeId | None = None, leaving: bool = False
+    ) -> list[Result]:
         """Submit what is due.
 
         Raises
@@ -118,7 +124,8 @@ class SlurmBatch:
         Conflict
             If something is due and no other host could reach the store.
         """
-        return self._due.carry_out(workflow, lambda: Terms.of(workflow, self._config, self._url), node)
+        terms = lambda: Terms.of(workflow, self._config, self._url)  # noqa: E731
+        return self._due.carry_out(workflow, terms, node, leaving=leaving)
 
     def submit_intents(self, workflow: Workflow, holder: str, intents: Sequence[Allocation]) -> list[Result]:
         """Submit what this holder has intended without an action.
@@ -152,6 +159,34 @@ class SlurmBatch:
         """Find allocations that are over and record it."""
         return sync(self._store, self.slurm, self._clock, workflow, dry_run=dry_run, age=age)
 
+    def waiting(self, numbers: Sequence[str], *, age: float = FRESH) -> Mapping[str, Waiting]:
+        """Which allocations wait in the queue, and for what."""
+        try:
+            rows = self.slurm.queue(numbers, age=age)
+        except SlurmSilent as error:
+            log.info("slurm_waiting why=%s", error)
+            return {}
+        return {
+            row.number: Waiting(
+                reason=_reason(row.reason), text=meaning(_reason(row.reason)), start=row.start
+            )
+            for row in rows
+            if row.standing is Standing.QUEUED
+        }
+
+    def reluctance(self, workflow: WorkflowId) -> Sequence[str]:
+        """Why ready jobs that lack allocations are given none."""
+        now = self._store.get(Workflow, workflow)
+        if not now.submit_options or now.is_archived or now.is_canceled:
+            return []
+        short = lacking(self._store, self._clock, now, self._config.client.slurm.max_node_hours)
+        return [one.why_not for one in short if one.why_not is not None]
+
     def calls(self) -> Mapping[str, int]:
         """Calls of the last minute, by command."""
         return self.slurm.budget.per_minute()
+
+
+def _reason(text: str) -> str:
+    """Why squeue says that something waits; empty: it does not say."""
+    return "" if text in ("None", "(null)") else text.strip("()")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.triggers import CLAIM_MS, after_loss, claimed, place, stepped
+from torc_core.engine.triggers import CLAIM_MS, after_loss, claimed, meant, place, stepped
 from torc_core.errors import Conflict, NotFound
 from torc_core.model import (
     Action,
@@ -76,6 +76,9 @@ def claim(
     """Take the firing of an action in the current run."""
     tx, target = change.tx, place(one, node)
     run = triggers.firing(change, one.id, target)
+    if one.persistent and one.action_type == "schedule_nodes":
+        firings = [rows.action_run(row) for row in tx.rows("FIRINGS", action_=one.id, run_=change.run_id)]
+        run = meant(run, firings, claim_id, node)
     repeated = claimed(one, run, claim_id, node)
     if repeated is not None:
         if repeated.state is ActionState.CLAIMED:

@@ -93,6 +93,10 @@ CHECKS = (
         "submissions", "F29, C25 lost answers of sbatch", ("plugins/slurm/test_slurm_rounds.py", "cluster/slurm/test_submission.py"),
         {"TORC_TEST_SUBMISSIONS": "100"}, "Slurm",
     ),
+    Check(
+        "allocations", "F19, F30, C21 ends of allocations", ("cluster/slurm/test_ends.py", "cluster/slurm/test_many_jobs.py"),
+        {"TORC_TEST_CLUSTER_ENDS": "20", "TORC_TEST_CLUSTER_JOBS": "1000"},
+    ),
     Check("scripts", "SB4 values for sbatch", ("plugins/slurm/test_slurm_script.py",), {"TORC_TEST_FUZZED": "5000"}, "fuzzed"),
     Check(
         "sizes", "the largest workflows", ("core/store/test_evaluator.py", "plugins/sqlite/test_contract.py"),

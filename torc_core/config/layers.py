@@ -96,12 +96,13 @@ class Config:
         return cls(layers, environ=environ, files=files, warnings=problems)
 
     def over(self, flags: Mapping[str, tuple[Any, str]]) -> Config:
-        """These settings with the command line on top: values by key, each with the option that gave it."""
+        """These settings with the command line, or more of it, on top: values by key, each with the option that gave it."""
         given = {
             name: Entry(key=name, value=value, source=Source(layer="flag", name=flag))
             for name, (value, flag) in flags.items()
         }
-        above = Config({**self.layers, "flag": given}, environ=self.environ, files=self.files)
+        both = {**self.layers.get("flag", {}), **given}
+        above = Config({**self.layers, "flag": both}, environ=self.environ, files=self.files)
         above.warnings = self.warnings
         return above
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from torc_core.engine.claim import Room, why_never, why_not_now
-from torc_core.model import BAD, Job, JobStatus, Json, Node, NodeState, Resources, Result, Shape, Workflow
+from torc_core.model import (
+    BAD,
+    Job,
+    JobStatus,
+    Json,
+    Node,
+    NodeState,
+    Resources,
+    Result,
+    Shape,
+    Waiting,
+    Workflow,
+)
+from torc_core.model.instants import instant_text
 from torc_core.model.resources import GIB, duration_text
 from torc_core.record import record
 
@@ -72,8 +86,14 @@ class Facts:
         From the job's parent to the oldest job that holds it up.
     queued
         Allocations that are asked for and do not run yet.
+    waits
+        Why, as far as a batch system says so of them.
     to_schedule
-        Actions that would ask for allocations, and that nobody has carried out.
+        Actions that have fired and would ask for allocations, and that nobody has carried out.
+    armed
+        Actions that will ask for allocations once they fire, each in a sentence.
+    decisions
+        Why none were asked for, or were not taken, in sentences, the latest first.
     missing_data
         Names of user data that the job reads, nobody writes, and that have no value.
     before
@@ -90,7 +110,10 @@ class Facts:
     parent_count: int = 0
     chain: Sequence[Parent] = ()
     queued: int = 0
+    waits: Sequence[Waiting] = ()
     to_schedule: Sequence[int] = ()
+    armed: Sequence[str] = ()
+    decisions: Sequence[str] = ()
     missing_data: Sequence[str] = ()
     result: Result | None = None
     before: int | None = None
@@ -266,22 +289,74 @@ def _ready(facts: Facts, checks: list[Check]) -> Explanation:
 def _nobody(facts: Facts, checks: list[Check]) -> Explanation:
     workflow = facts.workflow
     if facts.queued:
-        text = f"no runner is there yet; {facts.queued} {'allocation is' if facts.queued == 1 else 'allocations are'} queued"
-        checks.append(
-            Check(code="allocation_pending", ok=False, text=text, data={"allocations": facts.queued})
+        text = f"no runner is there yet; {_queued(facts)}"
+        checks.append(_pending(facts, text))
+        return Explanation(
+            code="allocation_pending", text=text, checks=checks, remedies=_never(facts.waits, workflow.id)
         )
-        return Explanation(code="allocation_pending", text=text, checks=checks)
     if facts.to_schedule:
-        text = f"no runner is there; action {facts.to_schedule[0]} would ask for one, and nobody has carried it out"
+        text = f"no runner is there; {_due(facts)}"
         checks.append(
             Check(code="waiting_action", ok=False, text=text, data={"actions": list(facts.to_schedule)})
         )
         return Explanation(
             code="waiting_action", text=text, checks=checks, remedies=[f"torc submit {workflow.id}"]
         )
+    if facts.armed:
+        text = f"no runner is there, and none is on its way; {facts.armed[0]}"
+        checks.append(Check(code="waiting_action", ok=False, text=text))
+        return Explanation(
+            code="waiting_action", text=text, checks=[*checks, *_decided(facts)],
+            remedies=[f"torc slurm schedule-nodes {workflow.id}"],
+        )  # fmt: skip
     text = "no runner works on the workflow, and none is on its way"
+    if facts.decisions:
+        text += f": {facts.decisions[0]}"
     checks.append(Check(code="no_runner", ok=False, text=text))
-    return Explanation(code="no_runner", text=text, checks=checks, remedies=[f"torc run {workflow.id}"])
+    helps = [f"torc submit {workflow.id}" if facts.decisions else f"torc run {workflow.id}"]
+    return Explanation(code="no_runner", text=text, checks=[*checks, *_decided(facts)], remedies=helps)
+
+
+def _queued(facts: Facts) -> str:
+    """How many allocations wait, for what, and until when the first of them is expected to."""
+    text = f"{facts.queued} {'allocation is' if facts.queued == 1 else 'allocations are'} queued"
+    counts = Counter(one.text for one in facts.waits if one.text)
+    if counts:
+        told = (
+            f"{count} of them: {why}" if facts.queued > 1 else why for why, count in counts.most_common(NAMED)
+        )
+        text += f" ({'; '.join(told)})"
+    if (first := _first(facts.waits)) is not None:
+        text += f"; the first is estimated to start in {duration_text(max(0.0, (first - facts.now) / 1000))}"
+    return text
+
+
+def _pending(facts: Facts, text: str) -> Check:
+    first = _first(facts.waits)
+    data: dict[str, Json] = {
+        "allocations": facts.queued,
+        "reasons": dict(Counter(one.reason for one in facts.waits if one.reason)),
+        "estimated_start": None if first is None else instant_text(first),
+    }
+    return Check(code="allocation_pending", ok=False, text=text, data=data)
+
+
+def _first(waits: Sequence[Waiting]) -> int | None:
+    return min((one.start for one in waits if one.start is not None), default=None)
+
+
+def _never(waits: Sequence[Waiting], workflow: int) -> list[str]:
+    """What helps against allocations that will never start."""
+    stuck = bool(waits) and all("never start" in one.text for one in waits)
+    return [f"torc cancel {workflow}", f"torc slurm regenerate {workflow} --submit"] if stuck else []
+
+
+def _due(facts: Facts) -> str:
+    """Which actions have fired, and that nobody has carried them out."""
+    numbers = [str(one) for one in facts.to_schedule[:NAMED]]
+    if len(numbers) == 1:
+        return f"action {numbers[0]} is due: it would ask for one, and nobody has carried it out"
+    return f"actions {', '.join(numbers)} are due: they would ask for some, and nobody has carried them out"
 
 
 def _among(facts: Facts, seats: Sequence[Seat], checks: list[Check]) -> Explanation:
@@ -318,7 +393,10 @@ def _among(facts: Facts, seats: Sequence[Seat], checks: list[Check]) -> Explanat
             f"when they find nothing of their own"
         )
         checks.append(Check(code="scheduler_mismatch", ok=False, text=text, data={"queued": facts.queued}))
-        return Explanation(code="scheduler_mismatch", text=text, checks=checks)
+        return Explanation(
+            code="scheduler_mismatch", text=text, checks=[*checks, *_coming(facts)],
+            remedies=[f"torc submit {facts.workflow.id}"] if facts.to_schedule else [],
+        )  # fmt: skip
     free = [one for one in own if why_not_now(shape, one.room()) is None]
     data: dict[str, Json] = {"jobs_ahead": facts.before, "nodes": [one.node.id for one in own[:NAMED]]}
     line = "" if facts.before is None else f"; {facts.before} ready {_jobs(facts.before)} come before it"
@@ -328,7 +406,23 @@ def _among(facts: Facts, seats: Sequence[Seat], checks: list[Check]) -> Explanat
         first = own[0].node
         text = f"job {job.id} fits node {first.id} ({first.hostname}), which is occupied{line}"
     checks.append(Check(code="busy", ok=bool(free), text=text, data={**data, "has_room": bool(free)}))
-    return Explanation(code="busy", text=text, checks=checks)
+    return Explanation(code="busy", text=text, checks=[*checks, *_coming(facts)])
+
+
+def _decided(facts: Facts) -> list[Check]:
+    """Why no allocation was asked for."""
+    return [Check(code="no_runner", ok=False, text=one) for one in facts.decisions]
+
+
+def _coming(facts: Facts) -> list[Check]:
+    """More runners that are on their way, or would be."""
+    found = []
+    if facts.queued:
+        found.append(_pending(facts, _queued(facts)))
+    if facts.to_schedule:
+        data: dict[str, Json] = {"actions": list(facts.to_schedule)}
+        found.append(Check(code="waiting_action", ok=False, text=_due(facts), data=data))
+    return [*found, *_decided(facts)]
 
 
 def _unusable(facts: Facts, could: Sequence[Seat], checks: list[Check]) -> Explanation:

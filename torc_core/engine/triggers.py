@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from torc_core.errors import Conflict, Invalid, did_you_mean
@@ -104,6 +104,22 @@ def armed(action: Action, *, full: bool, reset_jobs: Collection[JobId] | None) -
 def place(action: Action, node: NodeId | None) -> NodeId:
     """Which firing a claim is about: the node's own, or 0, the only one."""
     return node if action.persistent and node is not None else NodeId(0)
+
+
+def meant(
+    own: ActionRun | None, firings: Iterable[ActionRun], claim_id: str | None, node: NodeId | None
+) -> ActionRun | None:
+    """Which firing of persistent scheduled nodes a claim is about; None: a new one, in its own place.
+
+    One that is executed under the claim already, its own, else one that was given back or whose runner is gone.
+    """
+    every = list(firings)
+    for one in every:
+        if claim_id is not None and one.claim_id == claim_id and one.state is ActionState.CLAIMED:
+            return one
+    if own.state is ActionState.TRIGGERED if own is not None else node is not None:
+        return own
+    return next((one for one in every if one.state is ActionState.TRIGGERED), own)
 
 
 def expired(run: ActionRun, now: int, *, alive: bool) -> bool:

@@ -21,6 +21,7 @@ from torc_core.model.allocation import (
     RunningJob,
     SlurmCorrelation,
     SlurmStats,
+    Waiting,
 )
 from torc_core.model.artifact import (
     File,
@@ -124,6 +125,6 @@ __all__ = [
     "Replan", "Requirement", "RequirementId", "Reset", "Resources", "Result", "ResultId", "RoCrateEntity", "RunningJob",
     "SchedulerId", "Severity", "Shape", "SlurmCorrelation", "SlurmScheduler", "SlurmStats", "SlurmStatsId", "Source",
     "Spawn", "SpawnJob", "Spawned", "Stage", "Standing", "Token", "TokenId", "Totals", "Turn", "Usage", "UserData", "UserDataId", "Value",
-    "Verdict", "Workflow", "WorkflowId",
+    "Verdict", "Waiting", "Workflow", "WorkflowId",
     "user_data_mark", "with_user_data_ids",
 ]  # fmt: skip

@@ -149,6 +149,25 @@ class SlurmCorrelation:
     slurm_job_id: str
 
 
+@record(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An allocation that waits in the queue of a batch system.
+
+    Parameters
+    ----------
+    reason
+        The batch system's own word for why it waits; empty: it has none yet.
+    text
+        What the word means; the word itself where that is not known.
+    start
+        When it is estimated to start, in milliseconds since 1970; None: there is no estimate.
+    """
+
+    reason: str
+    text: str
+    start: int | None = None
+
+
 def shown(status: AllocationStatus) -> str:
     """The status as published clients know it."""
     return {AllocationStatus.INTENDED: "pending", AllocationStatus.FAILED: "canceled"}.get(

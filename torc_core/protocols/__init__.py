@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torc_core.protocols.batch import Batch, LostJob, Synced, Tended, Withdrawn
+from torc_core.protocols.batch import Batch, LostJob, Outlook, Synced, Tended, Withdrawn
 from torc_core.protocols.clock import Clock
 from torc_core.protocols.distant import Distant, Hello, LogPiece
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
@@ -54,6 +54,7 @@ __all__ = [
     "NodeSample",
     "Nodes",
     "Operations",
+    "Outlook",
     "Permissions",
     "Queue",
     "Queueing",

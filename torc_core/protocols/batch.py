@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from torc_core.model import Allocation, JobId, NodeId, WorkflowId
+from torc_core.model import Allocation, JobId, NodeId, Waiting, WorkflowId
 from torc_core.record import record
 
 
@@ -95,14 +95,32 @@ class Synced:
     unanswered: str | None = None
 
 
-class Batch(Protocol):
+class Outlook(Protocol):
+    """What a batch system says of the allocations to come. Any number of threads."""
+
+    def waiting(self, numbers: Sequence[str], *, age: float = 30.0) -> Mapping[str, Waiting]:
+        """Which allocations wait, and for what, by the batch system's own numbers; nothing if it does not answer.
+
+        Parameters
+        ----------
+        age
+            What the batch system has answered so many seconds ago will do.
+        """
+        ...
+
+    def reluctance(self, workflow: WorkflowId) -> Sequence[str]:
+        """Why ready jobs of a workflow that lack allocations are given none, in sentences; nothing is done."""
+        ...
+
+
+class Batch(Outlook, Protocol):
     """A batch system in the service of one store. Any number of threads."""
 
     def here(self) -> bool:
         """Whether it can be asked from this host."""
         ...
 
-    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None) -> Tended:
+    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None, leaving: bool = False) -> Tended:
         """Do all that is due: scheduled nodes, intents in doubt, missing capacity, allocations that nothing needs.
 
         Nothing is done twice, whoever else does the same at the same time; a batch system that does not answer, or
@@ -112,6 +130,8 @@ class Batch(Protocol):
         ----------
         node
             Which runner does it; None: a command or a server.
+        leaving
+            That runner is about to end; what is due when it begins is not due then, and the other way round.
         """
         ...
 

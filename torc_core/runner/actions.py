@@ -133,6 +133,7 @@ class Actions:
         self._threads: list[Thread] = []
         self._waiting: set[SimpleQueue[Exit | None]] = set()
         self._tried: frozenset[ActionId] = frozenset()
+        self._schedules = False
         self.failures: list[str] = []
         """Sentences about actions that failed."""
 
@@ -145,15 +146,19 @@ class Actions:
     def begin(self) -> None:
         """Execute what is due at the start of a worker, one after the other."""
         try:
-            found = self._due(AT_START)
+            found = self._at_start()
         except Unavailable:
-            self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_START))))
+            self._spawn(lambda: self._execute_all(self._insist(self._at_start)))
             return
         if found:
             self._spawn(lambda: self._execute_all(found))
 
     def hear(self, due: Sequence[ActionId]) -> None:
         """These have fired and wait; those that were looked at before are left alone until they fire again."""
+        if self._schedules:
+            # Jobs do not wait for it, as they do for the commands of the start.
+            self._schedules = False
+            self._spawn(self._tend)
         fresh = [action for action in due if action not in self._tried]
         self._tried = frozenset(due)
         if fresh:
@@ -163,7 +168,7 @@ class Actions:
         """Execute what is due when a worker goes, one after the other."""
         self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_END))))
         if self._open is not None:
-            self._spawn(self._clear_queue)
+            self._spawn(self._last_care)
 
     def hurry(self) -> None:
         """Start no further command; what has been asked for before can be ended as an errand."""
@@ -178,8 +183,17 @@ class Actions:
         for thread in self._threads:
             thread.join(LAST_CALL)
 
+    def _at_start(self) -> list[Action]:
+        due = self._store.due_actions(self._node.workflow_id)
+        # Nodes that each runner asks for: nobody says again that they are due.
+        self._schedules = any(one.action_type == "schedule_nodes" and one.persistent for one in due)
+        return self._commands(due, AT_START)
+
     def _due(self, triggers: Sequence[str]) -> list[Action]:
-        due = self._store.due_actions(self._node.workflow_id, triggers)
+        return self._commands(self._store.due_actions(self._node.workflow_id, triggers), triggers)
+
+    def _commands(self, due: Sequence[Action], triggers: Sequence[str]) -> list[Action]:
+        due = [one for one in due if one.trigger_type in triggers]
         wanted = [one for one in due if one.action_type == "run_commands"]
         return sorted(wanted, key=lambda one: (triggers.index(one.trigger_type), one.id))
 
@@ -192,7 +206,7 @@ class Actions:
             if mine and action.trigger_type not in self._last:
                 self._spawn(lambda action=action: self._execute(action))  # type: ignore[misc]  # bound early
 
-    def _tend(self) -> None:
+    def _tend(self, *, leaving: bool = False) -> None:
         """Have the batch systems of this host do what is due."""
         if self._open is None:
             return
@@ -200,18 +214,20 @@ class Actions:
             self._batches = self._open() if self._batches is None else self._batches
         for batch in self._batches:
             try:
-                done = batch.tend(self._node.workflow_id, node=self._node.id)
+                done = batch.tend(self._node.workflow_id, node=self._node.id, leaving=leaving)
             except TorcError as error:
                 log.warning("batch_lost workflow_id=%d why=%s", self._node.workflow_id, error)
             else:
                 for sentence in done.waiting:
                     log.info("batch_waits workflow_id=%d why=%s", self._node.workflow_id, sentence)
 
-    def _clear_queue(self) -> None:
-        """What nothing needs any more leaves the queue before the last runner goes."""
-        (totals,) = self._insist(lambda: self._store.totals([self._node.workflow_id]))
-        if totals.pending_allocations:
-            self._tend()
+    def _last_care(self) -> None:
+        """Nodes that a runner asks for as it goes; what nothing needs any more leaves the queue before the last one goes."""
+        workflow = self._node.workflow_id
+        due = self._insist(lambda: self._store.due_actions(workflow, AT_END[1:]))
+        (totals,) = self._insist(lambda: self._store.totals([workflow]))
+        if totals.pending_allocations or any(one.action_type == "schedule_nodes" for one in due):
+            self._tend(leaving=True)
 
     def _execute_all(self, actions: Sequence[Action]) -> None:
         for action in actions:

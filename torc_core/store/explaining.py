@@ -14,6 +14,7 @@ from torc_core.model import (
     Action,
     Allocation,
     AllocationStatus,
+    Event,
     Job,
     JobDependency,
     JobId,
@@ -27,13 +28,15 @@ from torc_core.model import (
     Result,
     Shape,
     Totals,
+    Waiting,
     Workflow,
     WorkflowId,
 )
+from torc_core.model.instants import instant_text
 from torc_core.record import record
 
 if TYPE_CHECKING:
-    from torc_core.protocols import Store
+    from torc_core.protocols import Outlook, Store
 
 R = TypeVar("R")
 
@@ -46,6 +49,10 @@ SAMPLE = 500
 """Ready jobs of a workflow that are looked at to find their kinds."""
 
 MOST_KINDS = 100
+MOST_QUEUED = 1_000
+"""Queued allocations whose reasons are told."""
+OF_RUNNERS = ("on_worker_start", "on_worker_complete")
+"""Triggers of actions that only runners carry out: they cannot bring the first one."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -67,7 +74,10 @@ class Surroundings:
     now: int
     seats: Sequence[Seat] = ()
     queued: int = 0
+    waits: Sequence[Waiting] = ()
     to_schedule: Sequence[int] = ()
+    armed: Sequence[str] = ()
+    decisions: Sequence[str] = ()
     missing_data: Sequence[str] = ()
     needs: Mapping[RequirementId, Requirement] = field(default_factory=dict)
 
@@ -83,12 +93,20 @@ class Surroundings:
         """What is known of a job, with what only this job has."""
         return Facts(
             job=job, workflow=self.workflow, shape=self.shape(job), now=self.now, seats=self.seats, queued=self.queued,
-            to_schedule=self.to_schedule, missing_data=self.missing_data, **more,
+            waits=self.waits, to_schedule=self.to_schedule, armed=self.armed, decisions=self.decisions,
+            missing_data=self.missing_data, **more,
         )  # fmt: skip
 
 
-def explained_job(store: Store, id: JobId, now: int) -> tuple[Job, Explanation]:
+def explained_job(
+    store: Store, id: JobId, now: int, batches: Sequence[Outlook] = ()
+) -> tuple[Job, Explanation]:
     """A job, and why it does not run.
+
+    Parameters
+    ----------
+    batches
+        Batch systems that say why allocations wait.
 
     Raises
     ------
@@ -96,7 +114,7 @@ def explained_job(store: Store, id: JobId, now: int) -> tuple[Job, Explanation]:
         If there is none.
     """
     job = store.get(Job, id)
-    around = surroundings(store, job.workflow_id, now, ready=job.status is JobStatus.READY)
+    around = surroundings(store, job.workflow_id, now, ready=job.status is JobStatus.READY, batches=batches)
     more: dict[str, Any] = {}
     if job.status in (JobStatus.BLOCKED, JobStatus.CANCELED):
         more |= _parents(store, job)
@@ -110,11 +128,13 @@ def explained_job(store: Store, id: JobId, now: int) -> tuple[Job, Explanation]:
     return job, explain_job(around.facts(job, **more))
 
 
-def explained_workflow(store: Store, workflow: WorkflowId, now: int) -> tuple[Totals, Sequence[Group]]:
+def explained_workflow(
+    store: Store, workflow: WorkflowId, now: int, batches: Sequence[Outlook] = ()
+) -> tuple[Totals, Sequence[Group]]:
     """How far a workflow is, and why what is left of it does not run, by reason; the largest group first."""
     (totals,) = store.totals([workflow])
     ready = bool(totals.counts.get(JobStatus.READY))
-    around = surroundings(store, workflow, now, ready=ready)
+    around = surroundings(store, workflow, now, ready=ready, batches=batches)
     found: dict[str, list[Group]] = {}
     for status in (JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.PENDING_FAILED, *LIVE):
         if totals.counts.get(status):
@@ -146,7 +166,9 @@ def explained_workflow(store: Store, workflow: WorkflowId, now: int) -> tuple[To
     return totals, sorted(groups, key=lambda group: -group.count)
 
 
-def surroundings(store: Store, workflow: WorkflowId, now: int, *, ready: bool) -> Surroundings:
+def surroundings(
+    store: Store, workflow: WorkflowId, now: int, *, ready: bool, batches: Sequence[Outlook] = ()
+) -> Surroundings:
     """Runners, allocations and actions of a workflow; `ready`: somebody asks about a ready job."""
     record_ = store.get(Workflow, workflow)
     needs = {one.id: one for one in _every(store, Requirement, workflow)}
@@ -156,18 +178,54 @@ def surroundings(store: Store, workflow: WorkflowId, now: int, *, ready: bool) -
         return Surroundings(workflow=record_, now=now, needs=needs, missing_data=missing)
     nodes = store.find(Node, Query(workflow=workflow, where={"is_active": True}, limit=ALL)).items
     waiting = (AllocationStatus.INTENDED.value, AllocationStatus.PENDING.value)
-    queued = store.find(Allocation, Query(workflow=workflow, where={"status": waiting}, limit=0)).total
+    most = MOST_QUEUED if batches else 0
+    page = store.find(Allocation, Query(workflow=workflow, where={"status": waiting}, limit=most))
+    numbers = [one.scheduler_id for one in page.items if one.scheduler_id is not None]
     due: Sequence[Action] = store.due_actions(workflow)
     return Surroundings(
         workflow=record_,
         now=now,
         needs=needs,
         seats=_seats(store, around, nodes),
-        queued=queued,
-        to_schedule=[
-            one.id for one in due if one.action_type == "schedule_nodes" and not one.executed
-        ],
-    )  # fmt: skip
+        queued=page.total,
+        waits=[one for batch in batches if numbers for one in batch.waiting(numbers).values()],
+        to_schedule=[one.id for one in due if _asks(one) and not one.executed],
+        armed=_armed(store, workflow, due),
+        decisions=_decisions(store, workflow, batches),
+    )
+
+
+def _asks(action: Action) -> bool:
+    """Whether an action asks for allocations, and could do so for the first runner."""
+    return action.action_type == "schedule_nodes" and action.trigger_type not in OF_RUNNERS
+
+
+def _armed(store: Store, workflow: WorkflowId, due: Sequence[Action]) -> list[str]:
+    """What will ask for allocations, and has not fired."""
+    fired = {one.id for one in due}
+    return [
+        f"action {one.id} asks for some when {one.required_triggers} of its jobs are "
+        f"{'ready' if one.trigger_type == 'on_jobs_ready' else 'over'}, and {one.trigger_count} are"
+        for one in _every(store, Action, workflow)
+        if _asks(one) and one.jobs and not one.executed and one.id not in fired
+        and one.trigger_count < one.required_triggers
+    ]  # fmt: skip
+
+
+def _decisions(store: Store, workflow: WorkflowId, batches: Sequence[Outlook]) -> list[str]:
+    """Why allocations were not asked for, or not taken: what is so now, and the latest that was decided or refused."""
+    told = [sentence for batch in batches for sentence in batch.reluctance(workflow)]
+    failed = {"status": AllocationStatus.FAILED.value}
+    refused = store.find(Allocation, Query(workflow=workflow, where=failed, reverse=True, limit=1)).items
+    told += [f"the last allocation was not taken: {one.reason}" for one in refused if one.reason]
+    where = {"category": "scheduling_decision"}
+    for event in store.find(Event, Query(workflow=workflow, where=where, reverse=True, limit=1)).items:
+        asked = "asked for" if event.data.get("allocations") else "asked for nothing"
+        told.append(
+            f"'torc {event.data.get('source', 'watch')}' {asked} at {instant_text(event.timestamp)}: "
+            f"{event.data.get('reason')}"
+        )
+    return told
 
 
 def _seats(store: Store, around: Surroundings, nodes: Sequence[Node]) -> Sequence[Seat]:

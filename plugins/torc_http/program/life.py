@@ -236,8 +236,12 @@ class Program:
         return Figures(enabled=keys.metrics, token_file=keys.metrics_token_file, database=self._path)
 
     def _tender(self, store: Store, shown: str) -> Tender:
-        host, clock = self._session.host, self._session.clock
-        return Tender(store, clock, lambda: host.batches(store, clock, shown), self._config.client.username)
+        host, clock, config = self._session.host, self._session.clock, self._config
+        if config.given("server.slurm.rpc_per_minute") is not None:
+            # What batch systems are asked by is the server's own, in the budget that all of the user's processes share.
+            asked = (self._keys.slurm.rpc_per_minute, "server.slurm.rpc_per_minute")
+            config = config.over({"client.slurm.rpc_per_minute": asked})
+        return Tender(store, clock, lambda: host.batches(store, clock, shown, config), config.client.username)
 
     def _backups(self) -> Backups:
         return Backups(self._keys.backup_dir, self._keys.backup_every, self._keys.backup_keep)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from torc_core.model import Job, JobId, Workflow, WorkflowId
 from torc_core.store import explaining
 from torc_http.call import Call
 from torc_http.routes import Route
 from torc_http.wire.fields import Anything
 
+if TYPE_CHECKING:
+    from torc_core.protocols import Outlook
+
 GROUP = "x"
 
 
 def job(call: Call) -> object:
     """Why a job does not run."""
-    found, told = explaining.explained_job(call.store, JobId(call.id), call.clock.now())
+    found, told = explaining.explained_job(call.store, JobId(call.id), call.clock.now(), _batches(call))
     return explaining.job_json(found, told)
 
 
 def workflow(call: Call) -> object:
     """Why what is left of a workflow does not run, by reason."""
-    totals, groups = explaining.explained_workflow(call.store, WorkflowId(call.id), call.clock.now())
+    totals, groups = explaining.explained_workflow(
+        call.store, WorkflowId(call.id), call.clock.now(), _batches(call)
+    )
     return explaining.workflow_json(totals, groups)
+
+
+def _batches(call: Call) -> Sequence[Outlook]:
+    """The queues that the server itself looks into, as it saw them last."""
+    tender = getattr(call.service, "parts", {}).get("tender")
+    return () if tender is None else tender.queues()
 
 
 ROUTES = (

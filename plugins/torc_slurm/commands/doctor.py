@@ -11,7 +11,7 @@ from torc_core.errors import TorcError, UsageError
 from torc_core.given import Given
 from torc_core.model import JobStatus, Query, Workflow
 from torc_core.session import Session
-from torc_slurm.deployment import cluster, database, seeing, server
+from torc_slurm.deployment import cluster, database, room, seeing, server
 from torc_slurm.deployment.checks import Check, Grade, ok
 from torc_slurm.deployment.naming import hints
 from torc_slurm.scheduler.slurm import Slurm
@@ -75,6 +75,10 @@ def doctor(
     elif patient.slurm:
         checks.append(ok("reach", "not tried from a compute node; try it: torc doctor --from-compute-node"))
     checks += database.checked(patient, active=_active(session))
+    places = {"out-room": Path(output_dir or _folder(session, workflow)).expanduser().absolute()}
+    if path is not None:
+        places = {"db-room": path.parent, **places}
+    checks += room.checked(places, session.config.environ)
     checks.append(cluster.slurm_checked(slurm, session.user()))
     checks += cluster.configured(patient, None if key is None else str(key))
     fixed = database.fixed(patient, checks) if fix else []

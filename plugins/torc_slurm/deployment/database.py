@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from torc_core.model.resources import GIB, MIB, memory_text
+from torc_core.model.resources import MIB, memory_text
 from torc_slurm.deployment import seeing
 from torc_slurm.deployment.checks import Check, Grade, fail, ok, warn
 from torc_slurm.deployment.server import Patient
@@ -36,7 +36,6 @@ SLOW = frozenset({"lustre", "gpfs", "beegfs", "fhgfs", "panfs", "ceph", "gfs2", 
 WRONG = frozenset({"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ncpfs", "9p", "virtiofs"})
 SAFE_SQLITE = (3, 51, 3)
 LARGE_WAL = 256 * MIB
-LEAST_FREE = GIB
 BACKUP_AGE = 86_400.0
 ADVICE = (
     "scratch is fast and shared but may be purged: back it up (torc-server backup /projects/$USER/torc_backup.db); "
@@ -61,7 +60,7 @@ def checked(patient: Patient, *, active: bool) -> Iterable[Check]:
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> Check:
-    """What the database lies on, and how much room there is."""
+    """What the database lies on."""
     id = "db-fs"
     folder = next((one for one in (path.parent, *path.parent.parents) if one.exists()), Path("/"))
     found = seeing.mount_of(folder, mounts)
@@ -74,21 +73,9 @@ def file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> Check:
             id, f"{told}: locks and shared memory do not work there as a database needs them",
             "torc-server run --database /scratch/$USER/torc.db", ADVICE,
         )  # fmt: skip
-    try:
-        room = os.statvfs(folder)
-        free = room.f_bavail * room.f_frsize
-    except OSError:
-        free = None
-    if free is not None and free < LEAST_FREE:
-        return warn(
-            id,
-            f"{told}, which has only {memory_text(max(free, 1))} left",
-            "make room, or move the database",
-            ADVICE,
-        )
     if kind in SLOW or kind.startswith("fuse"):
         return warn(id, f"{told}: it works, in a slower mode, and only one server may use it", None, ADVICE)
-    return ok(id, told, None if free is None else f"{memory_text(max(free, 1))} free")
+    return ok(id, told)
 
 
 def lock(patient: Patient, path: Path) -> Check:

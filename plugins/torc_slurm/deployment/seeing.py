@@ -211,7 +211,13 @@ def has_terminal(pid: int) -> bool:
 
 def mount_of(path: Path, mounts: Path = Path("/proc/mounts")) -> tuple[str, str] | None:
     """The file system on which a path lies: its type and where it is mounted; None: not known."""
-    best: tuple[int, str, str] | None = None
+    found = mounted(path, mounts)
+    return None if found is None else found[1:]
+
+
+def mounted(path: Path, mounts: Path = Path("/proc/mounts")) -> tuple[str, str, str] | None:
+    """The file system on which a path lies: its device, its type and where it is mounted; None: not known."""
+    best: tuple[int, str, str, str] | None = None
     target = os.path.realpath(path)
     with suppress(OSError):
         for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
@@ -221,8 +227,8 @@ def mount_of(path: Path, mounts: Path = Path("/proc/mounts")) -> tuple[str, str]
             point = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), words[1])
             inside = target == point or target.startswith(point.rstrip("/") + "/")
             if inside and (best is None or len(point) >= best[0]):
-                best = (len(point), words[2], point)
-    return None if best is None else (best[1], best[2])
+                best = (len(point), words[0], words[2], point)
+    return None if best is None else best[1:]
 
 
 def lockers(path: Path) -> list[int]:

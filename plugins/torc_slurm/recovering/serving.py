@@ -17,7 +17,7 @@ from torc_terminal.serving import served
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torc_core.model import NodeId, SlurmScheduler, WorkflowId
+    from torc_core.model import NodeId, SlurmScheduler, Waiting, WorkflowId
     from torc_core.session import Session
     from torc_slurm.profiles.model import Profile
 
@@ -33,9 +33,9 @@ class Fresh:
         """Whether it can be asked from this host."""
         return self._batch() is not None
 
-    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None) -> Tended:
+    def tend(self, workflow: WorkflowId, *, node: NodeId | None = None, leaving: bool = False) -> Tended:
         """Do all that is due."""
-        return self._there().tend(workflow, node=node)
+        return self._there().tend(workflow, node=node, leaving=leaving)
 
     def withdraw(self, workflow: WorkflowId, *, running: bool, reason: str) -> Withdrawn:
         """Call off what is queued, and, if `running`, what runs."""
@@ -44,6 +44,14 @@ class Fresh:
     def sync(self, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0) -> Synced:
         """Find allocations that are over and record it."""
         return self._there().sync(workflow, dry_run=dry_run, age=age)
+
+    def waiting(self, numbers: Sequence[str], *, age: float = 30.0) -> Mapping[str, Waiting]:
+        """Which allocations wait, and for what."""
+        return self._there().waiting(numbers, age=age)
+
+    def reluctance(self, workflow: WorkflowId) -> Sequence[str]:
+        """Why ready jobs that lack allocations are given none."""
+        return self._there().reluctance(workflow)
 
     def calls(self) -> Mapping[str, int]:
         """Calls of the last minute, by command."""

@@ -9,12 +9,13 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torc_core.protocols import Clock
 from torc_core.record import record
+from torc_slurm.scheduler.sharing import folder, opened
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,11 @@ class Budget:
         self._wait = wait or threading.Event().wait
         self._lock = threading.Lock()
         self._own: dict[str, Any] = {}
+
+    @property
+    def per_minute_allowed(self) -> int:
+        """Questions that are answered in a minute, apart from a burst."""
+        return self._per_minute[QUERIES]
 
     def take(self, bucket: str) -> None:
         """Wait until one more call is in the budget."""
@@ -143,7 +149,7 @@ class Budget:
         """The state, which nobody else changes meanwhile."""
         with self._lock:
             try:
-                file = None if self._path is None else self._opened(self._path)
+                file = None if self._path is None else opened(self._path)
             except OSError as error:
                 log.debug("slurm_budget path=%s why=%s", self._path, error)
                 file = None
@@ -159,16 +165,11 @@ class Budget:
                     text.truncate()
                     json.dump(state, text)
 
-    def _opened(self, path: Path) -> int:
-        with suppress(FileExistsError):
-            path.parent.mkdir(mode=0o700)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
 
 def shared_file(environ: Mapping[str, str]) -> Path | None:
     """Where the processes of a user on this host share their budget; None: there is no such place."""
-    folder = environ.get("XDG_RUNTIME_DIR")
-    return Path(folder, "torc", "slurm-rpc.json") if folder and os.path.isdir(folder) else None
+    shared = folder(environ)
+    return None if shared is None else shared / "slurm-rpc.json"
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from torc_slurm.scheduler.answers import (
     Unclear,
 )
 from torc_slurm.scheduler.budget import OVERLOADED, QUERIES, SUBMISSIONS, Budget, shared_file
+from torc_slurm.scheduler.sharing import Answer, queue_file
 from torc_slurm.scheduler.times import moment
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Slurm:
         self._clock = clock
         self._limit = limit
         self._asking = threading.Lock()
-        self._seen: tuple[float, list[Queued]] | None = None
+        self._answer = Answer(queue_file(environ), clock)
         self.accounting = True
         """Whether the cluster keeps accounts, as far as we know."""
 
@@ -150,7 +151,7 @@ class Slurm:
         Parameters
         ----------
         age
-            An answer that is so many seconds old will do.
+            An answer that is so many seconds old will do, whichever process of ours was given it.
 
         Raises
         ------
@@ -161,11 +162,10 @@ class Slurm:
             return []
         # NOTE: always all of ours: one unknown number among the `-j` of squeue can make the whole question fail.
         with self._asking:
-            if not self._seen or self._clock.monotonic() - self._seen[0] >= age:
-                text = self.asked("squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT)
-                found = [row for line in text.splitlines() if (row := Queued.of(line)) is not None]
-                self._seen = (self._clock.monotonic(), found)
-            rows = self._seen[1]
+            text = self._answer.get(
+                age, lambda: self.asked("squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT)
+            )
+        rows = [row for line in text.splitlines() if (row := Queued.of(line)) is not None]
         wanted = None if numbers is None else set(numbers)
         return [row for row in rows if wanted is None or row.number in wanted]
 

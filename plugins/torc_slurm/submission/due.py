@@ -10,6 +10,7 @@ from torc_core.model import (
     Action,
     ActionClaim,
     ActionRun,
+    ActionState,
     Allocation,
     AllocationStatus,
     NodeId,
@@ -28,6 +29,7 @@ from torc_slurm.submission.terms import Terms
 log = logging.getLogger(__name__)
 
 SLURM = "slurm"
+OF_RUNNERS = ("on_worker_start", "on_worker_complete")
 RENEWAL = 30.0
 """Seconds after which we say again that we are at it: a claim lives longer than that and one sbatch together."""
 
@@ -50,9 +52,19 @@ class Due:
         self._submitter = submitter
 
     def carry_out(
-        self, workflow: Workflow, terms: Callable[[], Terms], node: NodeId | None = None
+        self,
+        workflow: Workflow,
+        terms: Callable[[], Terms],
+        node: NodeId | None = None,
+        *,
+        leaving: bool = False,
     ) -> list[Result]:
         """Submit all that is due; nothing at all if there is nothing.
+
+        Parameters
+        ----------
+        leaving
+            The node is about to end.
 
         Raises
         ------
@@ -63,7 +75,8 @@ class Due:
         """
         us = name_of_us(self._clock)
         release_dead(self._store, workflow.id)
-        actions = [one for one in self._store.due_actions(workflow.id) if scheduling(one)]
+        due = (one for one in self._store.due_actions(workflow.id) if scheduling(one))
+        actions = [one for one in due if whose(self._store, one, node, leaving=leaving)]
         intents = untaken(self._store, workflow.id)
         if not actions and not intents:
             return []
@@ -198,6 +211,24 @@ class Due:
 def scheduling(action: Action) -> bool:
     """Whether an action asks for nodes of Slurm."""
     return action.action_type == "schedule_nodes" and action.config.get("scheduler_type", SLURM) == SLURM
+
+
+def whose(store: Store, action: Action, node: NodeId | None, *, leaving: bool = False) -> bool:
+    """Whether a due action is for this runner to carry out, or, where there is none, for commands and servers.
+
+    What is to be done at the begin and the end of runners is for these alone. A persistent one is carried out once by
+    each runner, and once without any, by whoever comes first; what a runner has left undone is for everybody.
+    """
+    if action.persistent and action.executed:
+        left: dict[str, Value | tuple[Value, ...]] = {
+            "action_id": action.id,
+            "state": ActionState.TRIGGERED.value,
+        }
+        if store.find(ActionRun, Query(workflow=action.workflow_id, where=left, limit=0)).total:
+            return True
+    if action.trigger_type in OF_RUNNERS:
+        return node is not None and (action.trigger_type == "on_worker_complete") is leaving
+    return node is not None or not action.executed
 
 
 def to_submit(allocation: Allocation) -> bool:

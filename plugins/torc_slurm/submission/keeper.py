@@ -31,7 +31,7 @@ from torc_core.protocols import Clock, Store
 from torc_core.record import record
 from torc_core.runner.options import Execution
 from torc_slurm.scheduler.sizes import mebibytes
-from torc_slurm.submission.due import schedulers_of, scheduling
+from torc_slurm.submission.due import schedulers_of, scheduling, whose
 from torc_slurm.submission.stagger import window
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def request_id(workflow: Workflow, scheduler: SchedulerId, now: int) -> str:
 def _armed(store: Store, workflow: Workflow, schedulers: Mapping[int, SlurmScheduler]) -> set[int]:
     """Schedulers for which an action can still fire, or has fired and is not carried out."""
     by_name = {one.name: number for number, one in schedulers.items()}
-    due = {one.id for one in store.due_actions(workflow.id)}
+    due = {one.id for one in store.due_actions(workflow.id) if whose(store, one, None)}
     armed = set()
     for action in store.find(Action, Query(workflow=workflow.id, limit=2**31)).items:
         if not scheduling(action) or action.persistent:

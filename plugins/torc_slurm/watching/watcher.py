@@ -36,6 +36,8 @@ LOOK = 2.0
 """Seconds between two looks at a database that nobody serves."""
 SYNC = 300.0
 """Seconds between two comparisons with Slurm while nothing is wrong."""
+FRESH, ALARMED = 30.0, 5.0
+"""So many seconds old may be what Slurm's queue has told another process; the second when a runner falls silent."""
 TEND = 60.0
 """Seconds between two rounds of care for what is due."""
 PATIENCE = 1_200.0
@@ -217,7 +219,8 @@ class Watcher:
         if not fresh and now - self._synced < SYNC:
             return
         self._synced = now
-        found = self._batch.sync(self._workflow)
+        # Many watch: what the queue has told one of them lately will do for the others, less so after an alarm.
+        found = self._batch.sync(self._workflow, age=ALARMED if fresh else FRESH)
         if found.unanswered:
             self._diary.say_new("slurm", f"Slurm does not answer: {found.unanswered}")
         for job in found.running_jobs:

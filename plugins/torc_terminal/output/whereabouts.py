@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from torc_core.model import Allocation, Job, JobStatus, Node, Result, SlurmScheduler
+from torc_core.model import Allocation, Job, JobStatus, Node, Result, SlurmScheduler, Waiting
 from torc_core.model.allocation import shown
 from torc_core.model.resources import GIB
 from torc_terminal.output.cells import instant
@@ -47,8 +47,10 @@ def node_item(node: Node, *, running: int) -> Item:
     }
 
 
-def allocation_item(one: Allocation, *, scheduler: SlurmScheduler | None) -> Item:
-    """An allocation as `ScheduledComputeNodesModel`, with what its scheduler says; only Slurm knows when it starts."""
+def allocation_item(
+    one: Allocation, *, scheduler: SlurmScheduler | None, waits: Waiting | None = None
+) -> Item:
+    """An allocation as `ScheduledComputeNodesModel`, with what its scheduler says, and the queue if it waits there."""
     return {
         "id": one.id,
         "workflow_id": one.workflow_id,
@@ -59,8 +61,8 @@ def allocation_item(one: Allocation, *, scheduler: SlurmScheduler | None) -> Ite
         "partition": None if scheduler is None else scheduler.fields.get("partition"),
         "nodes": one.nodes,
         "walltime": one.walltime,
-        "reason": one.reason,
-        "estimated_start": None,
+        "reason": one.reason or (waits.reason if waits is not None else None) or None,
+        "estimated_start": instant(waits.start) if waits is not None else None,
         "submission_key": one.submission_key or None,
         "submitted_by": one.submitted_by,
         "submitted_at": instant(one.submitted_at),

@@ -5,13 +5,13 @@ Walltime, cancel, crash, requeue, preemption, suspension: each takes its time, s
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from account import QUICK
+from account import QUICK, row
 from namespaces import until
 
 from torc_core.testing.checker import noting
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
     from torc_core.model import WorkflowId
 
-ROUNDS = int(os.environ.get("TORC_TEST_CLUSTER_ENDS", "1"))
+ROUNDS = int(os.environ.get("TORC_TEST_CLUSTER_ENDS", "2"))
+AT_ONCE = 12
+"""Allocations that end side by side."""
 CROWD = 64
 """Jobs at once where half of them ignore SIGTERM."""
 SMALL = {"name": "small", "num_cpus": 1, "memory": "50m", "runtime": "PT10S"}
 CRASHING = "n5"
 ONE = ("-N1", "-n1", "--cpus-per-task=1", "--mem=900", "--time=30", f"--exclude={CRASHING}")
 TWO = ("-N2", "--ntasks-per-node=1", "--cpus-per-task=2", "--mem=500", "--time=30", f"--exclude={CRASHING}")
-POWER = Lock()
-"""One crash at a time, and nothing else on that node."""
+"""Nothing else is on that node."""
 
 
 def crowd(account: Account, name: str) -> WorkflowId:
@@ -154,15 +155,14 @@ def suspended(account: Account, at: int) -> None:
 
 def crashed(account: Account, at: int) -> None:
     """The node loses its power; Slurm runs the batch job again."""
-    with POWER:
-        workflow = lives(account, f"crashed{at}", retry_on_node_loss=1)
-        node = ("--exclude=", f"--nodelist={CRASHING}")
-        number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", *node)
-        everything_runs(account, workflow, number, 2)
-        account.cluster.fault(CRASHING, "crash")
-        account.cluster.await_state(number, "PENDING", "COMPLETED", seconds=120)
-        account.cluster.fault(CRASHING, "boot")
-        account.cluster.await_state(number, "COMPLETED", seconds=180)
+    workflow = lives(account, f"crashed{at}", retry_on_node_loss=1)
+    node = ("--exclude=", f"--nodelist={CRASHING}")
+    number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--requeue", *node)
+    everything_runs(account, workflow, number, 2)
+    account.cluster.fault(CRASHING, "crash")
+    account.cluster.await_state(number, "PENDING", "COMPLETED", seconds=120)
+    account.cluster.fault(CRASHING, "boot")
+    account.cluster.await_state(number, "COMPLETED", seconds=180)
     assert [one.attempt_id for one in account.jobs(workflow)] == [2, 2], account.log(number)
     assert [one.status.label for one in account.jobs(workflow)] == ["completed", "completed"]
 
@@ -202,22 +202,59 @@ def canceled_with_steps(account: Account, at: int) -> None:
     canceled_on_nodes(account, at, "steps", {"mode": "slurm", "sigkill_headroom_seconds": 10})
 
 
+def walltime_with_steps(account: Account, at: int) -> None:
+    """Each job is a step, and the runner's signals go to the steps; Slurm's own limit of a step comes later."""
+    config = {"mode": "slurm", "sigkill_headroom_seconds": 30}
+    jobs = [
+        {"name": f"j{job}", "command": command, "resource_requirements": "small"}
+        for job, command in enumerate(("exec sleep 600", "trap '' TERM; exec sleep 600"))
+    ]
+    more = {"compute_node_expiration_buffer_seconds": 15, "compute_node_min_time_for_new_jobs_seconds": 10}
+    name = f"steps-walltime{at}"
+    workflow = account.workflow(name, jobs, resource_requirements=[SMALL], execution_config=config, **more)
+
+    number = account.submit(workflow, *ONE, "--cpus-per-task=2", "--time=2")
+
+    account.cluster.await_state(number, seconds=240)
+    found = [(one.status.label, one.return_code, one.reason) for one in account.results(workflow)]
+    assert found == [("terminated", -15, "walltime"), ("terminated", 152, "walltime")], account.log(number)
+
+
+PROMISED: tuple[Callable[[Account, int], None], ...] = (walltime, requeued, crashed)
+"""Those of which a number is promised; of the others a tenth."""
+ONLY = os.environ.get("TORC_TEST_CLUSTER_SCENES", "").split()
+"""Names of scenes; none: all of them."""
 SCENES: tuple[Callable[[Account, int], None], ...] = (
-    walltime,
+    *PROMISED,
     announced,
     canceled,
-    requeued,
     preempted,
     suspended,
+    canceled_with_agents,
+    canceled_with_a_runner_on_each,
+    canceled_with_steps,
+    walltime_with_steps,
 )
 
 
 def test_every_end_of_an_allocation_is_told_as_it_was(account: Account) -> None:
-    scenes = [(scene, at) for at in range(ROUNDS) for scene in SCENES]
+    counts = {
+        scene: ROUNDS if scene in PROMISED else math.ceil(ROUNDS / 10)
+        for scene in SCENES
+        if not ONLY or scene.__name__ in ONLY
+    }
+    scenes = [(scene, at) for at in range(ROUNDS) for scene in counts if at < counts[scene]]
 
-    with ThreadPoolExecutor(2 * len(SCENES)) as pool:
-        running = [(scene.__name__, at, pool.submit(scene, account, at)) for scene, at in scenes]
+    # Crashes come one after the other anyway: they are not to keep others waiting.
+    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(1) as power:
+        running = [
+            (scene.__name__, at, (power if scene is crashed else pool).submit(scene, account, at))
+            for scene, at in scenes
+        ]
     wrong = [f"{name} {at}: {one.exception()}" for name, at, one in running if one.exception()]
 
+    for scene, count in counts.items():
+        failed = sum(one.exception() is not None for name, _, one in running if name == scene.__name__)
+        row(f"ends: {scene.__name__}", count, failed)
     assert not wrong, "\n".join(wrong)
     assert account.verdict() == []

@@ -9,6 +9,8 @@ import pytest
 
 from torc_core.model import (
     Action,
+    Allocation,
+    Event,
     Initialize,
     Job,
     JobStatus,
@@ -18,6 +20,7 @@ from torc_core.model import (
     Resources,
     SlurmScheduler,
     Turn,
+    Waiting,
     WorkflowId,
 )
 from torc_core.model.resources import GIB
@@ -143,6 +146,113 @@ def test_queued_allocations_and_due_actions_are_what_a_job_waits_for(scene: Scen
     scene.store.intend(workflow, "r", scheduler.id, 1, 1)
 
     assert (before, verdict(scene, workflow)) == ("waiting_action", "allocation_pending")
+
+
+class Says:
+    """A batch system that says of all allocations that they wait for the same, and why it asks for no more."""
+
+    def __init__(self, *waits: Waiting, why_not: str | None = None) -> None:
+        self.waits, self.why_not = waits, why_not
+
+    def waiting(self, numbers, *, age=30.0):
+        return dict(zip(numbers, self.waits, strict=False))
+
+    def reluctance(self, workflow):
+        return [] if self.why_not is None else [self.why_not]
+
+
+def asking(scene: Scene, count: int = 1) -> tuple[WorkflowId, list[Allocation]]:
+    """A workflow with allocations in the queue."""
+    workflow = scene.started(fan(1))
+    (scheduler,) = scene.store.add([SlurmScheduler(workflow_id=workflow, name="s", fields={"account": "a"})])
+    made = scene.store.intend(workflow, "r", scheduler.id, count, 1)
+    rows = [scene.store.submitted(one.id, one.submission_key, str(100 + at)) for at, one in enumerate(made)]
+    return workflow, rows
+
+
+def test_the_queue_says_why_allocations_wait_and_when_the_first_may_start(scene: Scene) -> None:
+    workflow, _ = asking(scene, 3)
+    now = scene.clock.now()
+    turn = Waiting(reason="Priority", text="Priority: others come before it", start=now + 600_000)
+    held = Waiting(reason="JobHeldUser", text="JobHeldUser: it is held")
+
+    _, told = explained_job(
+        scene.store,
+        scene.job(workflow, "job0").id,
+        now,
+        [Says(turn, replace(turn, start=now + 60_000), held)],
+    )
+    _, (group,) = explained_workflow(scene.store, workflow, now, [Says(turn)])
+
+    data = told.checks[-1].data
+    assert told.code == "allocation_pending"
+    assert "3 allocations are queued (2 of them: Priority: others come before it; 1 of them:" in told.text
+    assert "estimated to start in 1m" in told.text
+    assert (data["reasons"], told.remedies) == ({"Priority": 2, "JobHeldUser": 1}, [])
+    assert str(data["estimated_start"]).endswith("Z")
+    assert group.code == "allocation_pending"
+    assert "Priority" in group.text
+
+
+def test_allocations_that_will_never_start_can_be_planned_anew(scene: Scene) -> None:
+    workflow, _ = asking(scene)
+    stuck = Waiting(reason="PartitionTimeLimit", text="PartitionTimeLimit: it will never start")
+
+    _, told = explained_job(scene.store, scene.job(workflow, "job0").id, 0, [Says(stuck)])
+
+    assert f"torc slurm regenerate {workflow} --submit" in told.remedies
+
+
+def test_due_actions_are_named_even_where_runners_are_busy(scene: Scene) -> None:
+    workflow = scene.started(fan(9))
+    action = Action(
+        workflow_id=workflow, trigger_type="on_workflow_start", action_type="schedule_nodes", config={"scheduler": "s"}
+    )  # fmt: skip
+    scene.store.add([action, replace(action, trigger_type="on_worker_start", persistent=True)])
+    scene.store.initialize(workflow, Initialize())
+    scene.claim(scene.node(workflow))
+    (first, _) = scene.store.find(Action, Query(workflow=workflow)).items
+
+    _, told = explained_job(scene.store, scene.job(workflow, "job8").id, scene.clock.now())
+
+    due = next(one for one in told.checks if one.code == "waiting_action")
+    assert told.code == "busy"
+    assert due.data["actions"] == [first.id]
+    assert f"action {first.id} is due" in due.text
+
+
+def test_an_action_that_has_not_fired_says_what_it_waits_for(scene: Scene) -> None:
+    workflow = scene.started(chain(2))
+    first, second = (scene.job(workflow, name).id for name in ("job0", "job1"))
+    action = Action(
+        workflow_id=workflow, trigger_type="on_jobs_ready", action_type="schedule_nodes",
+        config={"scheduler": "s"}, jobs=(first, second), required_triggers=2,
+    )  # fmt: skip
+    scene.store.add([action])
+    scene.store.initialize(workflow, Initialize())
+
+    _, told = explained_job(scene.store, first, 0)
+
+    assert told.code == "waiting_action"
+    assert "asks for some when 2 of its jobs are ready, and 1 are" in told.text
+
+
+def test_it_is_told_why_no_allocation_was_asked_for(scene: Scene) -> None:
+    workflow = scene.started(fan(1))
+    event = Event(
+        workflow_id=workflow, category="scheduling_decision",
+        data={"allocations": 0, "reason": "cooldown 12 min left", "source": "watch"},
+    )  # fmt: skip
+    scene.store.add([event])
+
+    _, told = explained_job(
+        scene.store, scene.job(workflow, "job0").id, 0, [Says(why_not="no more node-hours are allowed")]
+    )
+
+    texts = [one.text for one in told.checks if one.code == "no_runner"]
+    assert told.code == "no_runner"
+    assert "no more node-hours are allowed" in told.text
+    assert any("'torc watch' asked for nothing" in one and "cooldown 12 min left" in one for one in texts)
 
 
 def test_a_delayed_retry_says_when(scene: Scene) -> None:

@@ -121,6 +121,26 @@ def test_a_workflow_is_submitted_and_runs_to_its_end(site: Site) -> None:
     assert not list((site.home / "out").glob("*.sh"))
 
 
+def test_lists_and_explanations_say_why_allocations_wait(site: Site) -> None:
+    site.json("submit", "sweep.yaml", "-o", "out")
+    site.slurm.expect("1001", 2_000_000_000.0, "QOSMaxNodePerUserLimit")
+    site.slurm.expect("1002", 2_000_000_600.0, "Resources")
+
+    items = site.json("scheduled-compute-nodes", "list", "last")["items"]
+    table = site.torc("scheduled-compute-nodes", "list", "last")[1]
+    one = site.json("scheduled-compute-nodes", "get", str(items[0]["id"]))
+    why = site.json("explain", "last")["reasons"][0]
+
+    assert [(one["reason"], one["estimated_start"]) for one in items] == [
+        ("QOSMaxNodePerUserLimit", "2033-05-18T03:33:20.000Z"), ("Resources", "2033-05-18T03:43:20.000Z"),
+    ]  # fmt: skip
+    assert "QOSMaxNodePerUserLimit" in table
+    assert one["estimated_start"] == "2033-05-18T03:33:20.000Z"
+    assert "it would use more nodes than allowed for its QOS" in why["text"]
+    # All of them together asked once.
+    assert len(site.slurm.calls("squeue")) == 1
+
+
 def test_a_dry_run_shows_the_scripts_and_changes_nothing(site: Site) -> None:
     code, out, _ = site.torc("submit", "sweep.yaml", "--dry-run")
     told = site.json("submit", "sweep.yaml", "--dry-run", "--max-parallel-jobs", "3")
@@ -206,7 +226,10 @@ def test_what_slurm_ended_is_found(site: Site) -> None:
     counts = [one["pending_allocations_cleaned"] for one in (dry, found, again)]
     assert counts in ([1, 1, 0], [0, 0, 0])  # the server may have been faster
     rows = site.json("scheduled-compute-nodes", "list", "last")["items"]
-    assert [(one["status"], one["reason"]) for one in rows] == [("canceled", "NODE_FAIL"), ("pending", None)]
+    assert [(one["status"], one["reason"]) for one in rows] == [
+        ("canceled", "NODE_FAIL"),
+        ("pending", "Priority"),
+    ]
 
 
 @pytest.mark.parametrize(

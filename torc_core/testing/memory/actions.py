@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine import telling
-from torc_core.engine.triggers import after_loss, claimed, expired, place, stepped
+from torc_core.engine.triggers import after_loss, claimed, expired, meant, place, stepped
 from torc_core.errors import Conflict
 from torc_core.model import (
     Action,
@@ -73,6 +73,8 @@ def claim(
     flow = change.flow
     target = place(action, node)
     run = triggers.firing(flow, action, target)
+    if action.persistent and action.action_type == "schedule_nodes":
+        run = meant(run, firings(flow, action), claim_id, node)
     repeated = claimed(action, run, claim_id, node)
     if repeated is not None:
         renewed = (
@@ -94,6 +96,12 @@ def claim(
     if action.action_type == "schedule_nodes" and claim_id is not None and not intents(flow, run):
         _intend(change, action, run, uuid)
     return ActionClaim(run=run, allocations=intents(flow, run))
+
+
+def firings(flow: Flow, action: Action) -> list[ActionRun]:
+    """The firings of an action in the current run."""
+    found: list[ActionRun] = [one for one in flow.tables[ActionRun].values() if one.action_id == action.id]
+    return [one for one in found if one.run_id == flow.workflow.run_id]
 
 
 def intents(flow: Flow, run: ActionRun) -> list[Allocation]:
@@ -140,9 +148,7 @@ def release(change: Change, action: Action, claim_id: str) -> ActionRun:
 
 def rearm(change: Change, action: Action) -> ActionRun:
     """Put a failed firing back to triggered."""
-    flow = change.flow
-    runs: list[ActionRun] = [one for one in flow.tables[ActionRun].values() if one.action_id == action.id]
-    runs = [one for one in runs if one.run_id == flow.workflow.run_id]
+    runs = firings(change.flow, action)
     failed = [one for one in runs if one.state is ActionState.FAILED]
     if failed:
         return _free(change, max(failed, key=lambda one: one.id))

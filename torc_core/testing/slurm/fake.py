@@ -126,6 +126,13 @@ class FakeSlurm:
                 state.over(self.folder, job, word)
                 state.schedule(self.folder)
 
+    def expect(self, number: str, at: float, reason: str = "Priority") -> None:
+        """Have the queue say why a job waits, and when it may start, in seconds since 1970."""
+        with state.locked(self.folder):
+            job = state.job(self.folder, number)
+            if job is not None:
+                state.save(self.folder, {**job, "reason": reason, "expected": at})
+
     def hold(self, *, on: bool = True) -> None:
         """Start nothing, or go on: what is submitted meanwhile waits."""
         with state.locked(self.folder):

@@ -164,7 +164,7 @@ def squeue(folder: Path, words: list[str]) -> int:
         end = one["end"] or (one["start"] + one["limit"] * settings["minute"] if one["start"] else None)
         left = end - now if end is not None else one["limit"] * settings["minute"]
         values = {
-            "i": one["id"], "A": one["id"], "T": one["state"], "r": one["reason"], "S": at(one["start"]), "e": at(end),
+            "i": one["id"], "A": one["id"], "T": one["state"], "r": one["reason"], "S": at(one["start"] or one.get("expected")), "e": at(end),
             "L": length(left), "D": one["nodes"], "P": one["partition"], "a": one["account"], "N": ",".join(one["hosts"]),
             "k": one["comment"] or "(null)", "j": one["name"], "u": os.environ.get("USER", ""), "q": one["qos"],
             "l": length(one["limit"] * 60),

@@ -227,6 +227,28 @@ class ActionContract(SceneContract):
         ]
         assert len(due(scene, workflow)) == 1
 
+    def test_nodes_that_each_runner_asks_for_are_asked_for_by_another_if_it_is_gone(
+        self, scene: Scene
+    ) -> None:
+        plan = scheduling(fan(1), num_allocations=2)
+        plan = replace(plan, actions=[replace(plan.actions[0], persistent=True)])
+        workflow = scene.started(plan)
+        node, other = scene.node(workflow), scene.node(workflow)
+        (one,) = due(scene, workflow)
+        first = scene.store.claim_action(one.id, "c1", node.id)
+
+        scene.store.release_action(one.id, "c1")
+        again = scene.store.claim_action(one.id, "c2", None)
+        repeated = scene.store.claim_action(one.id, "c2", None)
+        scene.store.end_action(one.id, "c2", ok=True)
+        own = scene.store.claim_action(one.id, "c3", other.id)
+
+        keys = [one.submission_key for one in first.allocations]
+        assert [one.submission_key for one in again.allocations] == keys
+        assert (again.run.node_id, repeated.run.id) == (node.id, again.run.id)
+        assert own.run.node_id == other.id
+        assert not {one.submission_key for one in own.allocations} & set(keys)
+
     def test_a_published_client_claims_by_its_node_and_never_reports(self, scene: Scene) -> None:
         workflow = scene.started(acting(fan(1), action("on_workflow_start")))
         node = scene.node(workflow)

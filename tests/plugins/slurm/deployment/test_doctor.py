@@ -34,7 +34,7 @@ def test_a_fresh_account_is_well(torc: Any, home: Path) -> None:
     checks = found(ran)
     assert set(checks) == {
         "server-up", "listen", "hostname", "api-url", "port", "multiplexer", "clock", "db-fs", "db-lock", "db-health",
-        "backup", "slurm", "config",
+        "db-room", "out-room", "backup", "slurm", "config",
     }  # fmt: skip
     assert ran.code == 0
     assert not (home / ".local").exists()

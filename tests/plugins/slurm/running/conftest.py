@@ -33,17 +33,21 @@ told = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 for number in told:
     signal.signal(number, force)
 signal.pthread_sigmask(signal.SIG_BLOCK, told)
+# As of the real one: what a step does comes after its number is said, and can be signalled from its begin.
+step = f"7.{{os.getpid()}}"
+if "verbose" in said:
+    print(f"srun: launching StepId={{step}} on host n1, 1 tasks: 0", file=sys.stderr, flush=True)
+
+def begin():
+    (steps / step).write_text(str(os.getpid()))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
+
 env = {{**os.environ, "SLURM_STEP_ID": "0", "SLURMD_NODENAME": said.get("nodelist", "n1")}}
 task = subprocess.Popen(
     words, stdin=subprocess.DEVNULL if said.get("input") == "none" else None, stdout=opened(said.get("output")),
     stderr=opened(said.get("error")), start_new_session=True, env=env,
-    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, told),
+    preexec_fn=begin,
 )
-step = f"7.{{task.pid}}"
-(steps / step).write_text(str(task.pid))
-if "verbose" in said:
-    print(f"srun: launching StepId={{step}} on host n1, 1 tasks: 0", file=sys.stderr, flush=True)
-
 signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
 code = task.wait()
 if (steps / "aborts").exists():
