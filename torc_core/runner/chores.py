@@ -60,15 +60,14 @@ class Chores:
         return self._actions.busy
 
     def tend(self, now: float) -> bool:
-        """Start what was asked for, kill what has had its time; whether jobs are ready again."""
+        """Start what was asked for, kill what has had its time; whether places of scripts have become free."""
         self._errands.start(now)
         self._errands.tend(now)
-        again = False
-        for end, verdict in self.recoveries.answers():
-            again = again or verdict is Verdict.RETRY
+        answers = self.recoveries.answers()
+        for end, verdict in answers:
             if verdict in (Verdict.DONE, Verdict.CANCELED):
                 self._attempts.blame(end, JobStatus.CANCELED if verdict is Verdict.CANCELED else None)
-        return again
+        return bool(answers)
 
     def take(self, exits: Sequence[Exit]) -> list[Exit]:
         """Take the ends of our processes; those of jobs are left."""

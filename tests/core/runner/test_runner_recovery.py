@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
-from tests.core.runner.conftest import Site
+from tests.core.runner.conftest import GIB, Site
 from tests.waiting import SOON, until
-from torc_core.model import JobStatus, Plan, PlannedHandler, PlannedJob, PlannedWorkflow
+from torc_core.model import JobStatus, Plan, PlannedHandler, PlannedJob, PlannedWorkflow, Resources
 from torc_core.runner.report import Leaving
 
 FIRST_FAILS = "[ -e done ] || { touch done; exit 7; }"
@@ -72,6 +73,19 @@ def test_a_script_that_fails_ends_the_job(site: Site) -> None:
     (job,) = site.jobs()
     assert (job.status, job.reason, len(site.results())) == (JobStatus.FAILED, "recovery_failed", 1)
     assert (report.tally.failed, len(report.failures), report.exit_code) == (1, 1, 1)
+
+
+def test_the_place_of_a_script_that_fails_is_taken_at_once(site: Site) -> None:
+    site.detected = replace(site.detected, capacity=Resources(cpus=1, memory=GIB))
+    plan = handled("exit 7", recovery_script="sleep 0.5; exit 1")
+    site.create(plan=replace(plan, jobs=[*plan.jobs, PlannedJob(name="job2", command="true")]))
+
+    began = time.monotonic()
+    report = site.runner().run()
+
+    assert (report.tally.failed, report.tally.completed) == (1, 1)
+    # A turn is held for twenty seconds.
+    assert time.monotonic() - began < 15
 
 
 def test_a_script_of_a_canceled_job_is_ended(site: Site) -> None:
