@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torc_core.engine import liveness, telling
@@ -13,6 +14,7 @@ from torc_core.engine.liveness import at_lease_end, succeeds
 from torc_core.errors import Fenced, NotFound
 from torc_core.model import (
     ActionId,
+    AllocationId,
     Beat,
     Held,
     JobId,
@@ -45,9 +47,8 @@ def join(change: Change, new: NewNode) -> Node:
         return rows.node(tx.row("NODE", node_=row[0]))
     allocation = allocations.bound(change, new.submission_key, new.scheduler)
     of = None if allocation is None else allocation.id
-    for old in [rows.node(row) for row in tx.rows("OPEN_NODES", wf_=wf)]:
-        if succeeds(new, of, old):
-            losing.bury(change, old, "epoch", f"a runner came from the same place, {new.hostname}")
+    for old in _predecessors(tx, new, of):
+        losing.bury(change, old, "epoch", f"a runner came from the same place, {new.hostname}")
     handlers = [json.loads(rules) for (rules,) in tx.rows("ALL_RULES", wf_=wf)]
     node = Node(
         id=NodeId(tx.ids("node", 1)), workflow_id=wf, epoch=new.epoch, hostname=new.hostname, pid=new.pid,
@@ -61,6 +62,16 @@ def join(change: Change, new: NewNode) -> Node:
     tx.many("INSERT_COMPUTE_NODE", [rows.node_row(node)])
     change.tell(telling.node_started(node))
     return rows.node(tx.row("NODE", node_=node.id))
+
+
+def _predecessors(tx: Transaction, new: NewNode, allocation: AllocationId | None) -> Sequence[Node]:
+    """Runners that are dead, since this one comes from the same place."""
+    worker, number = liveness.remote_worker(new.scheduler), liveness.slurm_number(new.scheduler)
+    found = tx.rows(
+        "PREDECESSORS", wf_=new.workflow_id, hostname_=new.hostname, boot_id_=new.boot_id, allocation_=allocation,
+        worker_=None if worker is None else f"%{json.dumps(worker)}%", number_=None if number is None else f"%{number}%",
+    )  # fmt: skip
+    return [old for row in found if succeeds(new, allocation, old := rows.node(row))]
 
 
 def node_of(tx: Transaction, node: NodeId) -> Node:

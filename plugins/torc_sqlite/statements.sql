@@ -1334,7 +1334,7 @@ compute_node ON compute_node.id = result.node_id WHERE job.wf = :wf_ AND job.sta
 SELECT compute_node.id FROM compute_node WHERE compute_node.wf = :wf_ AND compute_node.state != 'ended' LIMIT
 1 OFFSET 0
 
--- OPEN_NODES
+-- PREDECESSORS
 SELECT compute_node.id, compute_node.wf, compute_node.epoch, compute_node.hostname, compute_node.pid,
 compute_node.boot_id, compute_node.process_start, compute_node.num_cpus, compute_node.memory_bytes,
 compute_node.num_gpus, compute_node.gpu_ids, compute_node.num_nodes, compute_node.type, compute_node.label,
@@ -1344,7 +1344,9 @@ compute_node.on_lost, compute_node.lease_seconds, compute_node.beats, compute_no
 compute_node.scheduler, compute_node.allocation_id, compute_node.restart_count, compute_node.duration_seconds,
 compute_node.avg_cpu_percent, compute_node.peak_cpu_percent, compute_node.avg_memory_bytes,
 compute_node.peak_memory_bytes, compute_node.sample_count FROM compute_node WHERE compute_node.wf = :wf_ AND
-compute_node.state != 'ended' ORDER BY compute_node.id
+compute_node.state != 'ended' AND (compute_node.hostname = :hostname_ AND compute_node.boot_id != :boot_id_ OR
+compute_node.allocation_id = :allocation_ OR compute_node.scheduler LIKE :worker_ OR compute_node.scheduler
+LIKE :number_) ORDER BY compute_node.id
 
 -- WRITE_STATE
 UPDATE compute_node SET is_active=:active_, state=:state_ WHERE compute_node.id = :node_

@@ -72,8 +72,8 @@ def succeeds(new: NewNode, allocation: AllocationId | None, old: Node) -> bool:
     """
     if old.epoch == new.epoch or old.state is NodeState.ENDED:
         return False
-    worker = _worker(new.scheduler)
-    if worker is not None and worker == _worker(old.scheduler):
+    worker = remote_worker(new.scheduler)
+    if worker is not None and worker == remote_worker(old.scheduler):
         # The lock that such a worker holds on its host says that the former one is gone.
         return True
     if old.hostname == new.hostname and old.boot_id and new.boot_id and old.boot_id != new.boot_id:
@@ -92,7 +92,8 @@ def slurm_number(scheduler: Mapping[str, Json] | None) -> str | None:
     return None if number in (None, "") else str(number)
 
 
-def _worker(scheduler: Mapping[str, Json] | None) -> Json:
+def remote_worker(scheduler: Mapping[str, Json] | None) -> Json:
+    """The address of the remote worker that a node says it is; None: it is none."""
     if scheduler is None or scheduler.get("type") != "remote":
         return None
     return scheduler.get("worker")

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 CHATTER = 65_536
 """Bytes that a client may still send while it waits; what it sends is thrown away."""
 
+LATE = 10.0
+"""Seconds after its deadline when a request is answered with an error, if nobody has answered it."""
+
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
@@ -163,6 +166,7 @@ class Held(Handed):
         """Whether an answer is still wanted."""
         self._without_body = headless
         self._on_deadline = on_deadline
+        self._is_late = False
         self._on_gone = on_gone
 
     def answer(self, status: int | str, headers: Headers = (), body: bytes = b"") -> bool:
@@ -192,6 +196,11 @@ class Held(Handed):
         """Its time is up: have an answer made. In a worker."""
         if not self.waits:
             return
+        if self._is_late:
+            body = refusal(503, "nothing to tell yet; ask again")
+            self.answer(503, (("Content-Type", JSON), ("Retry-After", "1")), body)
+            return
+        self._is_late = True
         self._handover.counts["deadline"] += 1
         try:
             self._on_deadline(self)
@@ -201,8 +210,9 @@ class Held(Handed):
             message = "an internal error; the log of the server has it under this request_id"
             body = refusal(500, message, request_id=self.request_id)
             self.answer(500, (("Content-Type", JSON),), body)
-        body = refusal(503, "nothing to tell yet; ask again")
-        self.answer(503, (("Content-Type", JSON), ("Retry-After", "1")), body)
+        if self.waits:
+            # Another thread has something to tell and is about to: at this moment its answer may be half written.
+            self._handover.expect(self, LATE)
 
     def abandon(self) -> bool:
         with self._lock:

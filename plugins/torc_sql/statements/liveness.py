@@ -51,7 +51,14 @@ DOUBTFUL = (
 ANY_DOUBT = select(_N.id).where(_N.wf == _WF, _N.state != literal_column("'ended'")).limit(_ONE)
 
 # Nodes.
-OPEN_NODES = select(*NODE_COLUMNS).where(_N.wf == _WF, _N.state != literal_column("'ended'")).order_by(_N.id)
+# PERF: all that `liveness.succeeds` may say yes to and few others; a thousand runners that join would read each other.
+PREDECESSORS = (
+    select(*NODE_COLUMNS)
+    .where(_N.wf == _WF, _N.state != literal_column("'ended'"),
+           or_(and_(_N.hostname == _b("hostname_"), _N.boot_id != _b("boot_id_")), _N.allocation_id == _b("allocation_"),
+               _N.scheduler.like(_b("worker_")), _N.scheduler.like(_b("number_"))))
+    .order_by(_N.id)
+)  # fmt: skip
 WRITE_STATE = update(t.node).where(_N.id == _b("node_")).values(state=_b("state_"), is_active=_b("active_"))
 WRITE_DRAINING = update(t.node).where(_N.id == _b("node_")).values(draining=_b("draining_"))
 TERMINATE_ALL = (

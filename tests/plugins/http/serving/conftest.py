@@ -29,6 +29,9 @@ class Site:
         self.seen: list[str] = []
         self.seconds = 60.0
         self.let_go = threading.Event()
+        self.late: Callable[[Any], Any] = lambda one: one.answer(
+            200, (("Content-Type", "application/json"),), b'{"late":true}'
+        )
 
     def limit_of(self, method: str, path: str) -> int:
         if path == "/broken-limit":
@@ -67,9 +70,7 @@ class Site:
     def _hold(self, environ: dict[str, Any]) -> bytes:
         held = environ["torc.hold"].later(
             seconds=self.seconds,
-            on_deadline=lambda one: one.answer(
-                200, (("Content-Type", "application/json"),), b'{"late":true}'
-            ),
+            on_deadline=lambda one: self.late(one),
             on_gone=self.gone.append,
         )
         if held:

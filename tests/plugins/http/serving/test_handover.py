@@ -88,6 +88,18 @@ def test_at_its_deadline_a_request_is_answered(served) -> None:
     assert served.service.handover.counts["deadline"] == 1
 
 
+def test_who_answers_at_the_deadline_may_be_another_thread(served) -> None:
+    served.site.seconds = 0.2
+    served.site.late = lambda held: None
+    with served.connect() as waiting:
+        waiting.sendall(HELD)
+        assert served.eventually(lambda: served.service.handover.counts["deadline"])
+
+        assert served.site.held[0].answer(200, JSON, b"1")
+
+        assert served.answer_of(waiting) == (200, b"1")
+
+
 def test_a_client_that_hangs_up_is_noticed(served) -> None:
     with served.connect() as waiting:
         waiting.sendall(HELD)
