@@ -58,9 +58,9 @@ def test_whatever_people_do_to_a_running_workflow_nothing_lives_on(
         done_to.touch()
         site.until(lambda run=run: run.poll() is not None, 90)
         deadline = time.monotonic() + 15
-        while survivors(site.root) and time.monotonic() < deadline:
+        while (left := survivors(site.root)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        found += [f"I7: {one} lives after {kind}" for one in survivors(site.root)]
+        found += [f"I7: {one} lives after {kind}" for one in left]
 
     site.stop_server()
     row("F38 deleted, canceled, set back", SEED, ROUNDS, found + site.verdict(ends=False))

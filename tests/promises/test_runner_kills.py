@@ -48,9 +48,9 @@ def test_runners_are_killed_and_nothing_survives_or_runs_twice(site: Site, row: 
         run.wait()
         killed += 1
         deadline = time.monotonic() + 15
-        while survivors(site.root) and time.monotonic() < deadline:
+        while (left := survivors(site.root)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        found += [f"I7: {one} lives 15 s after its runner" for one in survivors(site.root)]
+        found += [f"I7: {one} lives 15 s after its runner" for one in left]
 
     last = site.popen(*words, "--num-cpus", "4", "--memory-gb", "4", log="run.log")
     site.until(lambda: last.poll() is not None, 180 + 8 * KILLS)

@@ -115,7 +115,8 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     """
     (totals,) = store.totals([workflow])
     refuse_archived(totals)
-    if wish.resume and not totals.workflow.is_canceled and (resumed := resume(store, workflow)):
+    resumes = wish.resume and not totals.workflow.is_canceled
+    if resumes and (resumed := resume(store, workflow, lambda: executor_of(session))):
         session.note(resumed)
         (totals,) = store.totals([workflow])
     if wish.retry_failed:
@@ -153,6 +154,17 @@ def nothing_to_run(store: Store, totals: Totals, wish: Wish) -> Answer | QuietAn
         f"torc workflows reset-status {number} -r (all)",
         to_stderr=wish.style is not None,
     )
+
+
+@contextmanager
+def executor_of(session: Session) -> Iterator[Executor]:
+    """What starts processes here, for a while."""
+    provider = session.host.executors[EXECUTOR]
+    executor = provider.open(session.host.settings("executors", provider))
+    try:
+        yield executor
+    finally:
+        executor.close()
 
 
 def detect(session: Session) -> Detected:
@@ -255,7 +267,7 @@ class Following:
         slots = wish.slots(detected.capacity.cpus)
         session.note(self._opening(detected, slots))
         measurable = MONITOR in session.host.monitors
-        with self._executor() as executor, users_umask(session), runner_log_in_its_file(session):
+        with executor_of(session) as executor, users_umask(session), runner_log_in_its_file(session):
             self._runner = Signalled(
                 self._queue,
                 executor,
@@ -342,16 +354,6 @@ class Following:
         self._queue.halt()
         if self._wish.halt is not None and self._wish.halt.now and self._runner is not None:
             self._runner.kill()
-
-    @contextmanager
-    def _executor(self) -> Iterator[Executor]:
-        session = self._session
-        provider = session.host.executors[EXECUTOR]
-        executor = provider.open(session.host.settings("executors", provider))
-        try:
-            yield executor
-        finally:
-            executor.close()
 
     def _monitor(self) -> Monitor:
         """What measures jobs."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from torc_core.engine.resets import ENDED_BADLY
 from torc_core.model import Progress, Query, Reset, Result, Totals, Workflow, WorkflowId
 from torc_core.model.status import JobStatus
-from torc_core.protocols import Store
+from torc_core.protocols import Executor, Store
 from torc_terminal.processes import alive_nodes, dead_nodes
 
 AGAIN = ("interrupted", "runner_died", "node_lost")
@@ -70,9 +71,18 @@ def retry_failed(store: Store, totals: Totals) -> str | None:
     return f"{count} job{' is' if count == 1 else 's are'} reset, since {'it' if count == 1 else 'they'} had failed or waited for one that had"
 
 
-def resume(store: Store, workflow: WorkflowId) -> str | None:
-    """Make ready again what dead or interrupted runners left; a sentence that says how much, None: nothing."""
-    progress = store.resume(workflow, [node.id for node in dead_nodes(store, workflow)])
+def resume(
+    store: Store, workflow: WorkflowId, executor: Callable[[], AbstractContextManager[Executor]]
+) -> str | None:
+    """Make ready again what dead or interrupted runners left; a sentence that says how much, None: nothing.
+
+    What dead runners left running is ended first, since any runner may take it then.
+    """
+    dead = dead_nodes(store, workflow)
+    if dead:
+        with executor() as one:
+            one.sweep(f"{store.server_id}.{workflow}.")
+    progress = store.resume(workflow, [node.id for node in dead])
     return sentence(progress)
 
 
