@@ -1,13 +1,18 @@
-"""Every test runs as if it had been started from a terminal, however it was, and long files come first."""
+"""Every test runs as if it had been started from a terminal, long files come first, and checks of promises add their rows."""
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+ROWS = os.environ.get("TORC_TEST_TABLE")
+"""A file to which each check adds its row: name, seed, count, violations."""
 LONG = (
     "faults/test_server_away.py", "plugins/http/client/test_contract.py", "promises/test_server_kills.py", "clients",
     "plugins/cli/test_schemas.py", "faults", "plugins/sqlite/test_contract.py", "promises", "plugins/http/x/test_contract.py",
@@ -36,3 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(path: Path) -> int:
     name = path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
     return next((at for at, one in enumerate(LONG) if name == one or name.startswith(f"{one}/")), len(LONG))
+
+
+@pytest.fixture
+def row() -> Callable[..., None]:
+    """Add a row to the table of the promises, and insist on no violation."""
+
+    def add(check: str, seed: int, count: int, found: list[str]) -> None:
+        if ROWS:
+            with Path(ROWS).open("a") as table:
+                table.write(json.dumps([check, seed, count, len(found)]) + "\n")
+        assert found == [], f"{check}, seed {seed}: {found}"
+
+    return add

@@ -28,8 +28,6 @@ from torc_sqlite import open_sqlite
 from torc_sqlite.settings import SqliteSettings
 
 CLOCK = SystemClock()
-ROWS = os.environ.get("TORC_TEST_TABLE")
-"""A file to which each check adds its row: name, seed, count, violations."""
 
 
 class Site:
@@ -189,16 +187,3 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     yield site
     site.close()
-
-
-@pytest.fixture
-def row(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Add a row to the table of the promises, and insist on no violation."""
-
-    def add(check: str, seed: int, count: int, found: list[str]) -> None:
-        if ROWS:
-            with Path(ROWS).open("a") as table:
-                table.write(json.dumps([check, seed, count, len(found)]) + "\n")
-        assert found == [], f"{check}, seed {seed}: {found}"
-
-    return add

@@ -79,6 +79,9 @@ CHECKS = (
         "remote", "F31, F32, C25 workers over SSH", ("cluster/remote/test_crowds.py",),
         {"TORC_TEST_REMOTE_PAIRS": "50", "TORC_TEST_REMOTE_CUTS": "100", "TORC_TEST_REMOTE_JOBS": "5000"},
     ),
+    Check(
+        "collections", "RW30-RW33 collections cut", ("cluster/remote/test_cut_collections.py",), {"TORC_TEST_COLLECT_CUTS": "100"},
+    ),
     Check("decoys", "F33 stale pid files", ("plugins/ssh/agent/test_stopping.py",), {}, "strangers"),
     Check("clients", "C26 published clients", ("clients",), {"TORC_TEST_BULK_JOBS": "250005"}),
     Check("requests", "C18 hostile requests", ("plugins/http/wire/test_schemathesis.py",), {"TORC_TEST_REQUESTS": "50000"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -10,10 +11,12 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
-from torc_core.errors import TorcError, Unavailable
+from torc_core.errors import Conflict, TorcError, Unavailable
 from torc_core.record import record
 from torc_ssh.agent.packing import MANIFEST
 
@@ -47,26 +50,105 @@ class Entry:
     torn: bool = False
 
 
-def written(path: Path, pieces: Iterator[bytes]) -> int:
-    """Write an archive to disk; how many bytes.
+class Arriving:
+    """An archive on its way to its place; it has another name until then, and nobody else writes it meanwhile.
+
+    Parameters
+    ----------
+    path
+        Its place. What a broken transfer has left on the way to it is replaced.
 
     Raises
     ------
     Unavailable
-        If the disk does not take it.
+        If nothing can be written there.
+    Conflict
+        If another collection is writing it.
     """
-    size = 0
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o600), "wb") as file:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.part = path.with_name(f"{path.name}.part")
+        """Where it is before it has arrived."""
+        with _writing(self.part):
+            self._descriptor = self._opened()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        os.close(self._descriptor)
+
+    def write(self, pieces: Iterator[bytes]) -> int:
+        """Write it to disk; how many bytes. Raises as the class."""
+        size = 0
+        with _writing(self.part), open(self._descriptor, "wb", closefd=False) as file:
             for piece in pieces:
                 file.write(piece)
                 size += len(piece)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(self._descriptor)
+        return size
+
+    def arrive(self) -> None:
+        """Let it take its place, for good; what is there is kept as `.1`, and earlier ones as `.2` and so on.
+
+        NOTE: none of them is given up: each may have what was deleted on its host.
+        """
+        with _writing(self._path):
+            _shifted(self._path, 1)
+            self.part.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _opened(self) -> int:
+        """A descriptor of the file, empty, with its lock."""
+        while True:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self.part, flags, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # NOTE: the file of this name may have arrived, as another collection's, before the lock was taken.
+                if self._is_still(descriptor):
+                    os.ftruncate(descriptor, 0)
+                    return descriptor
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise Conflict(
+                    f"another collection is writing '{self.part}'; wait for it, or choose another --local-output-dir"
+                ) from error
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _is_still(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.lstat(self.part))
+        except FileNotFoundError:
+            return False
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unavailable(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error
-    return size
+
+
+def _shifted(path: Path, number: int) -> None:
+    """Make room at a path: what is there goes to the next number, after what is there has gone to the one after it."""
+    if os.path.lexists(path):
+        base = path if number == 1 else path.with_suffix("")
+        later = base.with_name(f"{base.name}.{number}")
+        _shifted(later, number + 1)
+        path.replace(later)
 
 
 def proven(path: Path) -> Sequence[Entry]:
@@ -120,12 +202,6 @@ def unpacked(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
             file = archive.extractfile(member)
             assert file is not None
             _written_below(folder, member.name, file)
-
-
-def kept(path: Path) -> None:
-    """Make room for a new file: one that is there is kept as `.1`."""
-    if path.exists():
-        path.replace(path.with_name(f"{path.name}.1"))
 
 
 def _written_below(folder: Path, name: str, file: IO[bytes]) -> None:

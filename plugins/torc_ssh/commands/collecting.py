@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from torc_core.model import Job, JobStatus, Json, Query, Value, WorkflowId
 from torc_core.model.resources import memory_text
 from torc_core.record import record
 from torc_core.session import Session
-from torc_ssh.commands.archives import BadArchive, Entry, kept, proven, unpacked, written
+from torc_ssh.commands.archives import Arriving, BadArchive, Entry, proven, unpacked
 from torc_ssh.commands.hosts import Fleet, Host, Reach, output_dir, selected, status_of, stored
 from torc_ssh.fleet import Outcome
 from torc_terminal.options import Flag, Texts
@@ -151,7 +152,6 @@ def _collect(
     request = {**about, "output_dir": remote}
     name = local_name(host.name)
     path = wish.folder / f"torc_logs_{number}_{name}.tar.gz"
-    part = path.with_name(f"{path.name}.part")
     since = _since(wish.folder, name, number)
     if wish.since_last:
         request["since"] = since
@@ -162,16 +162,17 @@ def _collect(
                 status="running", message="its worker runs; stop it first, or use --delete-finished", ok=False,
                 refused=True,
             )  # fmt: skip
-    with host.agent().stream("logs", request) as (head, pieces):
-        if head.get("status") == "none":
-            return Collected(status="none", message="No logs found")
-        size = written(part, pieces)
-    try:
-        entries = proven(part)
-    except BadArchive as error:
-        raise BadArchive(f"the archive was not accepted, and nothing was deleted: {error}") from error
-    kept(path)
-    part.replace(path)
+    with ExitStack() as stack:
+        with host.agent().stream("logs", request) as (head, pieces):
+            if head.get("status") == "none":
+                return Collected(status="none", message="No logs found")
+            arriving = stack.enter_context(Arriving(path))
+            size = arriving.write(pieces)
+        try:
+            entries = proven(arriving.part)
+        except BadArchive as error:
+            raise BadArchive(f"the archive was not accepted, and nothing was deleted: {error}") from error
+        arriving.arrive()
     if wish.extract:
         unpacked(path, wish.folder / name, entries)
     _remember(wish.folder, name, number, since, entries)

@@ -135,6 +135,10 @@ class Desk:
             store.initialize(number, Initialize())
         return number
 
+    def cut_sessions(self, name: str) -> None:
+        """End all SSH sessions of a host, those too that have not logged in yet; its sshd goes on."""
+        self.hosts[name].run("pkill", "-KILL", "-f", "^sshd: [^/]", check=False)
+
     def end_workers(self, *names: str) -> None:
         """Kill what runs on hosts."""
         for name in names:

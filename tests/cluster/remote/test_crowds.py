@@ -5,13 +5,16 @@ The counts are a tenth of those that are promised; `nox -s promises` gives the f
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
-import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from lanes import Lanes
 
 PAIRS = int(os.environ.get("TORC_TEST_REMOTE_PAIRS", "5"))
 CUTS = int(os.environ.get("TORC_TEST_REMOTE_CUTS", "10"))
@@ -52,50 +55,75 @@ def test_twenty_hosts_are_started_and_those_that_cannot_be_are_told(desk: Any) -
     assert seconds < LIMIT
 
 
-def test_pairs_of_starts_never_make_two_workers(desk: Any) -> None:
-    for number in range(PAIRS):
-        names = (f"w{1 + number % 10}", f"w{1 + (number + 1) % 10}")
-        workflow = str(desk.prepared("sleep 600", *names))
+def test_pairs_of_starts_never_make_two_workers(desk: Any, row: Callable[..., None]) -> None:
+    lanes = Lanes([("w1", "w2"), ("w3", "w4"), ("w5", "w6")])
+    workflows: dict[int, int] = {}
 
-        pair = [desk.popen("-f", "json", "remote", "run", workflow) for _ in range(2)]
-        outs = [one.communicate(timeout=120) for one in pair]
+    def pair(number: int, names: tuple[str, str]) -> None:
+        workflow = workflows[number] = desk.prepared("sleep 600", *names)
+        try:
+            both = [desk.popen("-f", "json", "remote", "run", str(workflow)) for _ in range(2)]
+            outs = [one.communicate(timeout=240) for one in both]
 
-        codes = sorted(one.returncode for one in pair)
-        assert codes in ([0, 0], [0, 3]), outs
-        assert [len(desk.workers_on(name, int(workflow))) for name in names] == [1, 1]
-        desk.end_workers(*names)
+            codes = sorted(one.returncode for one in both)
+            assert codes in ([0, 0], [0, 3]), outs
+            told = [one for out, _ in outs for one in json.loads(out)["results"]]
+            for name in names:
+                (pid,) = desk.workers_on(name, workflow)
+                assert {one["pid"] for one in told if one["worker"] == name} == {pid}, outs
+                assert sum(one["worker"] == name and one["status"] == "started" for one in told) == 1, outs
+        finally:
+            desk.end_workers(*names)
+
+    row("pairs of starts", SEED, PAIRS, lanes.wrong(PAIRS, pair))
+
+    assert len(set(workflows.values())) == PAIRS
 
 
-def test_connections_that_break_while_a_worker_starts(desk: Any, until: Callable[..., None]) -> None:
+def test_connections_that_break_while_a_worker_starts(desk: Any, row: Callable[..., None]) -> None:
+    names = ("w1", "w2", "w3")
+    lanes = Lanes(names)
     lots = random.Random(SEED)
-    for number in range(CUTS):
-        name = f"w{1 + number % 10}"
-        workflow = str(desk.prepared("sleep 600", name))
-        moment = lots.uniform(0, 3)
+    lasted: list[float] = []
 
-        process = desk.popen("-f", "json", "remote", "run", workflow)
-        time.sleep(moment)
-        desk.hosts[name].run("pkill", "-KILL", "-f", "^sshd: dev", check=False)
-        out, err = process.communicate(timeout=120)
-
-        there = desk.workers_on(name, int(workflow))
-        if process.returncode == 0:
-            (one,) = json.loads(out)["results"]
-            assert one["status"] in ("started", "already_running"), (moment, out)
-            assert there == [one["pid"]], (moment, out)
-        else:
-            assert process.returncode == 1, (moment, out, err)
-            assert len(there) <= 1, (moment, there)
-            status = desk.answer("remote", "status", workflow, code=[0, 1])["items"][0]
-            assert (status["status"] in ("running", "starting")) == bool(there), (moment, status)
-        again = desk.answer("remote", "run", workflow, code=[0, 3])["results"][0]
-        (pid,) = desk.workers_on(name, int(workflow))
-        assert again["pid"] == pid
+    def whole(number: int, name: str) -> None:
+        begin = time.monotonic()
+        desk.answer("remote", "run", str(desk.prepared("sleep 600", name)))
+        lasted.append(time.monotonic() - begin)
         desk.end_workers(name)
+
+    assert lanes.wrong(len(names), whole) == []
+    moments = [lots.uniform(0, max(lasted)) for _ in range(CUTS)]
+
+    def cut(number: int, name: str) -> None:
+        workflow = str(desk.prepared("sleep 600", name))
+        moment = moments[number]
+        try:
+            process = desk.popen("-f", "json", "remote", "run", workflow)
+            time.sleep(moment)
+            desk.cut_sessions(name)
+            out, err = process.communicate(timeout=240)
+
+            there = desk.workers_on(name, int(workflow))
+            if process.returncode == 0:
+                (one,) = json.loads(out)["results"]
+                assert one["status"] in ("started", "already_running"), (moment, out)
+                assert there == [one["pid"]], (moment, out)
+            else:
+                assert process.returncode == 1, (moment, out, err)
+                assert len(there) <= 1, (moment, there)
+                status = desk.answer("remote", "status", workflow, code=[0, 1])["items"][0]
+                assert (status["status"] in ("running", "starting")) == bool(there), (moment, status)
+            again = desk.answer("remote", "run", workflow, code=[0, 3])["results"][0]
+            assert desk.workers_on(name, int(workflow)) == [again["pid"]], (moment, again)
+        finally:
+            desk.end_workers(name)
+
+    row("starts whose connection is cut", SEED, CUTS, lanes.wrong(CUTS, cut))
 
 
 def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
-    desk: Any, until: Callable[..., None]
+    desk: Any, until: Callable[..., None], row: Callable[..., None]
 ) -> None:
     names = [f"w{number}" for number in range(1, 11)]
     workflow = desk.prepared("echo $TORC_JOB_ID; sleep 1", *names, jobs=JOBS)
@@ -121,10 +149,15 @@ def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
     assert [one["status"] for one in status["items"][:2]] == ["stale", "stale"]
     assert all(one["status"] in ("stale", "not_running") for one in stopped["results"])
     assert collected["collected"] == 10
-    outputs = list((desk.root / "large").glob("*/job_stdio/*.o"))
-    assert len(outputs) >= JOBS - lost
-    sums = subprocess.run(
-        ["sh", "-c", "cat " + str(desk.root / "large") + "/*/job_stdio/*.o | sort -n | uniq | wc -l"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert int(sums.stdout) >= JOBS - lost
+    there = {name: sums(Path(desk.hosts[name].folder) / "home/dev/torc_output/job_stdio") for name in names}
+    here = {name: sums(desk.root / "large" / name / "job_stdio") for name in names}
+    assert here == there
+    outputs = [path for name in names for path in (desk.root / "large" / name / "job_stdio").glob("*.o")]
+    said = {path.read_text().strip() for path in outputs} - {""}
+    row("jobs of a workflow over ten hosts", SEED, JOBS, [])
+    assert len(said) >= JOBS - lost
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """What is in a folder, by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}

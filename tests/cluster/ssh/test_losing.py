@@ -9,6 +9,7 @@ import pytest
 from namespaces import until
 
 from torc_core.engine.addresses import parse
+from torc_ssh.connection.library.line import Line
 from torc_ssh.fleet import over
 from torc_ssh.trouble import Lost, Overdue
 
@@ -74,6 +75,21 @@ def test_what_was_lost_stays_lost(account: Account, backend: str) -> None:
 
     with pytest.raises(Lost):
         connection.run("true")
+
+
+@pytest.mark.parametrize("begun", ["execute", "listen"])
+def test_what_is_begun_on_a_connection_that_breaks_at_this_moment_is_lost(
+    account: Account, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    connection = account.connected("beta")
+
+    def breaks(*_: object) -> None:
+        raise EOFError  # what the library says when nothing can be sent
+
+    monkeypatch.setattr(Line, begun, breaks)
+
+    with pytest.raises(Lost, match="beta: connection lost"):
+        connection.run("true") if begun == "execute" else connection.forward(("127.0.0.1", 1))
 
 
 def test_a_frozen_host_is_overdue_before_it_is_lost(account: Account, backend: str) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from torc_core.errors import Unavailable
+from torc_core.errors import Conflict, Unavailable
 from torc_ssh.agent.packing import MANIFEST
-from torc_ssh.commands.archives import BadArchive, kept, proven, unpacked, written
+from torc_ssh.commands.archives import Arriving, BadArchive, proven, unpacked
 
 FILES = {"job_stdio/job_wf7_j1_r1_a1.o": b"one\n" * 1_000, "torc_worker_7_w1.log": b"worker\n"}
 
@@ -157,17 +157,68 @@ def test_a_link_that_lies_in_the_local_folder_is_not_followed(tmp_path: Path) ->
     assert list(precious.iterdir()) == []
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    with pytest.raises(Unavailable):
-        written(full, iter([b"x"]))
-    with pytest.raises(Unavailable):
-        written(tmp_path / "no" / "folder", iter([b"x"]))
+def arrived(path: Path, raw: bytes) -> int:
+    with Arriving(path) as arriving:
+        size = arriving.write(iter([raw]))
+        arriving.arrive()
+    return size
 
 
-def test_an_archive_that_is_there_is_kept(tmp_path: Path) -> None:
-    path = saved(tmp_path, b"old")
-    kept(path)
-    assert (tmp_path / "a.tar.gz.1").read_bytes() == b"old"
-    kept(tmp_path / "none")
+def test_a_disk_that_takes_no_more_is_told_and_what_is_there_stays(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "a.tar.gz"
+    arrived(path, b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with (
+            Arriving(path) as arriving,
+            pytest.raises(Unavailable, match=r"cannot write '.*a\.tar\.gz\.part': "),
+        ):
+            arriving.write(iter([bytes(2_000)]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no such file or directory"):
+        Arriving(tmp_path / "no/folder")
+
+
+def test_no_earlier_archive_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+
+    for number in range(12):
+        arrived(path, f"number {number}".encode())
+
+    assert path.read_bytes() == b"number 11"
+    assert [path.with_name(f"{path.name}.{number}").read_bytes() for number in range(1, 12)] == [
+        f"number {number}".encode() for number in reversed(range(11))
+    ]
+    assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_what_a_broken_transfer_has_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    path.with_name(f"{path.name}.part").write_bytes(bytes(100))
+
+    assert arrived(path, b"whole") == 5
+    assert path.read_bytes() == b"whole"
+
+
+def test_two_collections_never_write_one_archive(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+
+    with Arriving(path) as first:
+        first.write(iter([b"first"]))
+        with pytest.raises(Conflict, match="another collection is writing"):
+            Arriving(path)
+        first.arrive()
+        # The file has another name now; who comes next begins one of his own.
+        with Arriving(path) as second:
+            second.write(iter([b"second"]))
+
+    assert path.read_bytes() == b"first"

@@ -114,6 +114,8 @@ class LibraryConnection:
             if not line.is_active():
                 raise lost(self.host, line) from error
             raise Unreachable(self.host, "it does not allow forwarding (AllowTcpForwarding no?)") from error
+        except (EOFError, OSError) as error:
+            raise lost(self.host, line) from error
 
     def _session(self, seconds: float) -> tuple[Line, Channel]:
         """A channel for one command, on a further line where the host allows no more on those there are.

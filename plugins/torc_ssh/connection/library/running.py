@@ -62,7 +62,7 @@ class Running:
             self._poll.register(channel.fileno(), select.POLLIN)
             line.execute(channel, command)
             threading.Thread(target=self._feed, args=(stdin,), name="torc-stdin", daemon=True).start()
-        except (SSHException, OSError) as error:
+        except (SSHException, OSError, EOFError) as error:
             self.close()
             raise lost(host, line) from error
 
