@@ -6,7 +6,7 @@ answer. What start-up files print comes before that line, and cannot contain it.
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from torc_core.errors import TorcError
 
@@ -19,7 +19,7 @@ class NoAnswer(TorcError):
 
 def new_marker() -> str:
     """A marker that nobody can guess."""
-    return f"torc-answer-{secrets.token_hex(16)}"
+    return f"torc-answer-{os.urandom(16).hex()}"
 
 
 def frame(marker: str) -> bytes:

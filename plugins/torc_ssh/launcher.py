@@ -10,15 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from torc_core.engine.addresses import Address, parse
 from torc_core.errors import UsageError
 from torc_core.protocols import AllocationState, LaunchRequest
-from torc_ssh import framing
 from torc_ssh.connection import open_connector
 from torc_ssh.fleet import over
+from torc_ssh.scripts import words_of
 from torc_ssh.settings import LauncherSettings, RemoteSettings
 
 logger = logging.getLogger(__name__)
-
-SHELL = "exec /bin/sh -s"
-"""What the login shell of a host is given, whatever it is; everything else is said on stdin."""
 
 _START = """
 umask 077
@@ -121,10 +118,6 @@ class Ssh:
 
         return {one for outcome in over(list(by_host), ask) for one in outcome.result}
 
-    def _ask(self, host: Address, script: str) -> list[str]:
-        """The words that a script leaves in `$answer`."""
-        marker = framing.new_marker()
-        told = f"{script}\nprintf '\\n%s\\n%s\\n' {marker} \"$answer\"\n"
+    def _ask(self, host: Address, script: str) -> Sequence[str]:
         with open_connector(self._remote, logger.info) as connector, connector.connection(host) as connection:
-            ran = connection.run(SHELL, told.encode())
-        return framing.answer(ran.stdout, marker).decode().split()
+            return words_of(connection, script)

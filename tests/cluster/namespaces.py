@@ -30,6 +30,9 @@ set -e
 exec 9<"$FOLDER"
 hostname "$NAME"
 mount -t proc proc /proc
+# Every life of a machine has an id of its own, as with a kernel of its own.
+cat /proc/sys/kernel/random/uuid >"/proc/self/fd/9/$NAME.boot"
+mount --bind "/proc/self/fd/9/$NAME.boot" /proc/sys/kernel/random/boot_id
 if [ -n "$CONTROLLERS" ]; then
   mount -t tmpfs cgroups /sys/fs/cgroup
   for one in $CONTROLLERS; do mkdir /sys/fs/cgroup/$one; mount -t cgroup -o $one cgroup /sys/fs/cgroup/$one; done
@@ -189,6 +192,16 @@ class Network:
     def address(self) -> str:
         """Of this machine, as the others reach it."""
         return f"{self.net}.1"
+
+    def take(self, address: str, to: str) -> None:
+        """Let this machine have one more address, from which it speaks to a machine."""
+        _ip("addr", "add", f"{address}/32", "dev", self.bridge)
+        _ip("route", "add", f"{to}/32", "dev", self.bridge, "src", address)
+
+    def give_back(self, address: str, to: str) -> None:
+        """Give it up: what comes there is lost."""
+        _ip("route", "del", f"{to}/32", "dev", self.bridge)
+        _ip("addr", "del", f"{address}/32", "dev", self.bridge)
 
     def mac(self, name: str) -> str:
         """The address of a card; it stays the same when its machine boots again."""

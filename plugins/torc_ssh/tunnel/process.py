@@ -25,8 +25,11 @@ from torc_core.errors import TorcError
 from torc_core.host import Host
 from torc_core.model import WorkflowId
 from torc_core.system import SystemClock
-from torc_ssh.connection import Connector, open_connector
+from torc_ssh.connection import Connection, Connector, Forward, open_connector
+from torc_ssh.framing import NoAnswer
 from torc_ssh.settings import remote_settings
+from torc_ssh.trouble import Lost, Unreachable
+from torc_ssh.tunnel.former import ended, session_of
 from torc_ssh.tunnel.relay import Relay, safe_route
 
 log = logging.getLogger("torc_ssh.tunnel")
@@ -42,6 +45,10 @@ ALIVE = 0.5
 """Seconds between two looks at a connection."""
 
 
+class _Again(Exception):
+    """What was in the way is gone."""
+
+
 class Tunnel:
     """The tunnel of one worker, in a thread of its own."""
 
@@ -54,6 +61,7 @@ class Tunnel:
         self.port = 0
         self.since: float | None = None
         self.error: TorcError | None = None
+        self._session: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"torc-tunnel-{worker}", daemon=True)
         self._thread.start()
 
@@ -67,7 +75,7 @@ class Tunnel:
         while not self._over.is_set():
             try:
                 with self._connector.connection(parse(self._worker)) as connection:
-                    forward = connection.forward(self._target, self.port)
+                    forward = self._forward(connection)
                     self.port, self.since, self.error = forward.port, time.time(), None
                     log.info("up worker=%s port=%d", self._worker, self.port)
                     self.tried.set()
@@ -75,6 +83,8 @@ class Tunnel:
                     while connection.alive and not self._over.wait(ALIVE):
                         pass
                     forward.close()
+            except _Again:
+                pause = FIRST_PAUSE
             except TorcError as error:
                 self.error = error
                 log.warning("down worker=%s why=%s", self._worker, error)
@@ -85,6 +95,24 @@ class Tunnel:
                 return
             self._over.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _forward(self, connection: Connection) -> Forward:
+        """The port on the host, the same as before; a former session of ours that still has it is ended first."""
+        try:
+            forward = connection.forward(self._target, self.port)
+        except Lost:
+            raise
+        except Unreachable:
+            if self._session is None or not ended(connection, self._session):
+                raise
+            log.info("ended worker=%s session=%s", self._worker, self._session)
+            self._session = None
+            raise _Again from None
+        try:
+            self._session = session_of(connection)
+        except NoAnswer:
+            self._session = None
+        return forward
 
 
 class Holder:

@@ -66,10 +66,10 @@ class Desk:
         """Write `~/.ssh/config`."""
         self.config.write_text(self.hosts.configuration(self.known_hosts, more))
 
-    def serve(self, *words: str) -> str:
+    def serve(self, *words: str, torc: Sequence[str] = TORC) -> str:
         """Start a server that hosts reach; its address for them."""
         command = [
-            *TORC,
+            *torc,
             "server",
             "run",
             "--database",
@@ -154,6 +154,10 @@ class Desk:
             yield store
         finally:
             store.close()
+
+    def output(self, host: str) -> Path:
+        """The usual output directory of workers on a host, as it is seen from here."""
+        return Path(self.hosts[host].folder) / "home/dev/torc_output"
 
     def totals(self, workflow: int) -> Totals:
         """How a workflow stands."""

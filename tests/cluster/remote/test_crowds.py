@@ -149,7 +149,7 @@ def test_a_large_workflow_over_ten_hosts_of_which_two_are_killed(
     assert [one["status"] for one in status["items"][:2]] == ["stale", "stale"]
     assert all(one["status"] in ("stale", "not_running") for one in stopped["results"])
     assert collected["collected"] == 10
-    there = {name: sums(Path(desk.hosts[name].folder) / "home/dev/torc_output/job_stdio") for name in names}
+    there = {name: sums(desk.output(name) / "job_stdio") for name in names}
     here = {name: sums(desk.root / "large" / name / "job_stdio") for name in names}
     assert here == there
     outputs = [path for name in names for path in (desk.root / "large" / name / "job_stdio").glob("*.o")]

@@ -29,15 +29,11 @@ FILES, SIZE = 10, 1 << 20
 TRIES = 4
 
 
-def output(desk: Any, name: str) -> Path:
-    return Path(desk.hosts[name].folder) / "home/dev/torc_output"
-
-
 def written(desk: Any, name: str, workflow: int, run: int) -> Mapping[str, str]:
     """Let jobs have written what was not there before; the sums by path."""
     found = {}
     for job in range(FILES):
-        path = output(desk, name) / f"job_stdio/job_wf{workflow}_j{job}_r{run}_a1.o"
+        path = desk.output(name) / f"job_stdio/job_wf{workflow}_j{job}_r{run}_a1.o"
         content = os.urandom(SIZE)
         path.parent.mkdir(
             mode=0o700, parents=True, exist_ok=True
@@ -57,7 +53,7 @@ def here(folder: Path) -> dict[str, str]:
 
 def there(desk: Any, name: str) -> dict[str, str]:
     """Sums of what the host has."""
-    found = output(desk, name) / "job_stdio"
+    found = desk.output(name) / "job_stdio"
     return {
         f"job_stdio/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in found.glob("*")
     }

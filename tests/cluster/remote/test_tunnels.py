@@ -98,3 +98,24 @@ def test_a_tunnel_comes_back_on_the_same_port(bare: Any, until: Any) -> None:
     bare.until_complete(workflow)
 
     assert bare.counts(workflow)["completed"] == 4
+
+
+def test_a_tunnel_comes_back_on_the_same_port_when_this_host_has_moved(bare: Any, until: Any) -> None:
+    """As with a laptop that is carried to another network: the machine's old connection is never told that it is over."""
+    network, address = bare.hosts.network, bare.hosts["w1"].address
+    former = f"{network.net}.249"
+    bare.configure("Host *\n  ServerAliveInterval 1\n  ServerAliveCountMax 1\n")
+    bare.serve("--host", "127.0.0.1")
+    workflow = bare.workflow(*["sleep 1"] * 6)
+    bare.torc("remote", "add-workers", str(workflow), "w1")
+    network.take(former, to=address)
+    try:
+        bare.torc("remote", "run", str(workflow), "--num-cpus", "1")
+        until(lambda: bare.counts(workflow)["running"])
+        sessions = bare.hosts["w1"].run("pgrep", "-f", "^sshd: dev@").split()
+    finally:
+        network.give_back(former, to=address)
+    bare.until_complete(workflow)
+
+    assert bare.counts(workflow)["completed"] == 6
+    assert not {*sessions} & {*bare.hosts["w1"].run("pgrep", "-f", "^sshd: dev@", check=False).split()}
