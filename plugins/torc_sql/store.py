@@ -31,6 +31,7 @@ from torc_core.model import (
     Plan,
     Progress,
     Query,
+    Resources,
     RunningJob,
     SlurmCorrelation,
     Stage,
@@ -61,7 +62,7 @@ from torc_sql import (
 )
 from torc_sql.change import Change
 from torc_sql.relating import related
-from torc_sql.state import known_job
+from torc_sql.state import known_job, workflow_state
 from torc_sql.verbs.actions import ActionVerbs
 from torc_sql.verbs.allocations import AllocationVerbs
 from torc_sql.verbs.growth import GrowthVerbs
@@ -287,6 +288,15 @@ class SqlStore(
 
         with self._snapshot():
             return seen(self, workflow, self._clock.now(), by_stage=by_stage)
+
+    def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:
+        """What the live attempts take of each runner that has not left, by the records."""
+        with self._read() as tx:
+            workflow_state(tx, workflow)
+            return {
+                node: Resources(cpus=cpus, memory=memory, gpus=gpus)
+                for node, cpus, memory, gpus in tx.rows("USED", wf_=workflow)
+            }
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""

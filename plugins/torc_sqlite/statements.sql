@@ -578,6 +578,14 @@ schedule_compute_nodes, class_id
 SELECT job.class_id, job.prefetched, count(*) AS count_1 FROM job WHERE job.node_id = :node_ GROUP BY
 job.class_id, job.prefetched
 
+-- USED
+SELECT job.node_id, sum(CASE WHEN (job_class.num_nodes > 1) THEN job_class.num_nodes * compute_node.num_cpus
+ELSE job_class.num_cpus END) AS sum_1, sum(CASE WHEN (job_class.num_nodes > 1) THEN job_class.num_nodes *
+compute_node.memory_bytes ELSE job_class.memory_bytes END) AS sum_2, sum(CASE WHEN (job_class.num_nodes > 1)
+THEN job_class.num_nodes * compute_node.num_gpus ELSE job_class.num_gpus END) AS sum_3 FROM job JOIN job_class
+ON job_class.id = job.class_id JOIN compute_node ON compute_node.id = job.node_id WHERE compute_node.wf = :wf_
+AND compute_node.is_active = 1 AND job.prefetched = 0 GROUP BY job.node_id
+
 -- ANY_OUTPUT
 SELECT job_output_file.item_id FROM job_output_file WHERE job_output_file.wf = :wf_ LIMIT 1 OFFSET 0
 

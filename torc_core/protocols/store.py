@@ -46,6 +46,7 @@ from torc_core.model import (
     Renewed,
     Replan,
     Reset,
+    Resources,
     SchedulerId,
     Spawn,
     Spawned,
@@ -162,6 +163,10 @@ class Control(Protocol):
 
     def standing(self, workflow: WorkflowId, *, by_stage: bool = False) -> Standing:
         """A look at a workflow with all that is shown of it, in one snapshot."""
+        ...
+
+    def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:
+        """What the live attempts take of each runner that has not left, by the records; of idle ones it may be missing."""
         ...
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:

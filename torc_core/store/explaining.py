@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from torc_core.engine.claim import taken
 from torc_core.engine.liveness import seen
 from torc_core.engine.reasons import NAMED, Explanation, Facts, Parent, Seat, explain_job
 from torc_core.model import (
@@ -133,8 +132,20 @@ def explained_workflow(
 ) -> tuple[Totals, Sequence[Group]]:
     """How far a workflow is, and why what is left of it does not run, by reason; the largest group first."""
     (totals,) = store.totals([workflow])
+    return totals, reasons(store, totals, now, batches)
+
+
+def reasons(
+    store: Store,
+    totals: Totals,
+    now: int,
+    batches: Sequence[Outlook] = (),
+    nodes: Sequence[Node] | None = None,
+) -> Sequence[Group]:
+    """Why what is left of a workflow does not run; `nodes` are its runners that have not left, if the caller has them."""
+    workflow = totals.workflow.id
     ready = bool(totals.counts.get(JobStatus.READY))
-    around = surroundings(store, workflow, now, ready=ready, batches=batches)
+    around = surroundings(store, workflow, now, ready=ready, batches=batches, nodes=nodes)
     found: dict[str, list[Group]] = {}
     for status in (JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.PENDING_FAILED, *LIVE):
         if totals.counts.get(status):
@@ -163,11 +174,17 @@ def explained_workflow(
                 same, count = list(page.items), page.total
             _into(found, around, same[:3] or [job], count, {})
     groups = [_merged(code, parts) for code, parts in found.items()]
-    return totals, sorted(groups, key=lambda group: -group.count)
+    return sorted(groups, key=lambda group: -group.count)
 
 
 def surroundings(
-    store: Store, workflow: WorkflowId, now: int, *, ready: bool, batches: Sequence[Outlook] = ()
+    store: Store,
+    workflow: WorkflowId,
+    now: int,
+    *,
+    ready: bool,
+    batches: Sequence[Outlook] = (),
+    nodes: Sequence[Node] | None = None,
 ) -> Surroundings:
     """Runners, allocations and actions of a workflow; `ready`: somebody asks about a ready job."""
     record_ = store.get(Workflow, workflow)
@@ -176,7 +193,8 @@ def surroundings(
     if not ready:
         missing = [one.name for one in store.missing_user_data(workflow)] if not record_.run_id else []
         return Surroundings(workflow=record_, now=now, needs=needs, missing_data=missing)
-    nodes = store.find(Node, Query(workflow=workflow, where={"is_active": True}, limit=ALL)).items
+    if nodes is None:
+        nodes = active_nodes(store, workflow)
     waiting = (AllocationStatus.INTENDED.value, AllocationStatus.PENDING.value)
     most = MOST_QUEUED if batches else 0
     page = store.find(Allocation, Query(workflow=workflow, where={"status": waiting}, limit=most))
@@ -228,6 +246,11 @@ def _decisions(store: Store, workflow: WorkflowId, batches: Sequence[Outlook]) -
     return told
 
 
+def active_nodes(store: Store, workflow: WorkflowId) -> Sequence[Node]:
+    """Runners of a workflow that have not left."""
+    return store.find(Node, Query(workflow=workflow, where={"is_active": True}, limit=ALL)).items
+
+
 def _seats(store: Store, around: Surroundings, nodes: Sequence[Node]) -> Sequence[Seat]:
     if not nodes:
         return ()
@@ -238,11 +261,9 @@ def _seats(store: Store, around: Surroundings, nodes: Sequence[Node]) -> Sequenc
         )
         for one in nodes
     }  # fmt: skip
-    capacity = {one.id: one.capacity for one in nodes}
-    held = Query(workflow=around.workflow.id, where={"node_id": tuple(left)}, limit=ALL)
-    for job in store.find(Job, held).items:
-        if job.node_id is not None and not job.prefetched:
-            left[job.node_id] -= taken(around.shape(job), capacity[job.node_id])
+    for node, used in store.used(around.workflow.id).items():
+        if node in left:
+            left[node] -= used
     return [
         Seat(node=_as_seen(one, around.now), left=left[one.id], time_left=_time_left(one, around.now))
         for one in nodes

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torc_core.engine.liveness import seen as seen_node
-from torc_core.model import Json, Node, NodeState, Query, Stage, Standing, WorkflowId
-from torc_core.store.explaining import explained_workflow
+from torc_core.model import Json, NodeState, Stage, Standing, WorkflowId
+from torc_core.store.explaining import active_nodes, reasons
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store
@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 GOING = frozenset({"running", "done"})
 """Reasons that are none: nothing keeps these jobs from running."""
 
-ALL = 2**31
-
 
 def seen(store: Store, workflow: WorkflowId, now: int, *, by_stage: bool = False) -> Standing:
     """Look at a workflow; in one snapshot when the caller sees to it."""
     (totals,) = store.totals([workflow])
-    active = Query(workflow=workflow, where={"is_active": True}, limit=ALL)
+    nodes = active_nodes(store, workflow) if totals.active_nodes else ()
     waiting: Mapping[str, int] = {}
     due = 0
     if not totals.complete:
-        _, groups = explained_workflow(store, workflow, now)
+        groups = reasons(store, totals, now, nodes=nodes)
         waiting = {one.code: one.count for one in groups if one.code not in GOING}
         due = sum(one.action_type == "schedule_nodes" for one in store.due_actions(workflow))
     return Standing(
         totals=totals,
-        nodes=store.find(Node, active).items if totals.active_nodes else (),
+        nodes=nodes,
         waiting=waiting,
         nodes_due=due,
         stages=store.stages(workflow) if by_stage else None,

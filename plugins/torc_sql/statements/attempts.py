@@ -174,6 +174,19 @@ LIVE_CLASSES = (
     .where(_J.node_id == _b("node_"))
     .group_by(_J.class_id, _J.prefetched)
 )
+_WHOLE = _C.num_nodes > literal_column("1")
+USED = (
+    select(
+        _J.node_id,
+        func.sum(case((_WHOLE, _C.num_nodes * _N.num_cpus), else_=_C.num_cpus)),
+        func.sum(case((_WHOLE, _C.num_nodes * _N.memory_bytes), else_=_C.memory_bytes)),
+        func.sum(case((_WHOLE, _C.num_nodes * _N.num_gpus), else_=_C.num_gpus)),
+    )
+    .join(t.job_class, _C.id == _J.class_id)
+    .join(t.node, _N.id == _J.node_id)
+    .where(_N.wf == _b("wf_"), _N.is_active == literal_column("1"), _J.prefetched == literal_column("0"))
+    .group_by(_J.node_id)
+)
 ANY_OUTPUT = select(t.output_file.c.item_id).where(t.output_file.c.wf == _b("wf_")).limit(literal_column("1"))
 ANY_SET = select(_SET.id).where(_SET.wf == _b("wf_")).limit(literal_column("1"))
 ANY_AHEAD = (

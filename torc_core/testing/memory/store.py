@@ -49,6 +49,7 @@ from torc_core.model import (
     Plan,
     Progress,
     Query,
+    Resources,
     RunningJob,
     SlurmCorrelation,
     Stage,
@@ -397,6 +398,12 @@ class MemoryStore(
         """A look at a workflow, in one snapshot."""
         with self._locked():
             return seen(self, workflow, self._clock.now(), by_stage=by_stage)
+
+    def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:
+        """What the live attempts take of each runner that has not left, by the records."""
+        with self._locked():
+            flow = self._flow(workflow)
+            return {one.id: attempts.used(flow, one) for one in flow.tables[Node].values() if one.is_active}
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
         """Files that have to exist."""

@@ -24,10 +24,12 @@ from torc_core.model import (
     PlannedWorkflow,
     Query,
     Reset,
+    Resources,
     UserData,
     Workflow,
     WorkflowId,
 )
+from torc_core.model.resources import MIB
 from torc_core.protocols import Store
 from torc_core.testing.plans import diamond, fan, job, need, shaped
 from torc_core.testing.stores.scene import Scene, SceneContract, beat, names
@@ -346,6 +348,22 @@ class RunContract(SceneContract):
 
         assert (found.num_jobs, found.num_cpus, found.num_gpus) == (2, 5, 1)
         assert (found.max_num_nodes, found.max_runtime_s, found.memory_bytes) == (2, 90, 2 * 1024**2)
+
+    def test_what_runners_have_given_away_is_summed_by_runner(self, scene: Scene) -> None:
+        workflow = scene.started(shaped(need(cpus=2, memory=7 * MIB), need(cpus=3, gpus=1), need(nodes=2)))
+        node = scene.node(workflow, cpus=8, gpus=1)
+        pair = scene.node(workflow, cpus=4, num_nodes=2)
+        idle, gone = scene.node(workflow), scene.node(workflow)
+        given = scene.claim(node), scene.claim(pair)
+        scene.store.leave(gone.id, None)
+
+        used = scene.store.used(workflow)
+
+        assert [len(one) for one in given] == [2, 1]
+        assert used[node.id] == Resources(cpus=5, memory=8 * MIB, gpus=1)
+        assert used[pair.id] == Resources(cpus=8, memory=2 * pair.capacity.memory)
+        assert used.get(idle.id, Resources()) == Resources()
+        assert gone.id not in used
 
     def test_relations_of_jobs_come_in_the_order_asked_for(self, scene: Scene) -> None:
         workflow = scene.created(diamond()).id
