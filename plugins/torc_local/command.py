@@ -67,13 +67,20 @@ def words_of(text: str) -> tuple[bytes, ...]:
     return tuple(os.fsencode(word) for word in words) if first else ()
 
 
-def direct(text: str, env: Mapping[bytes, bytes], own: Mapping[bytes, bytes]) -> Program | None:
+def direct(
+    text: str,
+    env: Mapping[bytes, bytes],
+    own: Mapping[bytes, bytes],
+    known: dict[tuple[bytes, bytes], bytes | None],
+) -> Program | None:
     """The program that a plain command names; None: bash has to decide.
 
     Parameters
     ----------
     env, own
         The environment of all jobs, and what this job has on top of it.
+    known
+        What `find` has said already of a name and a PATH; more is added.
     """
     words = words_of(text)
     if not words:
@@ -90,13 +97,13 @@ def direct(text: str, env: Mapping[bytes, bytes], own: Mapping[bytes, bytes]) ->
         return None
     if b"/" in first:
         return Program(first, words, direct=True) if _runs(first) else None
-    path = find(first, own.get(b"PATH", env.get(b"PATH", b"")))
+    asked = first, own.get(b"PATH", env.get(b"PATH", b""))
+    path = known[asked] if asked in known else known.setdefault(asked, find(*asked))
     return Program(path, words, direct=True) if path else None
 
 
 def find(name: bytes, search: bytes) -> bytes | None:
     """Where a PATH has a program; None: nowhere, or only the shell can tell what an entry means."""
-    # PERF: asked for every job, since a job may have put a program there; only the taking apart is remembered.
     for folder in _folders(search):
         path = folder + name
         if os.access(path, os.X_OK) and os.path.isfile(path):

@@ -130,13 +130,16 @@ class Guardian:
         poll.register(self._channel.fd, select.POLLIN)
         listening = True
         while not (self._closing and not self._trees and not self._dying):
+            told = False
             for fd, _ in poll.poll(self._pause()):
                 if fd == woken:
                     os.read(woken, 1 << 16)
                     self._reap()
-                elif fd != self._channel.fd:
+                elif fd == self._channel.fd:
+                    told = True
+                else:
                     self._groups.alarm(fd)
-            if not self._closing:
+            if told and not self._closing:
                 try:
                     for message in self._channel.take():
                         self._obey(*message)
@@ -167,10 +170,12 @@ class Guardian:
             case "groups":
                 self._groups.place(*what)
             case "start":
+                self._look_again()
                 for work in map(make, what[0]):
                     self._busy[work.line] = self._busy.get(work.line, 0) + 1
                     self._start(work, 1)
             case "queue":
+                self._look_again()
                 line, busy, tasks = what
                 queue = self._lines.setdefault(line, deque())
                 queue.extend(map(make, tasks))
@@ -198,6 +203,10 @@ class Guardian:
                 self._fence = what[0], what[1]
             case "close":
                 self._close(0.0)
+
+    def _look_again(self) -> None:
+        if self._spawner is not None:
+            self._spawner.look_again()
 
     def _start(self, work: Work, tries: int) -> None:
         assert self._spawner is not None

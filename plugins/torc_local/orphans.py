@@ -15,29 +15,50 @@ if TYPE_CHECKING:
 
 SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of prctl(2)."""
+AT_ONCE = 1 << 16
+SURELY_ALL = 2048
+"""Bytes: a file of /proc gives up to a page of 4,096 at once, so that less than this is all of it."""
 
 
 class Orphans:
     """The adopted children of this process; where the system does not let us adopt, whatever carries a mark."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
-        self.adopted = _adopt() and os.path.exists(f"/proc/{self._pid}/task/{self._pid}/children")
+        pid = os.getpid()
+        self._children = _opened(f"/proc/{pid}/task/{pid}/children") if _adopt() else None
+
+    @property
+    def adopted(self) -> bool:
         """Whether they come to us."""
+        return self._children is not None
 
     def alive(self, own: Container[int]) -> list[int]:
         """All that live, `own` being the children that we have started; only where they are adopted."""
-        return [
-            pid
-            for pid in (trees.children(self._pid) if self.adopted else ())
-            if pid not in own and trees.process_of(pid) is not None
-        ]
+        return [pid for pid in self._listed() if pid not in own and trees.process_of(pid) is not None]
 
     def marked(self, marks: set[bytes], own: Container[int]) -> dict[int, bytes]:
         """Those that carry one of these marks, and which."""
         if not self.adopted:
             return trees.marked(marks)
         return {pid: mark for pid in self.alive(own) if (mark := trees.variable(pid, trees.MARK)) in marks}
+
+    def _listed(self) -> list[int]:
+        """All children, zombies among them."""
+        if self._children is None:
+            return []
+        # PERF: asked whenever a job ends; the file is kept open, and one call reads it.
+        text = more = os.pread(self._children, AT_ONCE, 0)
+        while len(text) >= SURELY_ALL and more:
+            more = os.pread(self._children, AT_ONCE, len(text))
+            text += more
+        return list(map(int, text.split()))
+
+
+def _opened(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _adopt() -> bool:

@@ -103,6 +103,7 @@ class Spawner:
             if one not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(one) is signal.SIG_IGN
         ]
         self._cwd = ""
+        self._programs: dict[tuple[bytes, bytes], bytes | None] = {}
         self._is_expendable = False
         self._own_score, self._jobs_score = b"0", b"0"
         self._scored = self._score()
@@ -120,6 +121,10 @@ class Spawner:
             # PERF: one descriptor kept open, one write for a batch; through each job's own file it was 20 µs a job.
             os.write(self._scored, self._jobs_score if yes else self._own_score)
             self._is_expendable = yes
+
+    def look_again(self) -> None:
+        """Work has come, perhaps for a program that was put into a PATH by what ended before it came."""
+        self._programs.clear()
 
     def spawn(self, work: Work) -> int:
         """Start a job; the pid of its main process, which leads a session of its own.
@@ -143,7 +148,7 @@ class Spawner:
             self._plain = as_bash_leaves_it(self._base)
         own = {name.encode(*ENCODING): value.encode(*ENCODING) for name, value in work.env.items()}
         text = text_of(work.command, work.script)
-        program = direct(text, self._base, own)
+        program = direct(text, self._base, own, self._programs)
         if program is None:
             program = self._shell(text, work)
         try:

@@ -12,7 +12,7 @@ from torc_core.record import record
 HOLD_MS = 600_000
 """A job that has been ready for so long, and only lacks room, keeps those behind it off the node."""
 
-AHEAD_MOST = 96
+AHEAD_MOST = 384
 """Jobs of one class that one node may hold in advance; of jobs that take a millisecond these last a tenth of a second."""
 
 AHEAD_LEAVES = 16

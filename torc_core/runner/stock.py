@@ -18,9 +18,9 @@ WORTH_IT = 1.0
 """Seconds: where jobs take longer on average, a round trip to the store costs nothing, and nothing is held ahead."""
 SHORT = 0.05
 """Seconds: where jobs take less on average, one started-ahead job per slot would be used up before the next turn."""
-COVERED = 0.2
+COVERED = 0.5
 """Seconds of work that are started ahead for each slot where jobs are short."""
-DEEPEST = 48
+DEEPEST = 192
 """Most jobs started ahead for one slot."""
 MOST_HELD = AHEAD_MOST
 """Most jobs of a class that a node may hold ahead (`engine.md` §7.7)."""

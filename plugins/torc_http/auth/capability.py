@@ -7,7 +7,7 @@ from typing import Literal
 
 from torc_core.model import Assignment
 from torc_core.record import record
-from torc_http.auth.encoding import as_bytes, as_number, as_text, mac, same
+from torc_http.auth.encoding import Signer, as_bytes, as_number, as_text, mac, same
 
 MAC_BYTES = 24
 
@@ -95,13 +95,13 @@ def read(secrets: tuple[bytes, ...], text: str) -> Capability | None:
 
 
 def _mac(secret: bytes, words: tuple[str, ...]) -> bytes:
-    return mac(_derived(secret), *words)[:MAC_BYTES]
+    return _derived(secret).mac(*words)[:MAC_BYTES]
 
 
 @lru_cache(maxsize=8)
-def _derived(secret: bytes) -> bytes:
+def _derived(secret: bytes) -> Signer:
     # PERF: every job that is given out gets a capability.
-    return mac(secret, "capability")
+    return Signer(mac(secret, "capability"))
 
 
 def _words(one: Capability) -> tuple[str, ...]:

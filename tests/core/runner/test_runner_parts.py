@@ -132,14 +132,14 @@ def test_one_job_is_started_ahead_for_each_slot() -> None:
 
 
 def test_of_very_short_jobs_more_are_started_ahead_but_within_bounds() -> None:
-    assert stock(0.04, 2).depth(Shape()) == 10
-    assert stock(0.005, 2).depth(Shape()) == 80
-    assert stock(0.0001, 1).depth(Shape()) == 48
-    assert stock(0.0001, 20).depth(Shape()) == 96
+    assert stock(0.04, 2).depth(Shape()) == 26
+    assert stock(0.005, 2).depth(Shape()) == 200
+    assert stock(0.0001, 1).depth(Shape()) == 192
+    assert stock(0.0001, 20).depth(Shape()) == 384
 
 
 def test_very_short_jobs_are_all_started_with_the_claim_and_of_others_some_are_only_held() -> None:
-    assert stock(0.005, 2).wanted([]) == (80, 80, [Shape()])
+    assert stock(0.005, 2).wanted([]) == (200, 200, [Shape()])
     assert stock(0.1, 3).wanted([]) == (9, 3, [Shape()])
 
 

@@ -14,7 +14,7 @@ from torc_core.runner.report import End, Report, Tally
 from torc_core.runner.runner import Runner
 from torc_local.executor import Subprocesses
 
-JOBS = 400
+JOBS = 1_200
 
 
 class Ends:

@@ -104,7 +104,7 @@ def attempt(number: int) -> Attempt:
 
 
 def test_an_end_waits_for_company_while_there_are_successors() -> None:
-    desk = Desk(due=48)
+    desk = Desk(due=192)
     desk.end(1, 1.0)
 
     desk.turns.speak(1.0 + LINGER / 2)
@@ -122,12 +122,12 @@ def test_an_end_is_told_at_once_when_successors_run_low() -> None:
 
     (turn,) = desk.line.sent
     assert len(turn.endings) == 1
-    assert (turn.offer.ahead, turn.offer.start_ahead) == (45, 45)
+    assert (turn.offer.ahead, turn.offer.start_ahead) == (189, 189)
 
 
 @pytest.mark.parametrize(("took", "waits"), [(0.01, LINGER), (0.1, 0.1), (9.0, LONGEST_LINGER)])
 def test_where_turns_take_long_ends_wait_as_long_for_company(took: float, waits: float) -> None:
-    desk = Desk(due=48)
+    desk = Desk(due=192)
     desk.end(1, 1.0)
     desk.turns.speak(2.0)
     desk.answer(2.0 + took, sent_at=2.0)
@@ -141,7 +141,7 @@ def test_where_turns_take_long_ends_wait_as_long_for_company(took: float, waits:
 
 
 def test_a_runner_without_room_listens_a_little_later_and_one_with_room_at_once() -> None:
-    desk = Desk(due=48)
+    desk = Desk(due=192)
     desk.end(1, 1.0)
     desk.turns.speak(2.0)
     desk.answer(2.01, sent_at=2.0)

@@ -96,7 +96,7 @@ def test_a_plain_command_has_the_effect_that_it_has_in_bash(
     executor: Subprocesses, tasks: Tasks, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tasks.folder)
-    assert direct(command, PATH, {}) is not None
+    assert direct(command, PATH, {}, {}) is not None
     ours = tasks.task(command)
     # A line break at the end changes nothing but that bash decides.
     bash = tasks.task(f"{command}\n")
@@ -111,7 +111,7 @@ def test_a_plain_command_has_the_effect_that_it_has_in_bash(
 def test_bash_decides_what_is_not_plain(command: str, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tasks.folder)
 
-    found = direct(command, PATH, {})
+    found = direct(command, PATH, {}, {})
 
     assert found is None or command == "./plain"
 
@@ -129,7 +129,7 @@ def test_every_command_has_the_exit_code_of_bash(
 
 @pytest.mark.parametrize("name", ["BASH_ENV", "SHELLOPTS", "BASHOPTS", "BASH_FUNC_env%%", "PWD", "SHLVL"])
 def test_bash_decides_where_the_environment_speaks_to_it(name: str) -> None:
-    assert direct("env", PATH, {os.fsencode(name): b"x"}) is None
+    assert direct("env", PATH, {os.fsencode(name): b"x"}, {}) is None
 
 
 def test_a_program_is_looked_for_on_the_path_of_the_job(executor: Subprocesses, tasks: Tasks) -> None:
@@ -145,7 +145,7 @@ def test_a_program_is_looked_for_on_the_path_of_the_job(executor: Subprocesses, 
 
 
 def test_a_relative_path_entry_is_for_bash() -> None:
-    assert direct("ls", {b"PATH": b".:/usr/bin:/bin"}, {}) is None
+    assert direct("ls", {b"PATH": b".:/usr/bin:/bin"}, {}, {}) is None
 
 
 def test_a_script_without_line_break_is_a_wrapper() -> None:

@@ -69,9 +69,9 @@ class HoldingContract(SceneContract):
         assert not orders.jobs
 
     def test_a_node_never_holds_more_of_a_class_than_it_may(self, scene: Scene) -> None:
-        _, node, orders = _full(scene, 200, ahead=100)
+        _, node, orders = _full(scene, 2 * AHEAD_MOST, ahead=AHEAD_MOST + 1)
 
-        more = scene.claim(node, free=NOTHING, ahead=100, busy=[orders.jobs[0].shape])
+        more = scene.claim(node, free=NOTHING, ahead=AHEAD_MOST + 1, busy=[orders.jobs[0].shape])
 
         assert (len(orders.jobs), len(more)) == (4 + AHEAD_MOST, 0)
 
