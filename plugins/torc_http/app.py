@@ -259,10 +259,11 @@ class Application:
         self._counts: Counts = (service.parts or {}).get("counts") or Counts()
         self._requests = itertools.count(1)
         self._boot = service.clock.uuid()[:8]
+        sized = [(one, desk.sizes[one.size]) for one in self.routes if one.size != "plain"]
+        # PERF: this is asked of every request, in the thread of all connections.
+        self._fixed = {(one.method, one.place): limit for one, limit in sized if "{" not in one.place}
         self._limits = [
-            (route.method, re.compile(_pattern(route.place)), desk.sizes[route.size])
-            for route in self.routes
-            if route.size != "plain"
+            (one.method, re.compile(_pattern(one.place)), limit) for one, limit in sized if "{" in one.place
         ]
         self._plain = desk.sizes["plain"]
         self._desk = desk
@@ -292,6 +293,9 @@ class Application:
         """How long the body of such a request may be; for those who read it (`wire.md` T12)."""
         if path.startswith("/t/"):
             path = path[path.find("/", 3) :]
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed
         for name, pattern, limit in self._limits:
             if name == method and pattern.fullmatch(path):
                 return limit

@@ -32,6 +32,8 @@ class Loop:
         self.stopping = False
         self._sweep = sweep
         self._selector = selectors.DefaultSelector()
+        self._masks: dict[int, int] = {}
+        """What is waited for, by descriptor. PERF: the map of a selector is asked through two exceptions."""
         self._touched: deque[Any] = deque()
         self._calls: deque[Callable[[], None]] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -68,10 +70,11 @@ class Loop:
 
     def forget(self, fileno: int) -> None:
         """A descriptor is about to be closed."""
-        try:
-            self._selector.unregister(fileno)
-        except (KeyError, ValueError):
-            pass  # it waited for nothing
+        if self._masks.pop(fileno, 0):
+            try:
+                self._selector.unregister(fileno)
+            except (KeyError, ValueError):
+                pass  # the selector is closed
 
     def start(self, name: str) -> None:
         """Run in a thread of its own."""
@@ -123,14 +126,18 @@ class Loop:
                 # One connection may not end all others; waitress writes it down and closes this one.
                 one.handle_error()
                 continue
-            known = self._selector.get_map().get(fileno)
+            known = self._masks.get(fileno, 0)
+            if mask == known:
+                continue
             if not mask:
-                if known:
-                    self._selector.unregister(fileno)
-            elif not known:
-                self._selector.register(fileno, mask, one)
-            elif known.events != mask:
+                self._selector.unregister(fileno)
+                del self._masks[fileno]
+                continue
+            if known:
                 self._selector.modify(fileno, mask, one)
+            else:
+                self._selector.register(fileno, mask, one)
+            self._masks[fileno] = mask
 
     @staticmethod
     def _safely(function: Callable[[], None]) -> None:
