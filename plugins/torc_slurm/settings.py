@@ -23,6 +23,13 @@ class SlurmSettings:
             "help": "Pause between the two looks that have to miss an allocation before it is submitted again."
         },
     )
+    sample_seconds: float = field(
+        default=30.0,
+        metadata={
+            "help": "Pause between two looks at the steps of an allocation (mode slurm), in seconds, for each allocation that "
+            "the workflow has at the time: all of them together ask as often as one."
+        },
+    )
     retry_seconds: float = field(
         default=5.0,
         metadata={"help": "Pause before an allocation is submitted again; it triples with each try."},

@@ -46,9 +46,11 @@ class Account:
     ----------
     root
         The home; all nodes see it.
+    first
+        Where commands are looked for before anywhere else; None: nowhere.
     """
 
-    def __init__(self, cluster: SlurmCluster, root: Path) -> None:
+    def __init__(self, cluster: SlurmCluster, root: Path, first: Path | None = None) -> None:
         self.cluster = cluster
         self.root = root
         self.ledger = root / "ledger"
@@ -61,7 +63,7 @@ class Account:
             port = free.getsockname()[1]
         self.url = f"http://{host}:{port}/torc-service/v1"
         self.env = {
-            "HOME": str(root), "USER": "root", "PATH": f"{BIN}:{os.environ['PATH']}", "LANG": "C.UTF-8",
+            "HOME": str(root), "USER": "root", "PATH": f"{'' if first is None else f'{first}:'}{BIN}:{os.environ['PATH']}", "LANG": "C.UTF-8",
             "XDG_RUNTIME_DIR": str(root / "run"), "SLURM_CONF": cluster.env["SLURM_CONF"], "TORC_API_URL": self.url,
         }  # fmt: skip
         words = [

@@ -16,7 +16,9 @@ from torc_slurm.scheduler.slurm import Slurm
 from torc_slurm.scheduler.times import seconds
 
 EVERY = 30.0
-"""Seconds between two questions to the accounting, and between two looks at what runs."""
+"""Seconds between two questions to the accounting, and between two looks at what runs, for each live allocation."""
+LAST = 30.0
+"""Seconds for which a question under way is waited for when the runner leaves."""
 TRIES = 6
 AT_THE_END, PAUSE = 3, 3.0
 """Questions when the runner leaves, and the seconds between them: the accounting lags."""
@@ -36,9 +38,26 @@ class Past:
 
 
 class Accounts:
-    """Asks for what has ended, writes it down in the store, and looks at what runs."""
+    """Asks for what has ended, writes it down in the store, and looks at what runs.
 
-    def __init__(self, store: Store, slurm: Slurm, clock: Clock, workflow: Workflow, number: str) -> None:
+    Parameters
+    ----------
+    every
+        Seconds between two looks while the workflow has one allocation; with more of them each looks less often, so
+        that Slurm is asked no more by a thousand than by one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        slurm: Slurm,
+        clock: Clock,
+        workflow: Workflow,
+        number: str,
+        *,
+        every: float = EVERY,
+    ) -> None:
+        self._every = every
         self._store = store
         self._slurm = slurm
         self._clock = clock
@@ -48,6 +67,7 @@ class Accounts:
         self._past: dict[str, Past] = {}
         self._running: set[str] = set()
         self._peaks: dict[str, JobUsage] = {}
+        self._live = 1
         self._over = Event()
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -73,7 +93,7 @@ class Accounts:
     def close(self) -> None:
         """Ask for the last ones, for some seconds."""
         self._over.set()
-        self._thread.join(EVERY)
+        self._thread.join(LAST)
         for attempt in range(AT_THE_END):
             if not self._past:
                 return
@@ -84,12 +104,21 @@ class Accounts:
             log.info("not_accounted steps=%d", len(self._past))
 
     def _work(self) -> None:
-        while not self._over.wait(EVERY):
+        while not self._over.wait(self._pause()):
             try:
                 self._look()
                 self._ask()
             except TorcError as error:
                 log.info("accounting_away why=%s", error)
+
+    def _pause(self) -> float:
+        """Seconds until the next look."""
+        try:
+            live = self._store.totals([self._workflow.id])[0].active_allocations
+        except TorcError:
+            live = self._live
+        self._live = max(1, live)
+        return self._every * self._live
 
     def _look(self) -> None:
         """See what the steps that run have used."""

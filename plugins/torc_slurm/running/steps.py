@@ -29,6 +29,7 @@ from torc_slurm.running.stepping import (
     task_of,
 )
 from torc_slurm.scheduler.slurm import Slurm
+from torc_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:
     from torc_core.session import Session
@@ -251,6 +252,7 @@ def open_steps(
         signal=str(told) if told else None,
     )
     slurm = Slurm.of(session.config, session.clock)
-    accounts = Accounts(store, slurm, session.clock, workflow, place.number)
+    settings: SlurmSettings = session.config.settings("launchers", "slurm", SlurmSettings)
+    accounts = Accounts(store, slurm, session.clock, workflow, place.number, every=settings.sample_seconds)
     headroom = Execution.of(workflow.execution_config).headroom
     return Steps(local, session.clock, slurm, layout, accounts, end=end, headroom=headroom)

@@ -45,7 +45,9 @@ def sync(
         If the store does not answer.
     """
     rows = store.find(Allocation, Query(workflow=workflow, where={"status": OPEN}, limit=2**31)).items
-    known = [one for one in rows if one.scheduler_id is not None]
+    # An answer of some seconds ago cannot know what was submitted since.
+    asked = clock.now() - round(1000 * age)
+    known = [one for one in rows if one.scheduler_id is not None and (one.submitted_at or 0) <= asked]
     if not known:
         return Synced()
     try:

@@ -119,6 +119,24 @@ def test_everybody_who_tells_of_the_queue_asks_once_in_half_a_minute(
     assert [words[0] for words in slurm.calls()[before:]] == ["squeue"]
 
 
+def test_what_was_submitted_since_is_not_missed_in_an_answer_of_before(
+    store: Store, config: Config, slurm: FakeSlurm, scheduled: Make
+) -> None:
+    """It would be looked for in the accounts, by everybody who looks."""
+    batch = SlurmBatch(store, config, SystemClock(), URL)
+    batch.waiting(["1"])
+    workflow = scheduled(2)
+    batch.tend(workflow.id)
+    before = len(slurm.calls())
+
+    batch.sync(workflow.id, age=30.0)
+    aged = [words[0] for words in slurm.calls()[before:]]
+    batch.sync(workflow.id)
+
+    assert aged == []
+    assert [words[0] for words in slurm.calls()[before:]] == ["squeue"]
+
+
 def test_the_budget_of_a_server_is_its_own_key(store: Store, environ: dict[str, str]) -> None:
     config = Config.load(environ={**environ, "TORC_CLIENT__SLURM__RPC_PER_MINUTE": "7"})
     host = Host.load(config)
