@@ -287,9 +287,9 @@ def _held(store: Store, workflow: WorkflowId, jobs: Sequence[Job], now: int) -> 
 
 
 def _armed(store: Store, workflow: WorkflowId) -> list[Action]:
-    """Actions that ask for allocations and have not done so."""
+    """Actions that ask for allocations and have not done so; what each runner asks for is no part of a plan."""
     found = store.find(Action, Query(workflow=workflow, limit=2**31)).items
-    return [one for one in found if scheduling(one) and not one.executed]
+    return [one for one in found if scheduling(one) and not one.executed and not one.persistent]
 
 
 def _pieces(count: int) -> list[int]:

@@ -86,4 +86,8 @@ def _retire(change: Change, id: ActionId, uuid: Callable[[], str]) -> None:
         return
     if run is not None and run.state is ActionState.FAILED:
         actions.rearm(change, one)
+    if run is None and not one.persistent:
+        # It has not fired, and never will in this run: one firing is all there is.
+        triggers.fire(change, one, ActionState.DONE)
+        return
     actions.claim(change, one, None, None, uuid)

@@ -18,6 +18,11 @@ SMALL = {"name": "small", "num_cpus": 1, "memory": "60m", "runtime": "PT10S"}
 WHOLE = {"name": "whole", "num_cpus": 4, "num_nodes": 2, "memory": "60m", "runtime": "PT10S"}
 GPU = {"name": "gpu", "num_cpus": 1, "num_gpus": 1, "memory": "60m", "runtime": "PT10S"}
 HOG = "exec python3 -c 'import time; kept = bytearray(300 << 20); time.sleep(60)'"
+WORKS = (
+    "exec python3 -c 'import time; kept = bytearray(120 << 20); end = time.monotonic() + 8\n"
+    "while time.monotonic() < end: sum(range(1000))'"
+)
+LARGE = {"name": "large", "num_cpus": 1, "memory": "300m", "runtime": "PT10S"}
 THREE = ("-N3", "--ntasks-per-node=1", "--cpus-per-task=4", "--mem=1000", "--time=30")
 
 
@@ -63,6 +68,25 @@ def test_small_jobs_share_all_nodes_with_jobs_that_need_whole_ones(account: Acco
         assert {one.slurm_job_id for one in stats} == {str(number)}
         assert len(stats) > len(many) // 2
     assert account.verdict() == []
+
+
+def test_what_a_step_uses_is_seen_while_it_runs(account: Account) -> None:
+    """By sstat: its result tells it at once; the accounting comes later."""
+    config = {"mode": "slurm", "sigkill_headroom_seconds": 10}
+    works = {"name": "works", "command": WORKS, "resource_requirements": "large"}
+    workflow = account.workflow("sampled", [works], resource_requirements=[LARGE], execution_config=config)
+
+    sampled = "--export=ALL,TORC_LAUNCHERS__SLURM__SAMPLE_SECONDS=1"
+    number = account.submit(workflow, "-N1", "--cpus-per-task=1", "--mem=500", "--time=30", sampled)
+
+    account.cluster.await_state(number)
+    (result,) = account.results(workflow)
+    (stats,) = account.store.find(SlurmStats, Query(workflow=workflow)).items
+    assert result.return_code == 0, account.log(number)
+    assert (result.usage.peak_memory_bytes or 0) > 100 << 20, account.log(number)
+    assert (result.usage.avg_cpu_percent or 0) > 20
+    assert (stats.max_rss_bytes or 0) > 100 << 20
+    assert (stats.ave_cpu_seconds or 0) > 1
 
 
 def test_jobs_of_one_device_each_never_share_one(account: Account) -> None:

@@ -73,4 +73,8 @@ def _retire(change: Change, id: ActionId, uuid: Callable[[], str]) -> None:
         return
     if run is not None and run.state is ActionState.FAILED:
         actions.rearm(change, action)
+    if run is None and not action.persistent:
+        # It has not fired, and never will in this run: one firing is all there is.
+        triggers.fire(change, action, ActionState.DONE)
+        return
     actions.claim(change, action, None, None, uuid)

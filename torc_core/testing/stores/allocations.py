@@ -322,6 +322,22 @@ class AllocationContract(SceneContract):
 
         assert not scene.store.due_actions(workflow)
 
+    def test_an_action_that_a_plan_replaces_before_it_fired_never_does(self, scene: Scene) -> None:
+        ends = PlannedAction(
+            trigger_type="on_jobs_complete", action_type="run_commands", config={"commands": ["true"]}, jobs=(0,)
+        )  # fmt: skip
+        workflow = scene.started(replace(scheduled(1), actions=[ends]))
+        (action,) = scene.store.find(Action, Query(workflow=workflow)).items
+
+        scene.store.replan(workflow, Replan(retire=[action.id]))
+        scene.store.replan(workflow, Replan(retire=[action.id]))
+        node = scene.node(workflow)
+        scene.finish(node, scene.claim(node))
+
+        assert scene.store.totals([workflow])[0].complete
+        assert scene.store.get(Action, action.id).executed
+        assert not scene.store.due_actions(workflow)
+
 
 def scheduled(count: int = 4) -> Plan:
     """Independent jobs and a Slurm scheduler."""
