@@ -101,11 +101,14 @@ def check_seat(node: Node, turn: Turn) -> None:
         raise Fenced(f"node {node.id} ({node.hostname}) {why}; stop all jobs of this runner")
 
 
-def act(change: Change, node: Node, turn: Turn) -> Orders:
-    """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10)."""
-    if node.state is not NodeState.ACTIVE:
+def act(change: Change, node: Node, turn: Turn, *, again: bool = False) -> Orders:
+    """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10).
+
+    `again`: the turn waits, and is looked at once more, which is no sign of life.
+    """
+    if node.state is not NodeState.ACTIVE and not again:
         losing.heard(change, node)
-    elif not 0 <= change.tx.now - (node.last_beat or 0) < BEAT_STEP:
+    elif not (again or 0 <= change.tx.now - (node.last_beat or 0) < BEAT_STEP):
         change.tx.run("BEAT", node_=node.id, now_=change.tx.now)
     endings = [one if one.node == node.id else replace(one, node=node.id) for one in turn.endings]
     change.know([*{one.job for one in turn.endings} | {one.job for one in turn.starts}])

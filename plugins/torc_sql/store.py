@@ -25,6 +25,7 @@ from torc_core.model import (
     NewNode,
     Node,
     NodeId,
+    NodeState,
     Offer,
     Orders,
     Page,
@@ -120,9 +121,9 @@ class SqlStore(
         waits = 0.0
         if turn.offer and not (turn.endings or turn.starts or turn.give_back or turn.beat):
             waits = min(max(turn.offer.wait_ms, 0), LONGEST_WAIT) / 1000
-        until = self._clock.monotonic() + waits
+        until, again = self._clock.monotonic() + waits, False
         while True:
-            wf, seen, answer = self._answer(turn)
+            wf, seen, answer = self._answer(turn, again=again)
             left = min(waits, until - self._clock.monotonic())
             if left <= 0 or self._waiting.news(turn.node, answer):
                 return self._waiting.remember(turn.node, answer)
@@ -132,24 +133,24 @@ class SqlStore(
                 # The node's next turn is here; it gets what there is.
                 return answer
             # If nobody woke it, a delayed retry is due, or the time is over.
-            waits = waits if woken else left - pause
+            waits, again = waits if woken else left - pause, True
 
-    def try_turn(self, turn: Turn) -> tuple[Orders, bool]:
+    def try_turn(self, turn: Turn, *, again: bool = False) -> tuple[Orders, bool]:
         """A turn that is answered at once, and whether the answer says anything new."""
         self._waiting.arrive(turn.node)
-        _, _, answer = self._answer(turn)
+        _, _, answer = self._answer(turn, again=again)
         news = self._waiting.news(turn.node, answer)
         return self._waiting.remember(turn.node, answer), news
 
-    def _answer(self, turn: Turn) -> tuple[WorkflowId, int, Orders]:
+    def _answer(self, turn: Turn, *, again: bool) -> tuple[WorkflowId, int, Orders]:
         with self._write() as tx:
             node = nodes.node_of(tx, turn.node)
             nodes.check_seat(node, turn)
             seen = self._waiting.pulse(node.workflow_id)
             change = Change(tx, node.workflow_id, self._shapes)
             claims.expire_by_hand(change)
-            said, empty = nodes.act(change, node, turn), None
-            if turn.offer is not None:
+            said, empty = nodes.act(change, node, turn, again=again), None
+            if turn.offer is not None and not (again and node.state is NodeState.LOST):
                 jobs, empty = claims.claim(change, node, turn.offer)
                 said = replace(said, jobs=jobs)
             change.close()

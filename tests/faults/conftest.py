@@ -86,6 +86,7 @@ class Field:
         self.proxy = Proxy(self.server.port)
         self.url = self.proxy.url(self.server.url)
         self.runners: list[Any] = []
+        self.created = 0
 
     @property
     def faults(self) -> Faults:
@@ -108,6 +109,7 @@ class Field:
             planned.append(job)
         spec = self.account.spec("faults", planned, **more)
         made = self.account.answer("--url", self.server.url, "create", spec)
+        self.created += jobs
         return int(made["workflow_id"])
 
     def run(self, workflow: int, *words: str, out: str = "out") -> Any:
@@ -125,10 +127,10 @@ class Field:
         self.server.process.wait()
         self.server = self.account.serve("--port", str(self.server.port), *OPEN)
 
-    def finish(self, seconds: float = 120, codes: tuple[int, ...] = (0,)) -> None:
-        """Wait until all runners have left."""
+    def finish(self, codes: tuple[int, ...] = (0,)) -> None:
+        """Wait until all runners have left, the longer the more there is to do."""
         for runner in self.runners:
-            out, err = runner.communicate(timeout=seconds)
+            out, err = runner.communicate(timeout=120 + self.created)
             assert runner.returncode in codes, f"exit {runner.returncode}\n{out}\n{err}"
 
     def results(self, workflow: int) -> list[dict[str, Any]]:

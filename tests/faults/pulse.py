@@ -17,7 +17,8 @@ if __name__ == "__main__":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     until = time.monotonic() + float(sys.argv[3]) if len(sys.argv) > 3 else None
     file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    name = f"{os.environ['TORC_JOB_ID']} {os.environ['TORC_ATTEMPT_ID']}"
+    job, attempt, runner = (os.environ[f"TORC_{one}"] for one in ("JOB_ID", "ATTEMPT_ID", "RUNNER"))
+    name = f"{job} {attempt} {runner.partition('.')[0]}"
     while until is None or time.monotonic() < until:
         # One write, so lines are whole.
         os.write(file, f"{name} {time.time_ns()}\n".encode())

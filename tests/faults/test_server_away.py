@@ -72,6 +72,22 @@ def test_f12_requests_that_come_twice_or_late_change_nothing(field: Field) -> No
     assert field.proxy.counts.repeated
 
 
+def test_f13_a_server_that_answers_slowly_loses_no_lease_and_repeats_nothing(field: Field) -> None:
+    slow = 10.0 if ROUNDS > 1 else 1.0
+    workflow = field.create(
+        JOBS, seconds=0.4, compute_node_wait_for_healthy_database_minutes=1, retry_on_node_loss=1
+    )
+    field.faults.delay = (0.0, slow)
+
+    for number in range(2):
+        field.run(workflow, out=f"out{number}")
+    field.finish()
+
+    field.faults.delay = (0.0, 0.0)
+    field.check(workflow, JOBS)
+    assert "lease_over" not in field.log()
+
+
 def test_f10_a_server_that_stands_still_for_a_while_has_nothing_killed_or_repeated(field: Field) -> None:
     workflow = field.create(40 * ROUNDS, seconds=1.2 if ROUNDS > 1 else 0.6)
     field.run(workflow)

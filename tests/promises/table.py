@@ -57,7 +57,7 @@ CHECKS = (
         "away", "F1, F4, F5, F10-F12 server away", ("faults/test_server_away.py", "faults/test_lease_over.py"),
         {"TORC_TEST_FAULT_JOBS": "5000", "TORC_TEST_FAULT_KILLS": "200", "TORC_TEST_FAULT_ROUNDS": "30"},
     ),
-    Check("partitions", "F7-F10, C6, C7 partitions", ("faults/test_partitions.py",), {"TORC_TEST_PARTITIONS": "100"}),
+    Check("partitions", "F6-F10, C6, C7 partitions", ("faults/test_partitions.py",), {"TORC_TEST_PARTITIONS": "100"}),
     Check(
         "walltime", "F19, C21 ends of allocations", ("core/runner/test_runner_time.py",),
         {"TORC_TEST_WALLTIMES": "50"}, "slow_store or sixty_four",

@@ -579,8 +579,14 @@ class Embedded(Protocol):
         """What this thread does in the block is one transaction: all of it, or, after an exception, nothing."""
         ...
 
-    def try_turn(self, turn: Turn) -> tuple[Orders, bool]:
-        """A turn that is answered at once, and whether the answer says anything new; never held."""
+    def try_turn(self, turn: Turn, *, again: bool = False) -> tuple[Orders, bool]:
+        """A turn that is answered at once, and whether the answer says anything new; never held.
+
+        Parameters
+        ----------
+        again
+            It waits, and is looked at once more: that is no sign of life, and a node that is lost gets nothing.
+        """
         ...
 
     def on_wake(self, callback: Callable[[Collection[WorkflowId]], None]) -> None:

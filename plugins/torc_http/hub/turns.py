@@ -191,7 +191,7 @@ class HeldTurns:
     def _look(self, one: _Waiting, *, last: bool = False) -> bool:
         """Try a turn again; whether it was answered."""
         try:
-            orders, news = self._store.try_turn(one.turn)
+            orders, news = self._store.try_turn(one.turn, again=True)
         except TorcError as error:
             # The client finds out by its next turn, which is answered with the error itself.
             log.debug("held turn failed node_id=%s why=%s", one.turn.node, error)

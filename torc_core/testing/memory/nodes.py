@@ -90,9 +90,13 @@ class Said:
     recover: Sequence[Recovery]
 
 
-def act(change: Change, node: Node, turn: Turn) -> Said:
-    """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10)."""
-    losing.heard(change, node)
+def act(change: Change, node: Node, turn: Turn, *, again: bool = False) -> Said:
+    """Everything but the claim: endings, starts, give-back, beat (`engine.md` §7.10).
+
+    `again`: the turn waits, and is looked at once more, which is no sign of life.
+    """
+    if not again:
+        losing.heard(change, node)
     endings = [attempts.finish(change, ending).verdict for ending in turn.endings]
     change.settle()
     starts = [attempts.start(change, held) for held in turn.starts]

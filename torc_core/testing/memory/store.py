@@ -43,6 +43,7 @@ from torc_core.model import (
     NewNode,
     Node,
     NodeId,
+    NodeState,
     Offer,
     Orders,
     Page,
@@ -126,10 +127,11 @@ class MemoryStore(
         waits = 0.0
         if turn.offer and not (turn.endings or turn.starts or turn.give_back or turn.beat):
             waits = min(max(turn.offer.wait_ms, 0), 20_000) / 1000
-        until = self._clock.monotonic() + waits
+        until, again = self._clock.monotonic() + waits, False
         while True:
             with self._locked():
-                flow, answer, news = self._answer(turn)
+                flow, answer, news = self._answer(turn, again=again)
+                again = True
                 seen = self._version
                 left = min(waits, until - self._clock.monotonic())
                 if news or left <= 0:
@@ -143,20 +145,21 @@ class MemoryStore(
                     # The node's next turn is here; it gets what there is.
                     return answer
 
-    def try_turn(self, turn: Turn) -> tuple[Orders, bool]:
+    def try_turn(self, turn: Turn, *, again: bool = False) -> tuple[Orders, bool]:
         """A turn that is answered at once, and whether the answer says anything new."""
         with self._locked():
             self._turns[turn.node] = self._turns.get(turn.node, 0) + 1
-            flow, answer, news = self._answer(turn)
+            flow, answer, news = self._answer(turn, again=again)
             return nodes.remember(flow, turn.node, answer), news
 
-    def _answer(self, turn: Turn) -> tuple[Flow, Orders, bool]:
+    def _answer(self, turn: Turn, *, again: bool) -> tuple[Flow, Orders, bool]:
         flow = self._flow_of(Node, turn.node)
         node = nodes.seated(flow, turn)
         with self._change(flow.workflow.id) as change:
             attempts.expire_by_hand(change)
-            said = nodes.act(change, node, turn)
-            jobs, empty = attempts.claim(change, node, turn.offer) if turn.offer else ([], None)
+            said = nodes.act(change, node, turn, again=again)
+            offer = None if again and node.state is NodeState.LOST else turn.offer
+            jobs, empty = attempts.claim(change, node, offer) if offer else ([], None)
         answer = nodes.orders(flow, node, said, jobs, empty, change.now)
         return flow, answer, nodes.news(flow, node, answer)
 

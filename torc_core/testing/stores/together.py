@@ -18,10 +18,13 @@ from torc_core.model import (
     JobStatus,
     Kept,
     NewJob,
+    Node,
+    NodeState,
     Plan,
     PlannedWorkflow,
     Query,
     Requirement,
+    Turn,
     UserData,
     Workflow,
     WorkflowId,
@@ -58,6 +61,38 @@ class TogetherContract(SceneContract):
             seen = scene.store.find(File, Query(workflow=workflow)).total
 
         assert (seen, scene.counts(workflow)) == (1, {"uninitialized": 1})
+
+    def test_a_turn_that_is_looked_at_again_is_no_sign_of_life(self, scene: Scene) -> None:
+        workflow = scene.started(chain(2))
+        node = scene.node(workflow)
+        (given,) = scene.claim(node)
+        waits = Turn(node=node.id, epoch=node.epoch, offer=scene.offer(node))
+
+        embedded(scene).try_turn(waits)
+        scene.move(node.lease_seconds + 30)
+        orders, news = embedded(scene).try_turn(waits, again=True)
+        scene.move(40)
+        scene.store.sweep()
+        lost = scene.store.get(Node, node.id).state
+        late, _ = embedded(scene).try_turn(waits, again=True)
+
+        assert (list(orders.jobs), news, lost) == ([], False, NodeState.LOST)
+        assert scene.job(workflow, given.job.name).reason == "node_lost"
+        assert list(late.jobs) == []
+        assert scene.store.get(Node, node.id).state is NodeState.LOST
+
+    def test_a_node_that_is_lost_gets_nothing_by_a_turn_that_is_looked_at_again(self, scene: Scene) -> None:
+        workflow = scene.started(fan(1))
+        node = scene.node(workflow)
+        waits = Turn(node=node.id, epoch=node.epoch, offer=scene.offer(node))
+        scene.move(node.lease_seconds + 70)
+        scene.store.sweep()
+
+        orders, _ = embedded(scene).try_turn(waits, again=True)
+        given = list(orders.jobs)
+        heard, _ = embedded(scene).try_turn(waits)
+
+        assert (given, len(heard.jobs)) == ([], 1)
 
     def test_after_an_exception_nothing_is_there(self, scene: Scene) -> None:
         workflow = scene.created(chain(2)).id
