@@ -47,6 +47,8 @@ class Boundary:
         return True
 
     def _tell(self, error: BaseException) -> int:
+        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+            return _nobody_reads()  # as whoever prints the help says it
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error, KeyboardInterrupt):

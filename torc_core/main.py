@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from torc_core import __version__
+from torc_core import API_VERSION, __version__
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -33,12 +33,23 @@ def main(words: Sequence[str] | None = None) -> int:
 def server() -> int:
     """Run `torc-server`: the same program, which begins with `torc server`, or `torc server run`."""
     words = sys.argv[1:]
-    plain = next((word for word in words if not word.startswith("-")), None)
-    asks = {*words} & {"--help", "-h", "--version", "-V"}
-    named = plain is not None and words and not words[0].startswith("-")
-    return main(
-        words if asks & {"--version", "-V"} else ["server", *([] if named or asks else ["run"]), *words]
-    )
+    if {*words} & {"--version", "-V"}:
+        return main(words)
+    named = _has_command(words) or {*words} & {"--help", "-h"}
+    return main(["server", *([] if named else ["run"]), *words])
+
+
+def _has_command(words: Sequence[str]) -> bool:
+    """Whether a command is named: the first word that belongs to no global option before it is none."""
+    from torc_core.options import BY_NAME
+
+    place = 0
+    while place < len(words) and words[place].startswith("-"):
+        name, equals, _ = words[place].partition("=")
+        if name not in BY_NAME:
+            return False
+        place += 2 if BY_NAME[name].value and not equals else 1
+    return place < len(words)
 
 
 def slurm_job_runner() -> int:
@@ -53,4 +64,4 @@ def _tell_version(*, verbose: bool) -> None:
         import platform
         import sqlite3
 
-        print(f"Python {platform.python_version()}\nSQLite {sqlite3.sqlite_version}")
+        print(f"API {API_VERSION}\nPython {platform.python_version()}\nSQLite {sqlite3.sqlite_version}")

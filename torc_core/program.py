@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -20,7 +20,7 @@ from torc_core.config.declare import LogLevel
 from torc_core.errors import UsageError
 from torc_core.host import Host
 from torc_core.misuse import sentence
-from torc_core.options import BY_NAME, OPTIONS, VERBATIM, Flags, described, split
+from torc_core.options import BY_NAME, OPTIONS, VERBATIM, Flags, Option, described, split
 from torc_core.session import Answer, Session
 from torc_core.system import SystemClock
 
@@ -118,7 +118,7 @@ def _declare_options(app: App) -> None:
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None if option.value else False,
                 annotation=Annotated[
-                    str | None if option.value else bool,
+                    _kind(option),
                     Parameter(name=option.names, help=option.help, negative=()),
                 ],
             )
@@ -126,6 +126,13 @@ def _declare_options(app: App) -> None:
         ]
     )
     app.meta.default(launch)
+
+
+def _kind(option: Option) -> Any:
+    """The type of an option's value."""
+    if option.choices:
+        return Literal[option.choices] | None
+    return str | None if option.value else bool
 
 
 def _shown(answer: Answer | str | None, session: Session) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from torc_core.engine.telling import category_of
 from torc_core.errors import NotFound, UsageError
 from torc_core.given import Given
 from torc_core.model import Event, Query, Severity
@@ -48,7 +49,9 @@ def create(
     data: Annotated[str, Parameter(name=["--data", "-d"], allow_leading_hyphen=True)],
     session: Given,
 ) -> Record:
-    """Write an event of your own.
+    """Write an event of your own; its type is `user`, or what it says under `category`.
+
+    torc events create 7 -d '{"category": "copied", "files": 12}'
 
     Parameters
     ----------
@@ -61,7 +64,8 @@ def create(
     value = json_value(data, "--data")
     document = value if isinstance(value, dict) else {"data": value}
     wf = selected(session, workflow)
-    event = Event(workflow_id=wf, timestamp=session.clock.now(), data=document)
+    category = category_of(document)
+    event = Event(workflow_id=wf, timestamp=session.clock.now(), category=category, data=document)
     return NOUN.told(session.store().add([event])[0])
 
 

@@ -10,6 +10,8 @@ from torc_core.model.allocation import shown
 Told = tuple[str, Mapping[str, Json]]
 """An event before it has an id: its name and its data."""
 
+LONGEST_CATEGORY = 255
+
 _ENDED = {
     JobStatus.COMPLETED: "job_completed",
     JobStatus.FAILED: "job_failed",
@@ -200,6 +202,16 @@ def bundled(told: Sequence[Told]) -> list[Told]:
 def ours(category: str) -> bool:
     """Whether only the store itself writes events of this name; clients can neither post nor change them."""
     return category in EVENTS and category != "user"
+
+
+def category_of(data: Json) -> str:
+    """The category of an event that a client posts: its own in `data.category`, unless that is one of ours; else `user`."""
+    given = data.get("category") if isinstance(data, Mapping) else None
+    return (
+        given
+        if isinstance(given, str) and given and not ours(given) and len(given) <= LONGEST_CATEGORY
+        else "user"
+    )
 
 
 def _of_node(node: Node) -> dict[str, Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from torc_core.errors import UsageError
@@ -91,7 +92,7 @@ def settled(
         mode=mode,
         owner=owner,
         host=host,
-        auth_file=keys.auth_file,
+        auth_file=None if keys.auth_file is None else str(Path(keys.auth_file).expanduser()),
         credential_cache_ttl_secs=keys.credential_cache_ttl_secs,
         local_users=tuple(keys.local_users),
         admin_users=tuple(keys.admin_users),

@@ -17,7 +17,7 @@ from typing import Any
 from torc_core import __version__
 from torc_core.config import Config
 from torc_core.config.choice import sqlite_url
-from torc_core.errors import Owned, TorcError, Unavailable, UsageError
+from torc_core.errors import Owned, TorcError, Unavailable
 from torc_core.protocols import Store
 from torc_core.session import Session
 from torc_http.auth.settings import AuthSettings, settled
@@ -26,6 +26,7 @@ from torc_http.growth import Limits
 from torc_http.housekeeping import Keeping
 from torc_http.program import logs, places
 from torc_http.program.backups import Backups
+from torc_http.program.checking import check
 from torc_http.program.daemon import Daemon, write_pid
 from torc_http.program.opening import database_path
 from torc_http.program.repairing import repair, tell_predecessor
@@ -95,15 +96,12 @@ class Program:
         Raises
         ------
         UsageError
-            If two options contradict each other.
+            If an option makes no sense; nothing was made then.
         Unavailable
             If the database or the port belongs to somebody else.
         """
-        if self._keys.slurm.submit not in ("auto", "never"):
-            raise UsageError(f"server.slurm.submit '{self._keys.slurm.submit}' is none of auto, never")
-        if self._keys.log_level not in logs.LEVELS:
-            raise UsageError(f"log level '{self._keys.log_level}' is none of {', '.join(logs.LEVELS)}")
         auth, backups, stopping = self._auth(), self._backups(), self._stopping()
+        check(self._keys, self._host, self._port, shared=self._shared)
         folder = self._log_folder()
         if self._daemon is not None:
             self._daemon.leave()
@@ -280,10 +278,6 @@ class Program:
 
     def _certificate(self, urls: object) -> Certificate:
         cert, key = self._keys.tls_cert, self._keys.tls_key
-        if (cert is None) != (key is None):
-            raise UsageError(
-                "--tls-cert and --tls-key belong together; give both, or none for a certificate of its own"
-            )
         if cert is not None and key is not None:
             return given_certificate(Path(cert).expanduser(), Path(key).expanduser())
         names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), self._host}

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from torc_core.errors import BadValue, Unavailable
 from torc_http.routes import BASE
-from torc_http.serving.listening import EVERYWHERE, Listening, listen
+from torc_http.serving.listening import EVERYWHERE, Listening, listen, resolved
 from torc_terminal.internal_names import Hints, gathered, ranked
 
 RETRIES = 30.0
@@ -65,6 +65,20 @@ def opened(host: str, port: str | int, *, again: bool, directory: str | None = N
             if time.monotonic() >= until:
                 raise
             time.sleep(0.5)
+
+
+def check(host: str, port: str | int) -> None:
+    """Refuse what is no port, and a host that is not this one, before anything is made.
+
+    Raises
+    ------
+    BadValue
+        If it is one of them.
+    """
+    if port != "auto":
+        _number(port)
+    if host not in EVERYWHERE:
+        resolved(host)
 
 
 def _number(port: str | int) -> int:

@@ -89,8 +89,10 @@ def run(
         Who may do everything.
     https
         Serve over TLS; without files a certificate is made beside the database.
-    tls_cert, tls_key
-        Certificate and key files.
+    tls_cert
+        File with the certificate, in PEM form.
+    tls_key
+        File with its key; readable for nobody else.
     log_level
         error, warn, info, debug or trace.
     log_dir
@@ -101,8 +103,12 @@ def run(
         Go on without the terminal.
     pid_file
         Where the number of the process is written; <database>.pid with --daemon.
-    backup_dir, backup_every, backup_keep
-        Copy the database there every so often, and keep so many copies; SIGUSR1 copies at once.
+    backup_dir
+        Folder for copies of the database; SIGUSR1 makes one at once.
+    backup_every
+        Make a copy this often, such as 6h; without it only when asked.
+    backup_keep
+        So many copies are kept; 5 unless configured.
     idle_exit
         End after so long without unfinished workflows.
     shutdown_on_stdin_eof

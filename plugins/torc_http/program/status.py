@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from torc_core.given import Given
+from torc_core.model import Json
 from torc_core.record import record
 from torc_core.session import Session
 from torc_http.program.opening import path_of
 from torc_http.program.owner import Owner, owner_of
+from torc_terminal.output import json_text
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,12 @@ class Standing:
         """Print it in the session's format."""
         owner = self.owner
         if session.format == "json":
-            told = {
+            told: dict[str, Json] = {
                 "schema": "torc.server.status/1", "database": str(self.database), "served": owner is not None,
-                "pid": owner and owner.pid, "host": owner and owner.host, "url": owner and owner.url,
-                "socket": owner and owner.socket, "version": owner and owner.version,
-                "started_at": owner and owner.started_at,
             }  # fmt: skip
-            print(json.dumps(told))
+            for name in ("pid", "host", "url", "socket", "version", "started_at"):
+                told[name] = None if owner is None else getattr(owner, name)
+            json_text.write(told)
         elif owner is None:
             print(f"nobody serves '{self.database}'")
         else:

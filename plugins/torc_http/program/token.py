@@ -19,8 +19,9 @@ from torc_http.auth.tokens import new_token
 from torc_http.program.backups import seconds_of
 from torc_http.program.opening import path_of, store_of
 from torc_http.program.owner import owner_of
-from torc_http.program.tables import Listed
 from torc_http.routes import BASE
+from torc_terminal.output.answer import Listing
+from torc_terminal.output.cells import Column, instant
 
 app = App(
     name="token",
@@ -30,6 +31,15 @@ app = App(
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Class = Literal["read", "edit", "run", "operate", "own"]
 DAY_S = 86_400
+COLUMNS = (
+    Column(title="ID", key="id", right=True),
+    Column(title="User", key="user"),
+    Column(title="Class", key="class"),
+    Column(title="Workflows", key="workflows"),
+    Column(title="Created", key="created_at"),
+    Column(title="Expires", key="expires_at"),
+    Column(title="Revoked", key="revoked_at"),
+)
 
 
 @app.command
@@ -134,7 +144,7 @@ def _place(session: Session, database: str | None) -> str:
 
 
 @app.command(name="list")
-def list_(*, database: str | None = None, session: Given) -> Listed:
+def list_(*, database: str | None = None, session: Given) -> Listing:
     """List the tokens, without their secrets.
 
     Parameters
@@ -144,17 +154,20 @@ def list_(*, database: str | None = None, session: Given) -> Listed:
     """
     with closing(store_of(session, database)) as store:
         found = store.find(Token, Query()).items
-    rows = [
-        {
-            "id": one.id, "key": one.key, "user": one.user, "class": one.access_class,
-            "workflows": None if one.workflows is None else list(one.workflows), "created_at": one.created_at,
-            "expires_at": one.expires_at, "revoked_at": one.revoked_at,
-        }
-        for one in found
-    ]  # fmt: skip
-    return Listed(
-        "torc.server.token.list/1", "token", rows, instants=("created_at", "expires_at", "revoked_at")
-    )
+    return Listing(
+        schema="torc.server.token.list/1",
+        noun="tokens",
+        items=[
+            {
+                "id": one.id, "key": one.key, "user": one.user, "class": one.access_class,
+                "workflows": None if one.workflows is None else list(one.workflows),
+                "created_at": instant(one.created_at), "expires_at": instant(one.expires_at),
+                "revoked_at": instant(one.revoked_at),
+            }
+            for one in found
+        ],
+        columns=COLUMNS,
+    )  # fmt: skip
 
 
 @app.command

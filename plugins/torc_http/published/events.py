@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from torc_core.engine.telling import ours
+from torc_core.engine.telling import category_of, ours
 from torc_core.model import Event
 from torc_http.call import Call
 from torc_http.published.nouns import ERRORS, Noun, there
@@ -13,9 +12,6 @@ from torc_http.routes import Route
 from torc_http.wire.fields import Anything, Int, Plain, Text
 from torc_http.wire.lists import OfWorkflow, asked, page_of
 from torc_http.wire.records import EventModel
-
-OTHER = "user"
-"""The category of events that clients post without one of their own."""
 
 
 class Asked(OfWorkflow):
@@ -48,12 +44,6 @@ def create(call: Call) -> object:
     data = call.body.get("data")
     event = Event(workflow_id=call.body["workflow_id"], category=category_of(data), data=data)
     return NOUN.one(call, call.store.add([event])[0])
-
-
-def category_of(data: Any) -> str:
-    """The category that a client gave its event, unless it is one of ours."""
-    given = data.get("category") if isinstance(data, dict) else None
-    return given if isinstance(given, str) and given and not ours(given) and len(given) <= 255 else OTHER
 
 
 def update(call: Call) -> object:

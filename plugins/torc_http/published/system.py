@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from torc_core import __version__
+from torc_core import API_VERSION, __version__
 from torc_http.call import Call
 from torc_http.routes import Route, all_routes
 from torc_http.wire.fields import Object, Text
-
-API_VERSION = "0.21.0"
-"""The published HTTP API that we speak; clients compare it with their own."""
 
 
 class Ping(Schema):

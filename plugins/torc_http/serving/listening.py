@@ -105,7 +105,7 @@ def _places(host: str | None) -> list[Place]:
     if host in EVERYWHERE:
         return [_place(one) for one in EVERYWHERE]
     places = [_place(one) for one in LOOPBACK]
-    for place in _resolved(host) if host else ():
+    for place in resolved(host) if host else ():
         if place not in places:
             places.append(place)
     return places
@@ -117,7 +117,7 @@ def _place(address: str) -> Place:
     return socket.AF_INET, (address, 0)
 
 
-def _resolved(host: str) -> list[Place]:
+def resolved(host: str) -> list[Place]:
     """The places that a name stands for, all of this host.
 
     Raises

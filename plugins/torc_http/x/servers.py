@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torc_core import __version__
+from torc_core import API_VERSION, __version__
 from torc_http.call import Call
-from torc_http.published.system import API_VERSION
 from torc_http.routes import Route
 from torc_http.wire.fields import Anything
 

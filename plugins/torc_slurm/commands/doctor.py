@@ -47,8 +47,10 @@ def doctor(
         Try everything from a compute node, too: one allocation of a minute.
     workflow
         Look at the output directory of this workflow from there.
-    account, partition
-        Of that allocation.
+    account
+        Account of that allocation.
+    partition
+        Partition of that allocation.
     output_dir
         The output directory; normally torc_output.
     fix

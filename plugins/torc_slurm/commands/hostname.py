@@ -54,8 +54,10 @@ def hostname(
         List all candidates with what speaks for them and against them.
     verify
         Try them from a compute node: one allocation of a minute, whose result is remembered for 30 days.
-    account, partition
-        Of that allocation.
+    account
+        Account of that allocation.
+    partition
+        Partition of that allocation.
     url
         Print the whole address of a server on this port.
     yes

@@ -81,7 +81,9 @@ def recover(
         Do not ask.
     interactive
         Ask, though the output is not for people.
-    ai_recovery, ai_agent
+    ai_recovery
+        Experimental, and not available in this release.
+    ai_agent
         Experimental, and not available in this release.
     """
     refuse_csv(session)

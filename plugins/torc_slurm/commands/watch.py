@@ -98,9 +98,13 @@ def watch(
         Seconds between two such requests.
     auto_schedule_stranded_timeout
         Seconds after which a single one of them is worth an allocation; 0: never.
-    partition, walltime
-        Ask for allocations of this partition, of this length.
-    ai_recovery, ai_agent
+    partition
+        Ask for allocations of this partition.
+    walltime
+        Ask for allocations of this length, such as 04:00:00.
+    ai_recovery
+        Experimental, and not available in this release.
+    ai_agent
         Experimental, and not available in this release.
     timeout
         Stop watching after this time, such as `12h`; exit code 124.

@@ -16,7 +16,7 @@ import pytest
 from torc_core import __version__, hookimpl
 from torc_core.errors import Conflict, NotFound, TorcError
 from torc_core.host import Host
-from torc_core.main import main
+from torc_core.main import main, server
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -259,10 +259,35 @@ def test_the_version_is_told_by_a_program_that_imported_nothing() -> None:
     assert not loaded & {"cyclopts", "sqlalchemy", "yaml", "torc_cli", "torc_core.host", "logging"}
 
 
-def test_the_long_version_names_python_and_sqlite() -> None:
+def test_the_long_version_names_api_python_and_sqlite() -> None:
     lines = python("--version", "-v").stdout.splitlines()
 
-    assert [line.split()[0] for line in lines] == ["torc", "Python", "SQLite"]
+    assert [line.split()[0] for line in lines] == ["torc", "API", "Python", "SQLite"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ([], ["server", "run"]),
+        (["--port", "0"], ["server", "run", "--port", "0"]),
+        (["status"], ["server", "status"]),
+        (["-f", "json", "status"], ["server", "-f", "json", "status"]),
+        (["--json", "token", "list"], ["server", "--json", "token", "list"]),
+        (["--log-level=debug"], ["server", "run", "--log-level=debug"]),
+        (["--port", "0", "--help"], ["server", "--port", "0", "--help"]),
+        (["run", "--version"], ["run", "--version"]),
+    ],
+)  # fmt: skip
+def test_torc_server_runs_unless_a_command_is_named(
+    words: list[str], meant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[list[str]] = []
+    monkeypatch.setattr("sys.argv", ["torc-server", *words])
+    monkeypatch.setattr("torc_core.main.main", lambda words: said.append(list(words)) or 0)
+
+    server()
+
+    assert said == [meant]
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
@@ -277,6 +302,16 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
         check=True,
     )
+
+    assert ran.stdout in ("141\n", "0\n")
+    assert ran.stderr == ""
+
+
+def test_a_reader_of_the_help_that_goes_away_is_no_failure_either() -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m torc_core --help | true; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
 
     assert ran.stdout in ("141\n", "0\n")
     assert ran.stderr == ""

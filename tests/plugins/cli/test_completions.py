@@ -93,6 +93,8 @@ def test_bash_completes_commands_options_and_values(complete):
     assert "--sort-by" in complete("jobs", "list", "--so")
     assert {"debug", "info", "warning", "error"} <= set(complete("events", "list", "3", "--severity", ""))
     assert "jobs" in complete("-f", "json", "jo")
+    assert complete("-f", "") == ["table", "json", "csv"]
+    assert complete("jobs", "list", "3", "--color", "a") == ["auto", "always"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish"])

@@ -67,6 +67,15 @@ def test_users_write_events_and_delete_only_their_own(torc, diamond):
     assert torc("events", "get", made["id"]).code == 5
 
 
+def test_the_type_of_an_own_event_is_its_category_unless_that_is_one_of_torc(torc, diamond):
+    made = torc("events", "create", diamond, "-d", '{"category": "copied"}', "--json").json
+    plain = torc("events", "create", diamond, "-d", '{"category": "job_failed"}', "--json").json
+
+    assert (made["category"], plain["category"]) == ("copied", "user")
+    found = torc("events", "list", diamond, "-t", "copied", "--json").json["items"]
+    assert [item["id"] for item in found] == [made["id"]]
+
+
 def test_monitor_replays_after_a_number_and_ends_with_its_time(torc, diamond, home):
     every = torc("events", "list", diamond, "--severity", "info", "--json").json["items"]
 

@@ -492,8 +492,10 @@ def test_every_schema_is_used():
     printed.add("torc.workflows.reinitialize-check/1")
     printed.add("torc.ping/1")
     used |= {
-        name for name in schemas.names() if name.startswith(("torc.remote.", "torc.hpc.", "torc.slurm."))
-    }  # tests/plugins/{ssh,slurm}
+        name
+        for name in schemas.names()
+        if name.startswith(("torc.remote.", "torc.hpc.", "torc.slurm.", "torc.server."))
+    }  # tests/plugins/{ssh,slurm,http}
     used |= {
         "torc.recover/1",
         "torc.watch/1",

@@ -7,7 +7,10 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import jsonschema
 import pytest
+
+from torc_terminal import schemas
 
 
 def get(url: str) -> tuple[int, Any]:
@@ -43,9 +46,10 @@ def test_an_address_with_a_token_is_good_for_its_workflow_only(account, served, 
 
 def test_a_token_that_was_ended_opens_nothing(account, served) -> None:
     url = account.torc("server", "token", "new", "--all-workflows", "--print", *db(account)).strip()
-    listed = account.answer("server", "token", "list", *db(account))["items"]
+    listed = account.answer("server", "token", "list", *db(account))
+    jsonschema.validate(listed, schemas.load("torc.server.token.list/1"))
 
-    account.torc("server", "token", "revoke", str(listed[0]["id"]), *db(account))
+    account.torc("server", "token", "revoke", str(listed["items"][0]["id"]), *db(account))
 
     assert get(f"{url}/workflows/1")[0] == 401
 

@@ -13,9 +13,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.waiting import SOON
+from torc_terminal import schemas
 
 
 def ping(url: str) -> Any:
@@ -167,7 +169,9 @@ def test_a_daemon_outlives_its_terminal_and_is_stopped_by_name(account) -> None:
     pid = int((account.root / "data/torc.db.pid").read_text())
 
     assert ping(url) == {"status": "ok"}
-    assert account.answer("server", "status", "--database", str(account.database))["pid"] == pid
+    told = account.answer("server", "status", "--database", str(account.database))
+    assert told["pid"] == pid
+    jsonschema.validate(told, schemas.load("torc.server.status/1"))
     assert (account.root / "data/torc-server.log").exists()
 
     account.torc("server", "stop", "--database", str(account.database))
@@ -252,6 +256,7 @@ log_dir = "{account.root}/logs"
         (["--log-dir", "/proc/no"], 4, "log folder '/proc/no' cannot be written to"),
         (["--https", "--tls-cert", "a"], 2, "--tls-cert and --tls-key belong together"),
         (["--log-level", "loud"], 2, "loud"),
+        (["--auth-file", "no.such.file"], 5, "there is no password file 'no.such.file'"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_one_sentence(account, words: list[str], code: int, sentence: str) -> None:
@@ -259,6 +264,7 @@ def test_wrong_options_are_one_sentence(account, words: list[str], code: int, se
 
     assert sentence in told
     assert "Traceback" not in told
+    assert not account.database.parent.exists() or not any(account.database.parent.iterdir())
 
 
 def test_a_signal_has_the_stacks_of_all_threads_written_to_the_log(account) -> None:

@@ -1,0 +1,29 @@
+"""The help of every command says what each of its arguments and options is for."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from torc_cli.completion_scripts import commands
+from torc_core.config import Config
+from torc_core.host import Host
+
+
+def test_every_argument_and_option_is_explained() -> None:
+    app = App(name="torc")
+    Host.load(Config.load(environ={})).manager.hook.torc_commands(app=app)
+
+    silent = [
+        f"torc {' '.join(words)} {argument.names[0]}"
+        for words in commands(app)
+        for argument in _at(app, words)
+        if argument.show and not (argument.parameter.help or "").strip()
+    ]
+
+    assert silent == []
+
+
+def _at(app: App, words: tuple[str, ...]):
+    for word in words:
+        app = app[word]
+    return app.assemble_argument_collection(parse_docstring=True) if app.default_command is not None else ()
