@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from queue import SimpleQueue
-from typing import Generic, TypeVar, cast
+from types import TracebackType
+from typing import Generic, TypeVar
 
 from torc_core.errors import TorcError
 
@@ -15,6 +18,9 @@ R = TypeVar("R")
 
 STARTS_PER_SECOND = 10
 """New connections to one host (`remote.md` RW67)."""
+
+SILENCE = 1.0
+"""Seconds after which a host that has not let us in is waited for out of turn."""
 
 
 class Outcome(Generic[H, R]):
@@ -40,14 +46,74 @@ class Outcome(Generic[H, R]):
         return self._result  # type: ignore[return-value]  # without an error it is what the function gave
 
 
+class Turns:
+    """So many hosts have their turn at once; one that shows no sign of life is waited for out of turn.
+
+    Parameters
+    ----------
+    begin
+        Begins with one more host: called when one has left its turn.
+    """
+
+    def __init__(self, count: int, begin: Callable[[], None]) -> None:
+        self._free = threading.Semaphore(count)
+        self._begin = begin
+
+    def __enter__(self) -> None:
+        self._free.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._free.release()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Leave the turn when this takes longer than `SILENCE`, and have it back afterwards."""
+        left, over = threading.Lock(), threading.Event()
+        gone = False
+
+        def leave() -> None:
+            nonlocal gone
+            with left:
+                if not over.is_set():
+                    gone = True
+                    self._free.release()
+                    self._begin()
+
+        timer = threading.Timer(SILENCE, leave)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            with left:
+                over.set()
+            if gone:
+                self._free.acquire()
+
+
+_TURNS: ContextVar[Turns | None] = ContextVar("turns", default=None)
+
+
+def waiting() -> AbstractContextManager[None]:
+    """In here a host is waited for that may be dead: others have their turn meanwhile, if `over` calls for it."""
+    turns = _TURNS.get()
+    return nullcontext() if turns is None else turns.waiting()
+
+
 def over(
     hosts: Sequence[H],
     act: Callable[[H], R],
     *,
     parallel: int = 10,
     progress: Callable[[int, int], None] | None = None,
+    first: Callable[[H], float] | None = None,
 ) -> list[Outcome[H, R]]:
     """Call `act` with every host, at most `parallel` at once; outcomes in the order of `hosts`.
+
+    Those that wait for a sign of life (`waiting`) do not count: some dead hosts take no longer than one.
 
     What `act` raises as a `TorcError` becomes the outcome of that host; anything else is a bug, and is raised when
     all others have ended. An interrupt is raised at once: hosts that are not yet begun are left out, and nobody waits
@@ -57,22 +123,33 @@ def over(
     ----------
     progress
         Is told how many have ended, of how many; from this thread.
+    first
+        Hosts for which it gives less are begun before others; normally in the order of the list.
     """
-    left = enumerate(hosts)
+    order = sorted(range(len(hosts)), key=lambda number: first(hosts[number])) if first else range(len(hosts))
+    left = iter(order)
     taking = threading.Lock()
     stopped = threading.Event()
     ended: SimpleQueue[tuple[int, Outcome[H, R] | BaseException]] = SimpleQueue()
 
+    def begin() -> None:
+        threading.Thread(target=work, name="torc-host", daemon=True).start()
+
+    turns = Turns(parallel, begin)
+
     def work() -> None:
+        _TURNS.set(turns)
         while not stopped.is_set():
-            with taking:
-                number, host = next(left, (-1, None))
-            if number < 0:
-                return
-            ended.put((number, _outcome(cast("H", host), act)))
+            with turns:
+                with taking:
+                    number = next(left, None)
+                if number is None or stopped.is_set():
+                    return
+                outcome = _outcome(hosts[number], act)
+            ended.put((number, outcome))
 
     for _ in range(min(parallel, len(hosts))):
-        threading.Thread(target=work, name="torc-host", daemon=True).start()
+        begin()
     found: dict[int, Outcome[H, R] | BaseException] = {}
     try:
         while len(found) < len(hosts):

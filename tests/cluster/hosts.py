@@ -264,7 +264,7 @@ class SshHosts:
         """Text of an ssh_config for all hosts; `more`: lines in front of all others."""
         places = {name: self.place(name) for name in self.hosts}
         places["refused"] = (self.address, 9)
-        places["dropped"] = (self._nowhere, 22)
+        places["dropped"] = self.place("dropped")
         places["closed"] = places["alpha"]
         entries = [
             f"Host {name}\n  HostName {address}\n  Port {port}\n" for name, (address, port) in places.items()
@@ -283,6 +283,8 @@ class SshHosts:
 
     def place(self, name: str) -> tuple[str, int]:
         """Address and port of a host, as whoever connects to it sees them."""
+        if name == "dropped":
+            return self._nowhere, 22
         far = {"inner": self.inside[1], "slow": self._far}
         return far.get(name, self[name].address), self[name].port
 

@@ -77,10 +77,17 @@ CHECKS = (
     Check("crowds", "F26, F27, C22, C23", ("promises/test_crowds.py",), {"TORC_TEST_HERD": "1000", "TORC_TEST_STREAMED": "10000"}),
     Check(
         "remote", "F31, F32, C25 workers over SSH", ("cluster/remote/test_crowds.py",),
-        {"TORC_TEST_REMOTE_PAIRS": "50", "TORC_TEST_REMOTE_CUTS": "100", "TORC_TEST_REMOTE_JOBS": "5000"},
+        {
+            "TORC_TEST_REMOTE_PAIRS": "50", "TORC_TEST_REMOTE_CUTS": "100", "TORC_TEST_REMOTE_JOBS": "5000",
+            "TORC_TEST_REMOTE_SECONDS": "15",
+        },
     ),
     Check(
         "collections", "RW30-RW33 collections cut", ("cluster/remote/test_cut_collections.py",), {"TORC_TEST_COLLECT_CUTS": "100"},
+    ),
+    Check(
+        "hosts", "RW67 200 hosts, 5 dead", ("cluster/remote/test_many_hosts.py",),
+        {"TORC_TEST_REMOTE_HOSTS": "200", "TORC_TEST_REMOTE_BEYOND": "5"},
     ),
     Check("decoys", "F33 stale pid files", ("plugins/ssh/agent/test_stopping.py",), {}, "strangers"),
     Check("clients", "C26 published clients", ("clients",), {"TORC_TEST_BULK_JOBS": "250005"}),

@@ -18,7 +18,7 @@ from torc_core.record import record
 from torc_core.session import Session
 from torc_ssh.commands.calling import Agent, HostTrouble
 from torc_ssh.connection import Connection, Connector, open_connector
-from torc_ssh.fleet import Outcome, over
+from torc_ssh.fleet import Outcome, over, waiting
 from torc_ssh.settings import MOST_HOSTS_AT_ONCE, remote_settings
 from torc_ssh.trouble import Unreachable
 
@@ -144,7 +144,8 @@ class Host:
             return self._connection
         self.close()
         self._connection = self._fleet.connection(self.worker)
-        self._connection.connect()
+        with waiting():
+            self._connection.connect()
         return self._connection
 
     def agent(self) -> Agent:
@@ -211,13 +212,20 @@ class Fleet:
         return self.connector.connection(parse(worker.worker), timeout=self._timeout)
 
     def over(
-        self, act: Callable[[Host], R], doing: str, hosts: Sequence[Host] | None = None
+        self, act: Callable[[Host], R], doing: str, first: Callable[[Host], float] | None = None
     ) -> list[Outcome[Host, R]]:
-        """Do something with each machine; outcomes in the order of the list. `doing`: for the line of progress."""
-        chosen = self.hosts if hosts is None else hosts
-        progress = self._progress(doing) if self._session.progress and len(chosen) > 1 else None
+        """Do something with each machine; outcomes in the order of the list.
+
+        Parameters
+        ----------
+        doing
+            For the line of progress.
+        first
+            As that of `fleet.over`.
+        """
+        progress = self._progress(doing) if self._session.progress and len(self.hosts) > 1 else None
         try:
-            return over(chosen, act, parallel=self._parallel, progress=progress)
+            return over(self.hosts, act, parallel=self._parallel, progress=progress, first=first)
         finally:
             if progress is not None:
                 print("\r\x1b[K", end="", file=sys.stderr, flush=True)

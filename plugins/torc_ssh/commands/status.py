@@ -96,7 +96,12 @@ def status(
     outcomes: Sequence[Outcome[Host, dict[str, Json]] | None] = [None] * len(workers)
     if not no_ssh and workers:
         with Fleet(session, workers, parallel=parallel) as fleet:
-            outcomes = fleet.over(lambda host: _ask(session, host, store_id, number, output_dir), "asking")
+            outcomes = fleet.over(
+                lambda host: _ask(session, host, store_id, number, output_dir),
+                "asking",
+                # Who has been silent for longest may be dead: waiting for it begins at once.
+                first=lambda host: last_seen(nodes.get(host.name)) or 0,
+            )
     now = session.clock.now()
     items = [
         _item(one, outcome, nodes.get(one.worker), taken, now, why.get(one.worker), tunnels.get(one.worker))

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from torc_core.errors import NotFound
-from torc_ssh.fleet import Pace, over
+from torc_ssh import fleet
+from torc_ssh.fleet import Pace, over, waiting
 from torc_ssh.trouble import Unreachable
 
 
@@ -47,6 +48,37 @@ def test_every_error_of_ours_is_an_outcome() -> None:
     (outcome,) = over(["a"], act)
 
     assert isinstance(outcome.error, NotFound)
+
+
+def test_hosts_that_show_no_sign_of_life_do_not_keep_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "SILENCE", 0.01)
+    all_others = threading.Barrier(6)
+    at_once: list[int] = []
+    having = threading.Semaphore(2)
+
+    def act(host: str) -> str:
+        with waiting():
+            if host == "dead":
+                all_others.wait(10)  # not before every other host has had its turn
+        assert having.acquire(blocking=False), "more than two have their turn"
+        at_once.append(1)
+        having.release()
+        if host != "dead" and len(at_once) == 20:
+            threading.Thread(target=all_others.wait, args=(10,), daemon=True).start()
+        return host
+
+    outcomes = over([*["dead"] * 5, *["well"] * 20], act, parallel=2)
+
+    assert [one.result for one in outcomes] == [*["dead"] * 5, *["well"] * 20]
+
+
+def test_who_is_to_be_begun_first_is() -> None:
+    begun: list[int] = []
+
+    outcomes = over([1, 2, 3, 4], begun.append, parallel=1, first=lambda host: -host)
+
+    assert begun == [4, 3, 2, 1]
+    assert [one.host for one in outcomes] == [1, 2, 3, 4]
 
 
 def test_a_bug_is_raised() -> None:
