@@ -49,7 +49,10 @@ class Shares:
         most = max(1, service.workers.count // PARTS[kind])
         with self._lock:
             if self._inside[kind] >= most:
-                raise Refused(503, f"{most} requests of this kind, which take long, are under way; try again")
+                raise Refused(
+                    503, f"{most} requests of this kind, which take long, are under way; try again",
+                    headers={"Retry-After": "1"}, details={"busy": True},
+                )  # fmt: skip
             self._inside[kind] += 1
         try:
             yield

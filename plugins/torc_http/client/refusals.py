@@ -71,6 +71,15 @@ def refusal(answer: Answer, what: str) -> TorcError:
     return kind(message, hint=hint, details=details)
 
 
+def is_busy(answer: Answer) -> bool:
+    """Whether a server says that it has not begun, since too much of this kind is under way."""
+    if answer.status != 503:
+        return False
+    told = _told(answer.body)
+    error = told.get("error") if isinstance(told, dict) else None
+    return isinstance(error, dict) and error.get("busy") is True
+
+
 def _told(body: bytes) -> Any:
     try:
         return json.loads(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +20,14 @@ from torc_core.protocols.distant import Hello, LogPiece
 from torc_core.store import codec
 from torc_core.store.calls import CALLS, ONCE
 from torc_http.client.line import Answer, Line
-from torc_http.client.refusals import refusal
+from torc_http.client.refusals import is_busy, refusal
 from torc_http.client.versions import HEADER, compare
 from torc_http.routes import BASE
 from torc_http.wire import values
 
 TRIES, LONGEST_PAUSE = 8, 1.0
+BUSY = 60.0
+"""Seconds for which a server is asked again that has so much of one kind to do that it has not begun with ours."""
 """How often a call is made whose answer is lost, and most seconds in between."""
 
 BEAT_PATIENCE, TURN_PATIENCE = 20.0, 60.0
@@ -240,11 +243,17 @@ class HttpStore:
         plain = {"Accept": "application/json", "User-Agent": f"torc/{__version__}", **(headers or {})}
         if body:
             plain["Content-Type"] = "application/json"
-        for _ in range(2):
-            signed = self._signer.sign(method, self._line.place.prefix + path, body)
-            answer = self._asked(method, path, body, {**plain, **signed}, patience or self._patience, tries)
-            if self._signer.accept(answer, signed):
+        end = time.monotonic() + BUSY
+        while True:
+            for _ in range(2):
+                signed = self._signer.sign(method, self._line.place.prefix + path, body)
+                headed = {**plain, **signed}
+                answer = self._asked(method, path, body, headed, patience or self._patience, tries)
+                if self._signer.accept(answer, signed):
+                    break
+            if tries == 1 or not is_busy(answer) or time.monotonic() > end:
                 break
+            threading.Event().wait(random.uniform(0.1, LONGEST_PAUSE))  # noqa: S311 - spreads a herd
         self._check_version(answer)
         if answer.status not in (200, 202):
             raise refusal(answer, f"{method} {path}")

@@ -146,6 +146,26 @@ def test_the_check_can_be_skipped(tmp_path: Path) -> None:
         assert store.server_id == "x"
 
 
+def test_what_a_busy_server_has_not_begun_is_asked_again(tmp_path: Path) -> None:
+    """Ten commands at once that initialize workflows: none of them fails since the others take long."""
+    body = b'{"error": {"message": "4 requests of this kind are under way; try again", "busy": true}}'
+    busy = (
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )  # fmt: skip
+    away = busy.replace(b"busy", b"much")
+
+    with saying([busy, busy, answer(b'"x"')]) as (url, asked), opened(url, tmp_path) as store:
+        name = store.server_id
+    with (
+        saying([away]) as (other, once),
+        opened(other, tmp_path) as store,
+        pytest.raises(Unavailable, match="under way"),
+    ):
+        store.find(Workflow, Query())
+
+    assert (name, len(asked), len(once)) == ("x", 3, 1)
+
+
 TOLD = b'{"seq": 5, "workflow_id": 1, "timestamp": 0, "event_type": "%s", "severity": "info", "data": {}}'
 
 
