@@ -527,7 +527,8 @@ class Runner:
         """When this runner leaves for idleness; None: never, or it is not idle."""
         own = self._options.idle
         patience = self._workflow.compute_node_wait_for_new_jobs_seconds if own is None else own
-        kept = self._options.persistent and self._turns.orders.remaining
+        orders, held = self._turns.orders, self._workflow.compute_node_ignore_workflow_completion
+        kept = (orders.complete and held) or (self._options.persistent and orders.remaining)
         busy = len(self._attempts) or (self._chores is not None and self._chores.busy)
         waits = busy or not self._turns.idle or self._turns.away
         if not patience or kept or waits or self._leaving is not None:

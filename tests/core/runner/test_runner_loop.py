@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.waiting import SOON
+from tests.waiting import SOON, until
 from torc_core.detection import Detected
 from torc_core.errors import UsageError
 from torc_core.model import (
@@ -153,6 +154,47 @@ def test_a_runner_without_work_leaves_when_its_patience_is_over(site) -> None:
     assert report.leaving is Leaving.IDLE
     assert 0.9 < time.monotonic() - begin < SOON
     assert report.exit_code == 1
+
+
+def test_a_runner_that_ignores_completion_stays_until_its_end(site) -> None:
+    site.create(
+        "exit 0", compute_node_ignore_workflow_completion=True, compute_node_wait_for_new_jobs_seconds=1,
+        execution_config={"sigterm_lead_seconds": 0, "sigkill_headroom_seconds": 1},
+        compute_node_min_time_for_new_jobs_seconds=0,
+    )  # fmt: skip
+
+    begin = time.monotonic()
+    report = site.runner(max_parallel_jobs=1, end=site.clock.monotonic() + 5).run()
+
+    assert (report.leaving, report.tally.completed) == (Leaving.END_TIME, 1)
+    assert 3.9 < time.monotonic() - begin < SOON
+
+
+def test_a_persistent_runner_stays_while_jobs_are_unfinished(site, later) -> None:
+    site.create("exit 0", compute_node_wait_for_new_jobs_seconds=1)
+    site.store.claim(site.workflow.id, _offer())
+    runner = site.runner(persistent=True)
+    later(2.5, lambda: runner.interrupt(signal.SIGINT))
+
+    report = runner.run()
+
+    assert (report.leaving, report.exit_code) == (Leaving.SIGNAL, 130)
+
+
+def test_a_runner_that_is_drained_lets_its_jobs_end_and_leaves(site, later) -> None:
+    site.create(*["touch begun; sleep 1"] * 4, *["exit 0"] * 4)
+
+    def drain() -> None:
+        until((site.folder / "begun").exists)
+        (node,) = site.store.find(Node, Query(workflow=site.workflow.id)).items
+        site.store.drain(node.id, True)
+
+    later(0, drain)
+
+    report = site.runner().run()
+
+    assert (report.leaving, report.tally.completed) == (Leaving.DRAINED, 4)
+    assert [job.status for job in site.jobs()].count(JobStatus.READY) == 4
 
 
 def test_work_that_becomes_ready_elsewhere_is_taken_at_once(site, later) -> None:
