@@ -155,10 +155,18 @@ def judged(told: Mapping[str, str], address: str, *, https: bool, inode: int, fo
 
 
 def configured(patient: Patient, key: str | None) -> Iterable[Check]:
-    """Whether the configuration holds: it was read already, so what is left are the modes of secrets."""
-    id = "config"
-    files = [str(one) for one in getattr(patient.config, "files", ())]
-    if key is not None and Path(key).exists() and Path(key).stat().st_mode & 0o077:
-        yield fail(id, f"others may read the key '{key}'", f"chmod 600 {key}")
+    """Whether the configuration holds: errors have ended the program already; left are doubts, and the modes of secrets."""
+    id, config = "config", patient.config
+    known = (str(path) for path in config.files.values() if path.exists())
+    files = ", ".join(known) or None
+    secrets = (key, config.client.token_file, config.server.auth_file, config.server.tls_key)
+    for secret in dict.fromkeys(one for one in secrets if one):
+        path = Path(secret).expanduser()
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield fail(id, f"others may read the secret '{path}'", f"chmod 600 {path}", files)
+            return
+    if config.warnings:
+        doubts = "\n".join(str(one) for one in config.warnings)
+        yield warn(id, str(config.warnings[0]), "torc config validate", doubts)
         return
-    yield ok(id, "the configuration is valid", ", ".join(files) or None)
+    yield ok(id, "the configuration is valid", files)

@@ -40,6 +40,22 @@ def test_a_fresh_account_is_well(torc: Any, home: Path) -> None:
     assert not (home / ".local").exists()
 
 
+def test_settings_that_mean_nothing_and_secrets_that_others_read_are_told(
+    torc: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORC_CLIENT__SLURM__RPC_PER_MINUT", "3")
+    unknown = found(torc("-f", "json", "doctor"))["config"]
+    (home / "token").write_text("secret")
+    (home / "token").chmod(0o644)
+    monkeypatch.setenv("TORC_CLIENT__TOKEN_FILE", str(home / "token"))
+    ran = torc("-f", "json", "doctor")
+
+    assert (unknown["status"], "RPC_PER_MINUT" in unknown["message"]) == ("WARN", True)
+    assert unknown["remedy"] == "torc config validate"
+    assert found(ran)["config"]["remedy"] == f"chmod 600 {home}/token"
+    assert ran.code == 1
+
+
 @pytest.fixture
 def served(home: Path) -> Iterator[tuple[Path, str]]:
     """A real server on loopback alone, and its address."""
