@@ -300,8 +300,11 @@ def sum_up(tx: Transaction, wf: WorkflowId) -> None:
 def stages(tx: Transaction, wf: WorkflowId) -> Sequence[Stage]:
     """The jobs summed up by name."""
     workflow_state(tx, wf)
-    names, statuses, minutes = tx.row("STAGED", wf_=wf)
-    return summed(json.loads(names), [STATUSES[code] for code in json.loads(statuses)], json.loads(minutes))
+    names, letters, minutes = tx.row("STAGED", wf_=wf)
+    if names is None:
+        return []
+    known = {chr(65 + code): status for code, status in enumerate(STATUSES)}
+    return summed(names, [known[letter] for letter in letters], json.loads(minutes))
 
 
 def totals(tx: Transaction, wf: WorkflowId) -> Totals:

@@ -301,8 +301,8 @@ SELECT status_count.status, status_count.jobs FROM status_count WHERE status_cou
 status_count.jobs > 0
 
 -- STAGED
-SELECT json_group_array(staged.name) AS json_group_array_1, json_group_array(staged.status) AS
-json_group_array_2, json_group_array(staged.exec_minutes) AS json_group_array_3 FROM (SELECT job.name AS name,
+SELECT group_concat(staged.name, char(10)) AS group_concat_1, group_concat(char(staged.status + 65), '') AS
+group_concat_2, json_group_array(staged.exec_minutes) AS json_group_array_1 FROM (SELECT job.name AS name,
 job.status AS status, result.exec_minutes AS exec_minutes FROM job LEFT OUTER JOIN result ON result.id =
 job.result_id WHERE job.wf = :wf_ ORDER BY job.id) AS staged
 

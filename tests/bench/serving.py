@@ -20,12 +20,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +38,7 @@ from torc_core.config.credentials import Credentials
 from torc_core.model import (
     Ending,
     Initialize,
+    Job,
     JobStatus,
     NewNode,
     Offer,
@@ -268,22 +268,14 @@ class Bystanders:
             one.close()
 
 
-def look_on(server: Server, workflow: int, crowd: multiprocessing.Process) -> tuple[list[float], list[float]]:
-    """Call `torc status` as long as the crowd is there; seconds of each process, and of empty ones that began with them."""
-    calls, empty = list[float](), list[float]()
-
-    def nothing() -> None:
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-        empty.append(time.perf_counter() - begin)
-
+def look_on(server: Server, idle: Server, crowd: multiprocessing.Process) -> tuple[list[float], list[float]]:
+    """Call `torc status` as long as the crowd is there, and in turn that of a server that nobody else asks; seconds."""
+    calls, quiet = list[float](), list[float]()
     while crowd.is_alive():
-        beside = threading.Thread(target=nothing)
-        beside.start()
-        calls.append(server.torc("-f", "json", "status", str(workflow)))
-        beside.join()
-        time.sleep(0.3)
-    return calls, empty
+        calls.append(server.torc("-f", "json", "status", "1"))
+        quiet.append(idle.torc("-f", "json", "status", "1"))
+        time.sleep(0.2)
+    return calls, quiet
 
 
 def herd(bench: Bench) -> Iterator[Figure]:
@@ -293,7 +285,13 @@ def herd(bench: Bench) -> Iterator[Figure]:
         ("", 0, 0),
         (", 1,500 idle and 50 stalled", bench.size(1_500), bench.size(50)),
     ):
-        with serving(bench.folder / f"herd{idle}") as server:
+        with (
+            serving(bench.folder / f"herd{idle}") as server,
+            serving(bench.folder / f"beside{idle}") as beside,
+        ):
+            of_beside = beside.store()
+            of_beside.create(flat_plan(jobs), "bench")
+            of_beside.close()
             store = server.store()
             workflow = store.create(flat_plan(jobs), "bench").id
             store.initialize(workflow, Initialize())
@@ -306,7 +304,7 @@ def herd(bench: Bench) -> Iterator[Figure]:
             )
             crowd.start()
             time.sleep(max(0.0, at - time.time()))
-            calls, empty = look_on(server, workflow, crowd)
+            calls, quiet = look_on(server, beside, crowd)
             sums: Counter[str] = Counter(told.get(timeout=60))
             last = sums.pop("last_served", 0)
             crowd.join()
@@ -337,13 +335,62 @@ def herd(bench: Bench) -> Iterator[Figure]:
             value=max(calls, default=0.0),
             unit="s",
             goal=1.0,
-            detail=f"{len(calls)} calls, median {statistics.median(calls):.2f} s; an empty program at the same moments "
-            f"at most {max(empty):.2f} s",
+            detail=f"{len(calls)} calls, median {statistics.median(calls):.2f} s; of a server that nobody else asks, in "
+            f"turn: slowest {max(quiet):.2f} s, median {statistics.median(quiet):.2f} s",
         )
 
 
+def looks(bench: Bench) -> Iterator[Figure]:
+    """What people wait for among a hundred thousand jobs, three fifths of which are done: from a request to its answer."""
+    jobs = bench.size(100_000)
+    with serving(bench.folder / "looks") as server:
+        store = server.store()
+        plan = Plan(
+            workflow=PlannedWorkflow(name="looks"),
+            jobs=[PlannedJob(name=f"stage_{n % 4}_{n:06d}", command="true") for n in range(jobs)],
+        )
+        begin = time.perf_counter()
+        workflow = store.create(plan, "bench").id
+        created = time.perf_counter() - begin
+        yield Figure(work=f"create a plan of {jobs:,} jobs over HTTP", value=created, unit="s", goal=20)
+        store.initialize(workflow, Initialize())
+        done = 0
+        while done < jobs * 0.6:
+            room = Resources(cpus=2_000, memory=2**60)
+            given = store.claim(workflow, Offer(claim_id=CLOCK.uuid(), free=[room], limit=2_000))
+            store.finish(workflow, [replace(one, exec_minutes=1.0) for one in endings(given)])
+            done += len(given)
+        (job,) = store.find(Job, Query(workflow=workflow, where={"status": JobStatus.READY}, limit=1)).items
+        for what, goal, path in (
+            ("status with all that is shown", 100, f"/workflows/{workflow}/status?view=full"),
+            ("status by stages", 100, f"/workflows/{workflow}/status?view=full&by_stage=true"),
+            ("explain a workflow", 200, f"/x/workflows/{workflow}/explain"),
+            ("explain a job", 200, f"/x/jobs/{job.id}/explain"),
+            ("a page of 100 jobs", 50, f"/jobs?workflow_id={workflow}&limit=100"),
+            (
+                "a page of 100 jobs near the end",
+                50,
+                f"/jobs?workflow_id={workflow}&limit=100&offset={jobs - 200}",
+            ),
+            ("a page of 100 results", 50, f"/results?workflow_id={workflow}&limit=100"),
+        ):
+            spans = []
+            for _ in range(7):
+                begin = time.perf_counter()
+                store.ask("GET", path, b"")  # type: ignore[attr-defined]  # a store behind a server
+                spans.append(1000 * (time.perf_counter() - begin))
+            yield Figure(
+                work=f"{what}, {jobs:,} jobs",
+                value=statistics.median(spans),
+                unit="ms",
+                goal=goal,
+                detail="median of 7",
+            )
+        store.close()
+
+
 FIGURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
-    "flat": flat, "chain": chain, "claims": claims, "herd": herd,
+    "flat": flat, "chain": chain, "claims": claims, "looks": looks, "herd": herd,
 }  # fmt: skip
 
 

@@ -18,21 +18,19 @@ def stage_name(job: str) -> str:
     return _NUMBER.sub("{}", job)
 
 
-def summed(
-    names: Sequence[str], statuses: Sequence[JobStatus], minutes: Sequence[float | None]
-) -> Sequence[Stage]:
+def summed(names: str, statuses: Sequence[JobStatus], minutes: Sequence[float | None]) -> Sequence[Stage]:
     """The stages of jobs, in the order of their first jobs.
 
     Parameters
     ----------
+    names
+        One in each line; no name holds a line's end (`workflow-spec.md` §4).
     minutes
         How long the current results took; None: there is none.
     """
-    if not names:
-        return []
-    # PERF: names of the same form have the same stage, so that a few dozen are looked at and not a hundred thousand. No
-    # name holds a line's end (`workflow-spec.md` §4), and one long text is translated in a tenth of the time of its parts.
-    forms = "\n".join(names).translate(_DIGITS).split("\n")
+    # PERF: names of the same form have the same stage, so that a few dozen are looked at and not a hundred thousand; and
+    # one long text is translated in a tenth of the time of its parts.
+    forms = names.translate(_DIGITS).split("\n")
     stages: dict[str, tuple[Counter[JobStatus], list[float]]] = {}
     members = {}
     for form in dict.fromkeys(forms):

@@ -281,7 +281,9 @@ def stages(flow: Flow) -> Sequence[Stage]:
     results: dict[int, Result] = flow.tables[Result]
     jobs = list(flow.jobs.values())
     minutes = [None if job.result_id is None else results[job.result_id].exec_minutes for job in jobs]
-    return summed([job.name for job in jobs], [job.status for job in jobs], minutes)
+    if not jobs:
+        return []
+    return summed("\n".join(job.name for job in jobs), [job.status for job in jobs], minutes)
 
 
 def check_deletable(flow: Flow) -> None:
