@@ -51,6 +51,8 @@ class Tender:
         Opens the batch systems of this host, by the type of their schedulers.
     user
         Whose workflows: nobody else's are submitted in his name.
+    submits
+        Asks for nodes that are due, and calls off what nothing needs; without it, ends that nobody told are still found.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Tender:
         batches: Callable[[], Mapping[str, Batch]],
         user: str,
         *,
+        submits: bool = True,
         look: float = LOOK,
         grace: float = GRACE,
         round: float = ROUND,
@@ -68,6 +71,7 @@ class Tender:
         self._clock = clock
         self._open = batches
         self._user = user
+        self._submits = submits
         self._look = look
         self._grace = grace
         self._round = round
@@ -106,7 +110,8 @@ class Tender:
         """Do what is due now; the workflows that were cared for."""
         now = self._clock.monotonic()
         living = self._living()
-        due = self._due([one.workflow.id for one in living if not one.complete], now)
+        going = [one.workflow.id for one in living if not one.complete] if self._submits else []
+        due = self._due(going, now)
         asked: set[WorkflowId] = set()
         if now - self._last >= self._round:
             self._last = now
@@ -117,6 +122,8 @@ class Tender:
             for batch in self._batches.values():
                 if workflow in asked:
                     batch.sync(workflow, age=FRESH)
+                if not self._submits:
+                    continue
                 done = batch.tend(workflow)
                 for sentence in done.waiting:
                     log.info("batch_waits workflow_id=%d why=%s", workflow, sentence)

@@ -186,8 +186,7 @@ class Program:
             self._publish(store, running, shown, certificate)
             self._tell(running, auth, doors, shown)
             backups.start(store, self._path)
-            if self._keys.slurm.submit != "never":
-                tender.start()
+            tender.start()
             stopping.wait(store, backups)
             stopping.say("stopping: requests in flight have 10 s")
         finally:
@@ -239,7 +238,10 @@ class Program:
             # What batch systems are asked by is the server's own, in the budget that all of the user's processes share.
             asked = (self._keys.slurm.rpc_per_minute, "server.slurm.rpc_per_minute")
             config = config.over({"client.slurm.rpc_per_minute": asked})
-        return Tender(store, clock, lambda: host.batches(store, clock, shown, config), config.client.username)
+        return Tender(
+            store, clock, lambda: host.batches(store, clock, shown, config), config.client.username,
+            submits=self._keys.slurm.submit != "never",
+        )  # fmt: skip
 
     def _backups(self) -> Backups:
         return Backups(self._keys.backup_dir, self._keys.backup_every, self._keys.backup_keep)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from torc_core.model import Initialize, PlannedAction, PlannedScheduler, WorkflowId
+from torc_core.model import Initialize, PlannedAction, PlannedScheduler, Query, SlurmScheduler, WorkflowId
 from torc_core.protocols import Store, Synced, Tended
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plans import fan
@@ -61,6 +61,25 @@ def scheduled(store: Store, user: str) -> WorkflowId:
     workflow = store.create(replace(fan(1), schedulers=[scheduler], actions=[action]), user).id
     store.initialize(workflow, Initialize())
     return workflow
+
+
+def test_a_server_that_may_not_submit_finds_ends_all_the_same(
+    store: Store, clock: SetClock, batch: Asked
+) -> None:
+    workflow = scheduled(store, "ana")
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow)).items
+    (intent,) = store.intend(workflow, "r", scheduler.id, 1, 1)
+    store.submitted(intent.id, intent.submission_key, "7")
+    tender = Tender(store, clock, lambda: {"slurm": batch}, "ana", submits=False)
+    tender.start()
+    tender.close()
+    tender._closed.clear()
+
+    for _ in range(3):
+        tender.look()
+        clock.move(GRACE + ROUND)
+
+    assert (batch.tended, batch.synced) == ([], [workflow] * 3)
 
 
 def test_a_firing_is_left_to_others_for_a_while(
