@@ -19,6 +19,7 @@ from torc_core.protocols import Clock, LostJob, Store, Synced
 from torc_slurm.scheduler.answers import Sightings
 from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
 from torc_slurm.scheduler.states import standing
+from torc_slurm.submission.script import comment
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,12 @@ def sync(
     Unavailable
         If the store does not answer.
     """
-    rows = store.find(Allocation, Query(workflow=workflow, where={"status": OPEN}, limit=2**31)).items
+    rows = list(store.find(Allocation, Query(workflow=workflow, where={"status": OPEN}, limit=2**31)).items)
+    if not dry_run:
+        try:
+            rows += _adopted(store, slurm, workflow, age)
+        except SlurmSilent as error:
+            return Synced(unanswered=str(error))
     # An answer of some seconds ago cannot know what was submitted since.
     asked = clock.now() - round(1000 * age)
     known = [one for one in rows if one.scheduler_id is not None and (one.submitted_at or 0) <= asked]
@@ -75,6 +81,22 @@ def sync(
         running_jobs=lost,
         released=released,
     )
+
+
+def _adopted(store: Store, slurm: Slurm, workflow: WorkflowId, age: float) -> list[Allocation]:
+    """Intents that the queue shows under our key though nobody has heard so (`slurm.md` SJ6): they are submitted."""
+    where = {"status": AllocationStatus.INTENDED.value}
+    intents = store.find(Allocation, Query(workflow=workflow, where=where, limit=2**31)).items
+    if not intents:
+        return []
+    by_comment = {row.comment: row.number for row in slurm.queue(age=age)}
+    found = []
+    for one in intents:
+        number = by_comment.get(comment(store.server_id, one.submission_key))
+        if number is not None:
+            log.info("slurm_adopted allocation_id=%d slurm_job_id=%s", one.id, number)
+            found.append(store.submitted(one.id, one.submission_key, number))
+    return found
 
 
 def _end(one: Allocation, seen: Sightings, nodes: Sequence[Node], now: int) -> str | None:

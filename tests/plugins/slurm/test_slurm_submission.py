@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from torc_core.config import Config
-from torc_core.model import ActionRun, Allocation, AllocationStatus, Query, Workflow
+from torc_core.model import ActionRun, Allocation, AllocationStatus, Query, SlurmScheduler, Workflow
 from torc_core.protocols import Store
 from torc_core.system import SystemClock
 from torc_core.testing.slurm import FakeSlurm
@@ -245,6 +247,32 @@ def test_a_server_asks_once_a_minute_whatever_there_is(
     calls = [words[0] for words in slurm.calls()[before:]]
     # In the first round nothing is old enough to be asked for.
     assert calls == ["squeue"] * 4
+
+
+def test_an_intent_that_is_in_the_queue_is_submitted_whoever_looks(
+    store: Store,
+    slurm: FakeSlurm,
+    batch: SlurmBatch,
+    scheduled: Make,
+    environ: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """SJ6: its client died between sbatch and the record of it."""
+    workflow = scheduled(1)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    (intent,) = store.intend(workflow.id, "r", scheduler.id, 1, 1)
+    script = tmp_path / "lost.sh"
+    script.write_text(f"#!/bin/sh\n#SBATCH --comment=torc/{store.server_id}/{intent.submission_key}\n")
+    subprocess.run(["sbatch", script], env=environ, check=True, capture_output=True)
+    (job,) = slurm.jobs()
+
+    dry = batch.sync(workflow.id, dry_run=True)
+    before = store.get(Allocation, intent.id).scheduler_id
+    batch.sync(workflow.id)
+    known = store.get(Allocation, intent.id)
+
+    assert (list(dry.cleaned), before) == ([], None)
+    assert (known.scheduler_id, known.status) == (job["id"], AllocationStatus.PENDING)
 
 
 class Leaping(SystemClock):
