@@ -89,6 +89,9 @@ def beyond_memory(peak: int, limit: int) -> str:
 
 def beyond_runtime(seconds: float, limit: float) -> str:
     """`31 min of 30 min`; short ones in seconds."""
+    seconds = max(
+        seconds, limit
+    )  # counted from when it is started on record, a moment before its process begins
     if limit < MINUTE:
         return f"{_short(seconds)} s of {_short(limit)} s"
     return f"{_short(seconds / MINUTE)} min of {_short(limit / MINUTE)} min"

@@ -6,6 +6,7 @@ import os
 import subprocess
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ from torc_core.model import (
 from torc_core.protocols import Exit
 from torc_core.runner.attempt import Attempt
 from torc_core.runner.ledger import Ledger
-from torc_core.runner.outcome import Cause, outcome
+from torc_core.runner.outcome import Cause, beyond_runtime, outcome
 from torc_core.runner.outputs import Search
 from torc_core.runner.place import Place, process_start
 from torc_core.runner.stock import Stock
@@ -172,6 +173,20 @@ def test_jobs_with_devices_cannot_take_each_others_place() -> None:
 
 def test_real_time_signals_are_named_by_their_number() -> None:
     assert outcome(Exit(job=JobId(1), return_code=-40), None).reason == "signal:40"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "told"),
+    [
+        (2.04, 2, "2 s of 2 s"),
+        (4.0, 2, "4 s of 2 s"),
+        (1_860, 1_800, "31 min of 30 min"),
+        (1.93, 2, "2 s of 2 s"),
+    ],
+)
+def test_what_is_told_of_a_runtime_is_never_less_than_the_limit(seconds, limit, told) -> None:
+    # The time of a job counts from when it is started on record, which is a moment before its process begins.
+    assert beyond_runtime(seconds, limit) == told
 
 
 def test_a_job_that_ends_well_after_our_signal_did_not_complete() -> None:
