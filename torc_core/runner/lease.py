@@ -7,7 +7,7 @@ from threading import Event
 from typing import TypeVar
 
 from torc_core.engine.liveness import FENCE, FLAG_MS
-from torc_core.errors import Unavailable
+from torc_core.errors import Unavailable, Unreached
 from torc_core.model import Node, Turn
 from torc_core.protocols import Clock
 from torc_core.runner.log import log
@@ -29,6 +29,8 @@ RARELY = 2
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds within which the first, and any further, repetition lies; doubling."""
+NOBODY = 4.0
+"""The longest of these where nobody listens, who could be disturbed: a server that is back is found within 5 s (F1)."""
 
 
 class Lease:
@@ -119,10 +121,11 @@ class Pauses:
         self._clock = clock
         self._most = 0.0
 
-    def next(self, at_least: float = 0.0) -> float:
-        """Seconds to wait; `at_least`: the server has said so."""
-        self._most = min(max(FIRST_PAUSE, 2 * self._most), LONGEST_PAUSE)
-        return max(at_least, self._most * int(self._clock.uuid()[:8], 16) / 0xFFFFFFFF)
+    def next(self, error: Unavailable) -> float:
+        """Seconds to wait after this error; not less than the server has said."""
+        longest = min(NOBODY, LONGEST_PAUSE) if isinstance(error, Unreached) else LONGEST_PAUSE
+        self._most = min(max(FIRST_PAUSE, 2 * self._most), longest)
+        return max(told_pause(error), self._most * int(self._clock.uuid()[:8], 16) / 0xFFFFFFFF)
 
     def over(self) -> None:
         """The store has answered."""
@@ -149,7 +152,7 @@ def insist(call: Callable[[], R], clock: Clock, patience: float) -> tuple[R, flo
         try:
             return call(), sent
         except Unavailable as error:
-            pause = pauses.next(told_pause(error))
+            pause = pauses.next(error)
             if clock.monotonic() + pause - begin > patience:
                 raise
             log.info("store_away next_try=%.1f why=%s", pause, error)

@@ -10,7 +10,7 @@ from torc_core.model import Beat, Held, Node, Offer, Orders, Turn, Verdict
 from torc_core.protocols import Clock
 from torc_core.runner.attempt import Attempt
 from torc_core.runner.caller import Answer, Caller
-from torc_core.runner.lease import Lease, Pauses, told_pause
+from torc_core.runner.lease import Lease, Pauses
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.log import log
 from torc_core.runner.options import Options
@@ -243,7 +243,7 @@ class Turns:
         else:
             self._flight, self._again = None, self._flight
         if self.away is None or turn.offer is None or not turn.offer.wait_ms:
-            pause = self._pauses.next(told_pause(error))
+            pause = self._pauses.next(error)
             if self._lease.lost:
                 pause = max(pause, self._options.ping_interval)
             self._retry_at = now + pause

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from torc_core.errors import Unavailable, Unreached
 from torc_core.model import (
     Assignment,
     Beat,
@@ -46,7 +47,8 @@ class Clock:
         return 0.0
 
     def uuid(self) -> str:
-        return f"{next(self.ids):08x}"
+        # Every number once, all over the range.
+        return f"{next(self.ids) * 0x9E3779B1 % 2**32:08x}"
 
 
 class Line:
@@ -138,6 +140,25 @@ def test_where_turns_take_long_ends_wait_as_long_for_company(took: float, waits:
     desk.turns.speak(20.0 + waits * 1.01)
 
     assert (early, len(desk.line.sent)) == (1, 2)
+
+
+@pytest.mark.parametrize(("error", "most"), [(Unreached("refused"), 5.0), (Unavailable("no answer"), 30.0)])
+def test_a_server_that_is_back_is_found_within_five_seconds_however_long_it_was_away(
+    error: Unavailable, most: float
+) -> None:
+    desk = Desk(due=48)
+    desk.end(1, 1.0)
+    pauses, now = [], 1.0 + LINGER
+
+    for _ in range(40):
+        desk.turns.speak(now)
+        desk.turns.settle(Answer(desk.line.sent[-1], None, error, now), now)
+        again = desk.turns.next_time()
+        assert again is not None
+        pauses.append(again - now)
+        now = again
+
+    assert most / 2 < max(pauses) <= most
 
 
 def test_a_runner_without_room_listens_a_little_later_and_one_with_room_at_once() -> None:
