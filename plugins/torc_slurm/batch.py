@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 30.0
 """So old may be what the queue has answered, for those who only tell (`slurm.md` RB2)."""
+PATIENCE = 10.0
+"""Seconds that somebody who only wants to see something waits for Slurm."""
 OPEN = (AllocationStatus.INTENDED, AllocationStatus.PENDING, AllocationStatus.ACTIVE)
 
 
@@ -162,7 +164,7 @@ class SlurmBatch:
     def waiting(self, numbers: Sequence[str], *, age: float = FRESH) -> Mapping[str, Waiting]:
         """Which allocations wait in the queue, and for what."""
         try:
-            rows = self.slurm.queue(numbers, age=age)
+            rows = self.slurm.queue(numbers, age=age, patience=PATIENCE)
         except SlurmSilent as error:
             log.info("slurm_waiting why=%s", error)
             return {}

@@ -28,7 +28,7 @@ def hints(config: Config, clock: Clock) -> Hints:
     slurm = Slurm.of(config, clock)
     controller = None
     if slurm.here("scontrol"):
-        done = slurm.ran("scontrol", "show", "config", limit=PATIENCE)
+        done = slurm.ran("scontrol", "show", "config", limit=PATIENCE, patience=PATIENCE)
         controller = controller_of(done.out) if done.code == 0 else None
     return Hints(templates=[] if form is None else [form], controller=controller)
 

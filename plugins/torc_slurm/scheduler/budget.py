@@ -84,14 +84,22 @@ class Budget:
         """Questions that are answered in a minute, apart from a burst."""
         return self._per_minute[QUERIES]
 
-    def take(self, bucket: str) -> None:
-        """Wait until one more call is in the budget."""
+    def take(self, bucket: str, patience: float | None = None) -> bool:
+        """Wait until one more call is in the budget; False: that would take longer than so many seconds.
+
+        Parameters
+        ----------
+        patience
+            None: however long it takes.
+        """
         waited = 0.0
         while True:
             with self._state() as state:
                 pause = self._pause(state, bucket)
             if pause <= 0:
-                return
+                return True
+            if patience is not None and waited + pause > patience:
+                return False
             if waited <= TOLD < waited + pause:
                 log.info("slurm_budget bucket=%s waits=%.1f", bucket, waited + pause)
             waited += pause

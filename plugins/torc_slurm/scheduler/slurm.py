@@ -100,6 +100,7 @@ class Slurm:
         given: str = "",
         limit: float | None = None,
         ready: Callable[[], object] | None = None,
+        patience: float | None = None,
     ) -> Ran:
         """Run a command to its end.
 
@@ -111,12 +112,16 @@ class Slurm:
             Its standard input.
         ready
             Called when the budget allows the command, just before it runs; an exception of it prevents that.
+        patience
+            Seconds for which the budget is waited for; None: until it allows the command.
         """
         program = programs.found(tool, self._environ)
         if program is None:
             return Ran(code=127, out="", err=f"{tool}: command not found")
-        if bucket is not None:
-            self.budget.take(bucket)
+        if bucket is not None and not self.budget.take(bucket, patience):
+            return Ran(
+                code=75, out="", err=f"{tool} is not asked now: too many calls of late (torc slurm rpc)"
+            )
         if ready is not None:
             ready()
         done = programs.run([program, *args], self._given, limit or self._limit, given)
@@ -126,17 +131,23 @@ class Slurm:
             log.debug("slurm_failed command=%s code=%s said=%s", tool, done.code, done.said)
         return done
 
-    def asked(self, tool: str, *args: str) -> str:
+    def asked(self, tool: str, *args: str, patience: float | None = None) -> str:
         """What a question is answered.
+
+        Parameters
+        ----------
+        patience
+            Seconds for which the budget, and then the command, is waited for; None: as long as usual.
 
         Raises
         ------
         SlurmSilent
             If the command fails or takes too long; nothing can be concluded then.
         """
-        done = self.ran(tool, *args)
+        limit = self._limit if patience is None else min(patience, self._limit)
+        done = self.ran(tool, *args, limit=limit, patience=patience)
         if done.code != 0:
-            what = f"did not answer in {self._limit:.0f} s" if done.code is None else f"failed: {done.said}"
+            what = f"did not answer in {limit:.0f} s" if done.code is None else f"failed: {done.said}"
             raise SlurmSilent(f"{tool} {what}")
         return done.out
 
@@ -145,13 +156,17 @@ class Slurm:
         done = self.ran("sbatch", "--parsable", *options, script, bucket=SUBMISSIONS, ready=ready)
         return outcome(done, self._limit)
 
-    def queue(self, numbers: Sequence[str] | None = None, *, age: float = 0.0) -> list[Queued]:
+    def queue(
+        self, numbers: Sequence[str] | None = None, *, age: float = 0.0, patience: float | None = None
+    ) -> list[Queued]:
         """What squeue shows of us, ended allocations included as long as it knows them; `numbers` None: all of ours.
 
         Parameters
         ----------
         age
             An answer that is so many seconds old will do, whichever process of ours was given it.
+        patience
+            As of `asked`.
 
         Raises
         ------
@@ -163,7 +178,10 @@ class Slurm:
         # NOTE: always all of ours: one unknown number among the `-j` of squeue can make the whole question fail.
         with self._asking:
             text = self._answer.get(
-                age, lambda: self.asked("squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT)
+                age,
+                lambda: self.asked(
+                    "squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT, patience=patience
+                ),
             )
         rows = [row for line in text.splitlines() if (row := Queued.of(line)) is not None]
         wanted = None if numbers is None else set(numbers)

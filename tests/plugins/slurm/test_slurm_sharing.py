@@ -166,6 +166,20 @@ def test_without_a_variable_the_usual_folder_of_the_session_counts(
     assert (found is not None) == (usual.is_dir() and usual.stat().st_uid == os.geteuid())
 
 
+def test_a_look_does_not_wait_for_a_budget_that_is_used_up(
+    store: Store, environ: dict[str, str], slurm: FakeSlurm, scheduled: Make
+) -> None:
+    batch = SlurmBatch(store, Config.load(environ=environ), SystemClock(), URL)
+    batch.tend(scheduled(1).id)
+    batch.slurm.budget._wait = lambda seconds: pytest.fail(f"it waits for {seconds} s")
+    batch.slurm.budget.record("squeue", 5, 1, "Socket timed out on send/recv operation")
+    batch.slurm.budget.record("squeue", 5, 1, "Socket timed out on send/recv operation")
+    batch.slurm.budget.record("squeue", 5, 1, "Socket timed out on send/recv operation")
+
+    assert batch.waiting(["1001"], age=0.0) == {}
+    assert not slurm.calls("squeue")
+
+
 def test_a_command_waits_for_the_budget_that_another_process_has_used_up(
     environ: dict[str, str], clock: SetClock
 ) -> None:
