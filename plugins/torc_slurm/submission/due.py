@@ -219,7 +219,7 @@ def whose(store: Store, action: Action, node: NodeId | None, *, leaving: bool = 
     What is to be done at the begin and the end of runners is for these alone. A persistent one is carried out once by
     each runner, and once without any, by whoever comes first; what a runner has left undone is for everybody.
     """
-    if action.persistent and action.executed:
+    if action.persistent:
         left: dict[str, Value | tuple[Value, ...]] = {
             "action_id": action.id,
             "state": ActionState.TRIGGERED.value,

@@ -103,10 +103,11 @@ def test_those_at_the_end_of_runners_wait_for_it(store: Store, batch: SlurmBatch
     assert (before, allocations(store, workflow)) == (0, 1)
 
 
+@pytest.mark.parametrize("trigger", ["on_workflow_start", "on_worker_start"])
 def test_what_a_runner_has_left_undone_is_done_by_whoever_comes(
-    store: Store, batch: SlurmBatch, slurm: FakeSlurm, asking: Make
+    store: Store, batch: SlurmBatch, slurm: FakeSlurm, asking: Make, trigger: str
 ) -> None:
-    workflow = asking("on_workflow_start")
+    workflow = asking(trigger)
     node = runner(store, workflow, "n1")
     (action,) = store.find(Action, Query(workflow=workflow.id)).items
     claim = store.claim_action(action.id, "of a runner that dies", node.id)
