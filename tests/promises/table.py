@@ -104,8 +104,9 @@ CHECKS = (
         {"TORC_TEST_SUBMISSIONS": "100"}, "Slurm",
     ),
     Check(
-        "allocations", "F19, F30, C21 ends of allocations", ("cluster/slurm/test_ends.py", "cluster/slurm/test_many_jobs.py"),
-        {"TORC_TEST_CLUSTER_ENDS": "20", "TORC_TEST_CLUSTER_JOBS": "1000"},
+        "allocations", "F19, F30, C21, RB allocations",
+        tuple(f"cluster/slurm/test_{name}.py" for name in ("ends", "many_jobs", "budget")),
+        {"TORC_TEST_CLUSTER_ENDS": "20", "TORC_TEST_CLUSTER_JOBS": "1000", "TORC_TEST_CLUSTER_CALM": "150"},
     ),
     Check("scripts", "SB4 values for sbatch", ("plugins/slurm/test_slurm_script.py",), {"TORC_TEST_FUZZED": "5000"}, "fuzzed"),
     Check(
