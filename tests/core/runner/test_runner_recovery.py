@@ -8,10 +8,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.core.runner.conftest import GIB, Site
 from tests.waiting import SOON, until
 from torc_core.model import JobStatus, Plan, PlannedHandler, PlannedJob, PlannedWorkflow, Resources
+from torc_core.runner import recovery
 from torc_core.runner.report import Leaving
+from torc_core.testing.executors import survivors
 
 FIRST_FAILS = "[ -e done ] || { touch done; exit 7; }"
 """A command that succeeds the second time."""
@@ -73,6 +77,19 @@ def test_a_script_that_fails_ends_the_job(site: Site) -> None:
     (job,) = site.jobs()
     assert (job.status, job.reason, len(site.results())) == (JobStatus.FAILED, "recovery_failed", 1)
     assert (report.tally.failed, len(report.failures), report.exit_code) == (1, 1, 1)
+
+
+def test_a_script_that_hangs_is_killed_and_has_failed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "LONGEST", 0.5)
+    site.create(plan=handled("exit 7", recovery_script="trap '' TERM; while :; do sleep 1; done"))
+
+    began = time.monotonic()
+    report = site.runner().run()
+
+    (job,) = site.jobs()
+    assert (job.status, job.reason, report.tally.failed) == (JobStatus.FAILED, "recovery_failed", 1)
+    assert time.monotonic() - began < SOON
+    assert survivors(f"{site.store.server_id}.{site.workflow.id}.{job.id}.1.1.r") == []
 
 
 def test_the_place_of_a_script_that_fails_is_taken_at_once(site: Site) -> None:
