@@ -222,14 +222,13 @@ def why_not_now(shape: Shape, room: Room) -> str | None:
 
 def _lacking(shape: Shape, nodes: Sequence[Resources], count: int) -> str | None:
     """What `count` of these nodes do not have enough of."""
-    need = shape.resources
-    if sum(node.covers(need) for node in nodes) >= count:
+    if sum(_fits(shape, node) for node in nodes) >= count:
         return None
-    if sum(node.gpus >= need.gpus for node in nodes) < count:
+    if sum(node.gpus >= shape.gpus for node in nodes) < count:
         return "gpus"
-    if sum(node.memory >= need.memory for node in nodes) < count:
+    if sum(node.memory >= shape.memory for node in nodes) < count:
         return "memory"
-    if sum(node.cpus >= need.cpus for node in nodes) < count:
+    if sum(node.cpus >= shape.cpus for node in nodes) < count:
         return "cpus"
     return "together"
 
@@ -237,9 +236,12 @@ def _lacking(shape: Shape, nodes: Sequence[Resources], count: int) -> str | None
 def _greedy(ready: Sequence[Ready], room: Room, limit: int, now: int | None) -> Pick:
     space = _Space(room)
     lines: list[Iterator[Head]] = [iter(line.heads) for line in ready]
+    orders = [_order(line.shape) for line in ready]
     # One entry per class: where its first job stands, the class, the job itself.
     queue = [
-        (_place(line.shape, head), index, head) for index, line in enumerate(ready) for head in line.heads[:1]
+        ((-head[1], *orders[index], head[0]), index, head)
+        for index, line in enumerate(ready)
+        for head in line.heads[:1]
     ]
     heapify(queue)
     for line in lines:
@@ -262,13 +264,30 @@ def _greedy(ready: Sequence[Ready], room: Room, limit: int, now: int | None) -> 
         if following is None:
             heappop(queue)
         else:
-            heapreplace(queue, (_place(shape, following), index, following))
+            heapreplace(queue, ((-following[1], *orders[index], following[0]), index, following))
     return Pick(choices=choices)
 
 
 def _place(shape: Shape, head: Head) -> tuple[int, ...]:
     """Sorts jobs by priority, GPUs, runtime, memory and CPUs, all descending, then id (`engine.md` §7.3)."""
-    return (-head[1], -shape.gpus, -shape.runtime, -shape.memory, -shape.cpus, head[0])
+    return (-head[1], *_order(shape), head[0])
+
+
+def _order(shape: Shape) -> tuple[int, int, int, int]:
+    """The part of it that all jobs of a class have in common."""
+    return (-shape.gpus, -shape.runtime, -shape.memory, -shape.cpus)
+
+
+def _fits(shape: Shape, free: Resources) -> bool:
+    """Whether one node has room for a job; as `covers`."""
+    # PERF: this is asked for every job that is given; the resources of a shape are not made for it.
+    return free.cpus >= shape.cpus and free.memory >= shape.memory and free.gpus >= shape.gpus
+
+
+def _less(free: Resources, shape: Shape) -> Resources:
+    return Resources(
+        cpus=free.cpus - shape.cpus, memory=free.memory - shape.memory, gpus=free.gpus - shape.gpus
+    )
 
 
 class _Space:
@@ -282,19 +301,18 @@ class _Space:
 
     def take(self, shape: Shape) -> tuple[int, ...] | None:
         """Fit a job in: the nodes it gets, None if there is no room."""
-        need = shape.resources
         if shape.nodes == 1:
-            if self._left is not None and not self._left.covers(need):
+            if self._left is not None and not _fits(shape, self._left):
                 return None
             for index, free in enumerate(self._free):
-                if free.covers(need):
-                    self._free[index] = free - need
+                if _fits(shape, free):
+                    self._free[index] = _less(free, shape)
                     self._idle[index] = False
                     if self._left is not None:
-                        self._left -= need
+                        self._left = _less(self._left, shape)
                     return (index,)
             return None
-        fitting = (i for i, free in enumerate(self._free) if self._idle[i] and free.covers(need))
+        fitting = (i for i, free in enumerate(self._free) if self._idle[i] and _fits(shape, free))
         nodes = tuple(index for index, _ in zip(fitting, range(shape.nodes), strict=False))
         whole = taken(shape, self._capacity) if self._capacity is not None else None
         if len(nodes) < shape.nodes or (self._left and whole and not self._left.covers(whole)):

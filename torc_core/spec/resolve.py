@@ -16,6 +16,9 @@ from torc_core.spec.shape import quoted
 Positions = tuple[int, ...]
 
 _LITERAL = re.compile(r"\^((?:[A-Za-z0-9_ /=:,;@%#&~!<>\"'-]|\\[^A-Za-z0-9])*)(\.\*)?")
+FEW = 100
+"""Names that begin like an expression; so many are looked at one by one."""
+
 _PER_NAME = re.compile(r"\\[AzZC]|\(\?[A-Za-z]*[ms-]")
 
 
@@ -56,7 +59,8 @@ class Matcher:
             candidates = self._starting_with(literal)
             if not rest:
                 return tuple(candidates)
-            return tuple([k for k in candidates if compiled.search(self._encoded[k])])
+            if len(candidates) <= FEW or _PER_NAME.search(pattern):
+                return tuple([k for k in candidates if compiled.search(self._encoded[k])])
         if _PER_NAME.search(pattern):
             return tuple([k for k, name in enumerate(self._encoded) if compiled.search(name)])
         # PERF: one search over all names, a line each, instead of a call for each name that does not match

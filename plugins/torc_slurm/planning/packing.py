@@ -35,6 +35,21 @@ class Packing:
     left_out: int = 0
 
 
+class Packings:
+    """Packings by what was asked for: the same question comes up at many moments of a plan."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[tuple[Kind, int], ...], Block], Packing] = {}
+
+    def needed(self, demand: Mapping[Kind, int], block: Block) -> Packing:
+        """As the function does it."""
+        key = (tuple(demand.items()), block)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = needed(demand, block)
+        return found
+
+
 def needed(demand: Mapping[Kind, int], block: Block) -> Packing:
     """How many allocations hold these jobs, one filled after the other in the order of claims.
 
@@ -68,9 +83,9 @@ def needed(demand: Mapping[Kind, int], block: Block) -> Packing:
 def _fill(queue: ReadyQueue, block: Block, kind_of: Sequence[int]) -> tuple[dict[int, int], Resources, int]:
     """Run one allocation to its end: what it takes of each cohort, the peak on one node, the most jobs at once."""
     free = block.empty()
-    running: list[tuple[int, int, list[tuple[int, Resources]]]] = []
+    running: list[tuple[int, int, int, Sequence[tuple[int, Resources]]]] = []
     used: dict[int, int] = {}
-    peak, most, now, number = Resources(), 0, 0, 0
+    peak, most, jobs, now, number = Resources(), 0, 0, 0, 0
     while True:
         choices = queue.choose(room_of(free, block, block.usable - now))
         if choices:
@@ -78,17 +93,21 @@ def _fill(queue: ReadyQueue, block: Block, kind_of: Sequence[int]) -> tuple[dict
             queue.take(taken, kind_of)
             for cohort, count in taken.items():
                 used[cohort] = used.get(cohort, 0) + count
-            for one in choices:
+            for one in occupy(free, choices, block):
                 number += 1
-                heappush(running, (now + one.shape.runtime, number, occupy(free, one, block)))
-            most = max(most, len(running))
+                count = sum(count for _, count in one.parts)
+                jobs += count
+                heappush(running, (now + one.shape.runtime, number, count, one.back))
+            most = max(most, jobs)
             for one_free in free:
                 peak = _most(peak, block.node - one_free)
         if not running:
             return used, peak, most
         now = running[0][0]
         while running and running[0][0] == now:
-            for node, amount in heappop(running)[2]:
+            _, _, count, back = heappop(running)
+            jobs -= count
+            for node, amount in back:
                 free[node] += amount
 
 

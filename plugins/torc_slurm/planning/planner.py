@@ -13,7 +13,7 @@ from torc_slurm.planning.caps import capped
 from torc_slurm.planning.choice import Choice, choose
 from torc_slurm.planning.naming import scheduler_name, sentence_of
 from torc_slurm.planning.packing import Kind as PackedKind
-from torc_slurm.planning.packing import needed
+from torc_slurm.planning.packing import Packings
 from torc_slurm.planning.plan import Circumstances, Group, Kind, Proof, SlurmPlan, Wave, Wishes
 from torc_slurm.planning.queue import Block
 from torc_slurm.planning.replay import Firing
@@ -31,6 +31,9 @@ MOST_ALLOCATIONS = 100
 LOW_UTILISATION = 0.3
 
 ROUNDS_OF_STAGGER = 4
+
+Fired = tuple[Firing, Mapping[PackedKind, int]]
+"""A firing, and the jobs it was sized for."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,7 @@ class Planner:
         self.profile, self.wishes, self.circumstances = profile, wishes, circumstances
         self.overhead = Overhead(window=window, before_end=circumstances.before_end).seconds
         self.warnings: list[str] = []
+        self.packings = Packings()
         self.kinds = self._kinds()
         self._refuse_misfits()
         self.drafts = self._drafts()
@@ -219,8 +223,11 @@ class Planner:
         drafts = [replace(one, rounds=rounds.get(place)) for place, one in enumerate(self.drafts)]
         blocks = [one.block(self.overhead, self.wishes) for one in drafts]
         found = self._flow(blocks)
+        fired = _by_group(found, len(drafts))
         shares = [
-            share(one.partition, blocks[place], [d for _, d in _of(found, place)], self._shapes(one))
+            share(
+                one.partition, blocks[place], [d for _, d in fired[place]], self._shapes(one), self.packings
+            )
             if one.partition.shared and not one.per_node
             else None
             for place, one in enumerate(drafts)
@@ -231,20 +238,21 @@ class Planner:
                 for one, part in zip(drafts, shares, strict=True)
             ]
             found = self._flow(blocks)
+            fired = _by_group(found, len(drafts))
         names = list(self.circumstances.taken)
         groups = []
         for place, one in enumerate(drafts):
             part = shares[place]
             name = scheduler_name(one.key, names, self.circumstances.suffix)
             names.append(name)
-            waves = self._waves(one, place, found)
+            waves = self._waves(fired[place], found.outcome.ready)
             nodes = one.nodes
             if one.per_node and self.wishes.single_allocation:
                 nodes, waves = self._single(one, waves)
             elif one.per_node:
                 waves = [replace(wave, allocations=-(-wave.allocations // nodes)) for wave in waves]
             packing = max(
-                (needed(demand, blocks[place]) for _, demand in _of(found, place)),
+                (self.packings.needed(demand, blocks[place]) for _, demand in fired[place]),
                 key=lambda one: one.at_once,
                 default=None,
             )
@@ -270,16 +278,15 @@ class Planner:
         return frozenset(self.kinds[kind].need for kind in draft.kinds)
 
     def _flow(self, blocks: Sequence[Block]) -> Flow:
-        return flow(self.course, blocks, patience=self.circumstances.patience)
+        return flow(self.course, blocks, self.packings, patience=self.circumstances.patience)
 
-    def _waves(self, draft: Draft, place: int, found: Flow) -> list[Wave]:
-        ready = found.outcome.ready
+    def _waves(self, fired: Sequence[Fired], ready: Mapping[int, float]) -> list[Wave]:
         first = {
             one.cohorts: min((ready.get(cohort, 0.0) for cohort in one.cohorts), default=-1.0)
-            for one, _ in _of(found, place)
+            for one, _ in fired
         }
         waves = []
-        for firing, demand in sorted(_of(found, place), key=lambda pair: first[pair[0].cohorts]):
+        for firing, demand in sorted(fired, key=lambda pair: first[pair[0].cohorts]):
             trigger = sorted(job for one in firing.cohorts for job in self.course.cohorts[one].jobs)
             waves.append(Wave(allocations=firing.allocations, jobs=sum(demand.values()), trigger=trigger))
         return waves
@@ -320,13 +327,14 @@ class Planner:
 
     def hints(self, plan: SlurmPlan) -> Sequence[str]:
         """What could be done with fewer allocations."""
+        demands = self._demands()
         return [
-            self._fewer(draft, group)
-            for draft, group in zip(self.drafts, plan.groups, strict=True)
+            self._fewer(draft, group, demand)
+            for draft, group, demand in zip(self.drafts, plan.groups, demands, strict=True)
             if group.allocations > MOST_ALLOCATIONS
         ]
 
-    def _fewer(self, draft: Draft, group: Group) -> str:
+    def _fewer(self, draft: Draft, group: Group, demand: Mapping[PackedKind, int]) -> str:
         told = f"{group.allocations} \u00d7 {written(group.walltime)}"
         longest = group.partition.max_walltime_secs
         if group.walltime < longest and self.wishes.walltime is None:
@@ -335,24 +343,28 @@ class Planner:
                 nodes=1 if draft.per_node else draft.nodes,
                 usable=longest - self.overhead,
             )
-            count = needed(self._demand(draft), block).allocations
+            count = self.packings.needed(demand, block).allocations
             if count < group.allocations:
                 told += f", or {count} \u00d7 {written(longest)}: add --walltime-strategy max-partition-time"
         return f"many allocations: {told}"
 
-    def _demand(self, draft: Draft, *, at_start: bool = False) -> Mapping[PackedKind, int]:
-        """All jobs of a group, or those that are ready at the start."""
-        found: Counter[PackedKind] = Counter()
+    def _demands(self, *, at_start: bool = False) -> Sequence[Mapping[PackedKind, int]]:
+        """Of each group all jobs, or those that are ready at the start."""
+        counts: Counter[tuple[int, int, int]] = Counter()
         for one in self.course.cohorts:
-            if one.kind in draft.kinds and one.group is not None and not (at_start and one.waits):
-                found[one.need, one.priority] += len(one.jobs)
+            if one.group is not None and not (at_start and one.waits):
+                counts[one.group, one.kind, one.priority] += len(one.jobs)
+        found: list[Counter[PackedKind]] = [Counter() for _ in self.drafts]
+        for (group, kind, priority), count in counts.items():
+            found[group][self.kinds[kind].need, priority] += count
         return found
 
     def at_start(self) -> int:
         """How many runners start at the beginning, at least."""
+        demands = self._demands(at_start=True)
         return sum(
-            needed(self._demand(one, at_start=True), one.block(self.overhead, self.wishes)).allocations
-            for one in self.drafts
+            self.packings.needed(demand, one.block(self.overhead, self.wishes)).allocations
+            for one, demand in zip(self.drafts, demands, strict=True)
         )
 
     def most_rounds(self, group: int) -> int:
@@ -363,10 +375,12 @@ class Planner:
         return max(1, (draft.partition.max_walltime_secs - self.overhead) // draft.longest)
 
 
-def _of(found: Flow, group: int) -> list[tuple[Firing, Mapping[PackedKind, int]]]:
-    """The firings of a group, and the jobs each was sized for."""
-    pairs = zip(found.firings, found.demands, strict=True)
-    return [(firing, demand) for firing, demand in pairs if firing.group == group]
+def _by_group(found: Flow, groups: int) -> Sequence[Sequence[Fired]]:
+    """Of each group the firings, and the jobs each was sized for."""
+    fired: list[list[Fired]] = [[] for _ in range(groups)]
+    for firing, demand in zip(found.firings, found.demands, strict=True):
+        fired[firing.group].append((firing, demand))
+    return fired
 
 
 def _nearest(choice: Choice) -> str:

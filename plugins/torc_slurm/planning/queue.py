@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from heapq import heappop, heappush
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import groupby
+from operator import attrgetter
 
 from torc_core.engine.claim import Choice, Ready, Room, pick, wanted
 from torc_core.model import JobId, Resources, Shape
@@ -36,17 +39,66 @@ class Block:
         return [self.node] * self.nodes
 
 
+_Entry = tuple[int, int, tuple[JobId, int, int]]
+"""A cohort that waits: what it is sorted by, its negative priority and its number, then how a claim sees a job of it."""
+
+
+class _Line:
+    """The cohorts of one kind that wait: the first ones sorted, the others as a heap."""
+
+    __slots__ = ("first", "others", "shape")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        # PERF: every claim looks at the first ones, and takes few of them.
+        self.first: list[_Entry] = []
+        self.others: list[_Entry] = []
+
+    def add(self, entry: _Entry) -> None:
+        if self.first and entry < self.first[-1]:
+            insort(self.first, entry)
+        else:
+            heappush(self.others, entry)
+
+    def remove(self, entry: _Entry) -> None:
+        place = bisect_left(self.first, entry)
+        if place < len(self.first) and self.first[place] == entry:
+            del self.first[place]
+        else:
+            self.others.remove(entry)
+            heapify(self.others)
+
+    def heads(self, number: int, left: Mapping[int, int]) -> list[tuple[JobId, int, int]]:
+        """The first so many jobs, given how many of each cohort there are."""
+        heads: list[tuple[JobId, int, int]] = []
+        for _, cohort, head in self._sorted():
+            count = left[cohort]
+            if count == 1:
+                heads.append(head)
+            else:
+                heads += [head] * min(count, number - len(heads))
+            if len(heads) == number:
+                break
+        return heads
+
+    def _sorted(self) -> Iterator[_Entry]:
+        yield from self.first
+        while self.others:
+            self.first.append(heappop(self.others))
+            yield self.first[-1]
+
+
 class ReadyQueue:
     """Ready jobs by kind and cohort, and how many of each still wait.
 
     Kinds and cohorts are numbers; cohorts of one kind and priority are claimed in the order of theirs.
     """
 
-    __slots__ = ("_heaps", "_shapes", "kinds", "left")
+    __slots__ = ("_entries", "_lines", "kinds", "left")
 
     def __init__(self) -> None:
-        self._heaps: dict[int, list[tuple[int, int]]] = {}
-        self._shapes: dict[int, Shape] = {}
+        self._lines: dict[int, _Line] = {}
+        self._entries: dict[int, _Entry] = {}
         self.left: dict[int, int] = {}
         self.kinds: dict[int, int] = {}
         """How many jobs of each kind wait; those of which none does are not in it."""
@@ -55,42 +107,32 @@ class ReadyQueue:
         """Let jobs become ready."""
         if not count:
             return
+        line = self._lines.get(kind)
+        if line is None:
+            line = self._lines[kind] = _Line(shape)
         if cohort not in self.left:
-            heappush(self._heaps.setdefault(kind, []), (-priority, cohort))
-        self._shapes[kind] = shape
+            entry = self._entries[cohort] = (-priority, cohort, (JobId(cohort), priority, 0))
+            line.add(entry)
         self.left[cohort] = self.left.get(cohort, 0) + count
         self.kinds[kind] = self.kinds.get(kind, 0) + count
 
-    def waiting(self) -> Iterator[tuple[int, int, int]]:
-        """Kind, cohort and number of what waits."""
-        for kind, heap in self._heaps.items():
-            for _, cohort in sorted(heap):
-                yield kind, cohort, self.left[cohort]
+    def waiting(self, kinds: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Cohort and number of what waits of these kinds, in the order of claims for each."""
+        for kind, line in self._lines.items():
+            if kind in kinds:
+                for _, cohort, _ in sorted([*line.first, *line.others]):
+                    yield cohort, self.left[cohort]
 
     def choose(self, room: Room) -> Sequence[Choice]:
         """What a node with this room would be given; the ids of the choices are cohorts. Nothing is taken yet."""
         lines = []
         for kind, count in self.kinds.items():
-            shape = self._shapes[kind]
-            number = wanted(shape, room, MOST)
+            line = self._lines[kind]
+            number = wanted(line.shape, room, MOST)
             if number:
-                lines.append(Ready(shape=shape, heads=self._heads(kind, min(number, count)), count=count))
+                heads = line.heads(min(number, count), self.left)
+                lines.append(Ready(shape=line.shape, heads=heads, count=count))
         return pick(lines, room, MOST).choices if lines else ()
-
-    def _heads(self, kind: int, number: int) -> list[tuple[JobId, int, int]]:
-        heap = self._heaps[kind]
-        first = heap[0]
-        if self.left[first[1]] >= number:
-            return [(JobId(first[1]), -first[0], 0)] * number
-        heads: list[tuple[JobId, int, int]] = []
-        looked = []
-        while heap and len(heads) < number:
-            entry = heappop(heap)
-            looked.append(entry)
-            heads += [(JobId(entry[1]), -entry[0], 0)] * min(self.left[entry[1]], number - len(heads))
-        for entry in looked:
-            heappush(heap, entry)
-        return heads
 
     def times(self, counts: Mapping[int, int]) -> int:
         """How often so many of each cohort are there."""
@@ -106,14 +148,10 @@ class ReadyQueue:
                 del self.kinds[kind]
             if not self.left[cohort]:
                 del self.left[cohort]
-                heap = self._heaps[kind]
-                if heap[0][1] == cohort:
-                    heappop(heap)
-                else:
-                    # What is sorted is a heap.
-                    self._heaps[kind] = heap = sorted(entry for entry in heap if entry[1] != cohort)
-                if not heap:
-                    del self._heaps[kind]
+                line = self._lines[kind]
+                line.remove(self._entries.pop(cohort))
+                if not line.first and not line.others:
+                    del self._lines[kind]
 
 
 def counted(choices: Sequence[Choice]) -> dict[int, int]:
@@ -129,12 +167,44 @@ def room_of(free: Sequence[Resources], block: Block, left: float) -> Room:
     return Room(free=free, capacity=block.node, time_limit=int(left))
 
 
-def occupy(free: list[Resources], choice: Choice, block: Block) -> list[tuple[int, Resources]]:
-    """Take a choice's room out of what is free; what is to be given back at its end."""
-    if choice.shape.nodes > 1:
-        back = [(node, block.node) for node in choice.nodes]
-    else:
-        back = [(choice.nodes[0], choice.shape.resources)]
-    for node, amount in back:
-        free[node] -= amount
-    return back
+@record(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Jobs that need the same and start together in an allocation.
+
+    Parameters
+    ----------
+    parts
+        How many of each cohort.
+    back
+        What each node is given back at their end.
+    """
+
+    shape: Shape
+    parts: Sequence[tuple[int, int]]
+    back: Sequence[tuple[int, Resources]]
+
+
+def occupy(free: list[Resources], choices: Sequence[Choice], block: Block) -> Sequence[Taken]:
+    """Take the room of choices out of what is free."""
+    found = []
+    # Those of one cohort stand together, since they are chosen in the order of kinds and cohorts.
+    for shape, some in groupby(choices, key=attrgetter("shape")):
+        parts: dict[int, int] = {}
+        nodes: dict[int, int] = {}
+        for one in some:
+            parts[one.job] = parts.get(one.job, 0) + 1
+            for node in one.nodes:
+                nodes[node] = nodes.get(node, 0) + 1
+        back = [
+            (node, times(shape.resources, count) if shape.nodes == 1 else block.node)
+            for node, count in nodes.items()
+        ]
+        for node, amount in back:
+            free[node] -= amount
+        found.append(Taken(shape=shape, parts=list(parts.items()), back=back))
+    return found
+
+
+def times(amount: Resources, count: int) -> Resources:
+    """So much, so often."""
+    return Resources(cpus=amount.cpus * count, memory=amount.memory * count, gpus=amount.gpus * count)

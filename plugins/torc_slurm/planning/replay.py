@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate
 
-from torc_core.model import Resources, Shape
+from torc_core.model import Shape
 from torc_core.record import record
-from torc_slurm.planning.queue import Block, ReadyQueue, counted, occupy, room_of
+from torc_slurm.planning.queue import Block, ReadyQueue, Taken, counted, occupy, room_of
 from torc_slurm.planning.work import Course
 
 Stuck = Callable[[int, Mapping[int, int], Mapping[int, float]], int]
@@ -98,25 +98,18 @@ class _Bundle:
         )
         other.free, other.place = list(self.free), self.place
         other.count = count
-        other.runs = [_Run(run.end, run.cohort, run.number, run.back, other) for run in self.runs]
+        other.runs = [_Run(run.end, run.taken, other) for run in self.runs]
         self.count -= count
         return other
 
 
 class _Run:
-    """Jobs of a cohort that end together on each allocation of a bundle; without a bundle, elsewhere."""
+    """Jobs that need the same and end together on each allocation of a bundle; without a bundle, elsewhere."""
 
-    __slots__ = ("back", "bundle", "cohort", "end", "number")
+    __slots__ = ("bundle", "end", "taken")
 
-    def __init__(
-        self,
-        end: float,
-        cohort: int,
-        number: int,
-        back: list[tuple[int, Resources]],
-        bundle: _Bundle | None,
-    ) -> None:
-        self.end, self.cohort, self.number, self.back, self.bundle = end, cohort, number, back, bundle
+    def __init__(self, end: float, taken: Taken, bundle: _Bundle | None) -> None:
+        self.end, self.taken, self.bundle = end, taken, bundle
 
 
 class _Offers:
@@ -295,7 +288,7 @@ class Replay:
             if not bundle.runs:
                 group.busy += 1
             self._placed[cohort] = self._placed.get(cohort, 0) + 1
-            self._start(cohort, 1, float(need.runtime), back, bundle)
+            self._start(Taken(shape=need, parts=[(cohort, 1)], back=back), bundle)
         bundle.idle_since = 0.0
         group.offer(bundle)
 
@@ -305,27 +298,26 @@ class Replay:
             self._ready[cohort] = self._now
             if one.group is None:
                 if count := len(one.jobs) - self._placed.get(cohort, 0):
-                    self._start(cohort, count, self._now + one.need.runtime, [], None)
+                    self._start(Taken(shape=one.need, parts=[(cohort, count)], back=()), None)
                 continue
             self._groups[one.group].queue.add(cohort, one.kind, one.need, one.priority, len(one.jobs))
             for place in self._by_cohort.get(cohort, ()):
                 self._fire(place)
 
-    def _start(
-        self, cohort: int, number: int, end: float, back: list[tuple[int, Resources]], bundle: _Bundle | None
-    ) -> None:
-        run = _Run(end, cohort, number, back, bundle)
+    def _start(self, taken: Taken, bundle: _Bundle | None) -> None:
+        run = _Run(self._now + taken.shape.runtime, taken, bundle)
         if bundle is not None:
             bundle.runs.append(run)
         self._push(run)
-        units = number * (1 if bundle is None else bundle.count)
-        for group in self._course.cohorts[cohort].members:
-            self._unstarted[group] -= units
-            if not self._unstarted[group]:
-                for other in self._waits[group]:
-                    self._unbegun[other] -= 1
-                    if not self._unbegun[other]:
-                        self._imminent[other] = self._now
+        allocations = 1 if bundle is None else bundle.count
+        for cohort, number in taken.parts:
+            for group in self._course.cohorts[cohort].members:
+                self._unstarted[group] -= number * allocations
+                if not self._unstarted[group]:
+                    for other in self._waits[group]:
+                        self._unbegun[other] -= 1
+                        if not self._unbegun[other]:
+                            self._imminent[other] = self._now
 
     def _push(self, run: _Run) -> None:
         self._number += 1
@@ -333,11 +325,11 @@ class Replay:
 
     def _end(self, run: _Run) -> list[int]:
         """End a run: the cohorts that become ready."""
-        bundle, units = run.bundle, run.number
+        bundle, allocations, share = run.bundle, 1, 0.0
         if bundle is not None:
-            units *= bundle.count
+            allocations = bundle.count
             bundle.runs.remove(run)
-            for node, amount in run.back:
+            for node, amount in run.taken.back:
                 bundle.free[node] += amount
             group = self._groups[bundle.group]
             bundle.last = self._now
@@ -345,17 +337,20 @@ class Replay:
                 group.busy -= bundle.count
                 bundle.idle_since = self._now
             group.offer(bundle)
-            self._busy += units * run_share(self._course.cohorts[run.cohort].need, group.block)
-        self._ended += units
-        self._ran[run.cohort] = self._ran.get(run.cohort, 0) + units
+            share = run_share(run.taken.shape, group.block)
         found = []
-        for dependency in self._course.cohorts[run.cohort].members:
-            self._missing[dependency] -= units
-            if not self._missing[dependency]:
-                for other in self._waits[dependency]:
-                    self._open[other] -= 1
-                    if not self._open[other]:
-                        found.append(other)
+        for cohort, number in run.taken.parts:
+            units = number * allocations
+            self._busy += units * share
+            self._ended += units
+            self._ran[cohort] = self._ran.get(cohort, 0) + units
+            for dependency in self._course.cohorts[cohort].members:
+                self._missing[dependency] -= units
+                if not self._missing[dependency]:
+                    for other in self._waits[dependency]:
+                        self._open[other] -= 1
+                        if not self._open[other]:
+                            found.append(other)
         return found
 
     def _claims(self) -> None:
@@ -386,12 +381,8 @@ class Replay:
             group.queue.take({cohort: times * number for cohort, number in counts.items()}, self._kind_of)
             if not bundle.runs:
                 group.busy += bundle.count
-            back: dict[int, list[tuple[int, Resources]]] = {}
-            for one in choices:
-                back.setdefault(one.job, []).extend(occupy(bundle.free, one, group.block))
-            for cohort, number in counts.items():
-                end = self._now + self._course.cohorts[cohort].need.runtime
-                self._start(cohort, number, end, back[cohort], bundle)
+            for one in occupy(bundle.free, choices, group.block):
+                self._start(one, bundle)
         for kind in group.queue.kinds:
             group.offers[kind].discard(bundle)
 
@@ -416,7 +407,7 @@ class Replay:
         return not any(
             self._imminent.get(cohort, self._now) <= gone
             and self._now + self._course.cohorts[cohort].need.runtime <= end
-            for _, cohort, _ in group.queue.waiting()
+            for cohort in group.queue.left
         )
 
     def _unstick(self, number: int, group: _Group) -> None:
@@ -430,8 +421,7 @@ class Replay:
         ]
         if not lost:
             return
-        cohorts = {cohort: count for kind, cohort, count in group.queue.waiting() if kind in lost}
-        come = self._stuck(number, cohorts, self._ready)
+        come = self._stuck(number, dict(group.queue.waiting(lost)), self._ready)
         if come:
             self._begin(number, come)
             self._claim_all(group)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from torc_core.model import Resources, Shape
 from torc_core.model.resources import MIB
 from torc_core.record import record
-from torc_slurm.planning.packing import Kind, needed
+from torc_slurm.planning.packing import Kind, Packings
 from torc_slurm.planning.queue import Block
 from torc_slurm.profiles.model import Partition
 
@@ -27,7 +27,11 @@ class Share:
 
 
 def share(
-    partition: Partition, block: Block, demands: Sequence[Mapping[Kind, int]], shapes: Collection[Shape]
+    partition: Partition,
+    block: Block,
+    demands: Sequence[Mapping[Kind, int]],
+    shapes: Collection[Shape],
+    packings: Packings,
 ) -> Share | None:
     """The smallest part of a node with which no more allocations are needed than with whole ones.
 
@@ -46,12 +50,12 @@ def share(
         (shape,) = shapes
         rounds = max(1, block.usable // shape.runtime)
         at_once = max(
-            -(-sum(demand.values()) // (rounds * max(1, needed(demand, block).allocations)))
+            -(-sum(demand.values()) // (rounds * max(1, packings.needed(demand, block).allocations)))
             for demand in demands
         )
         part = Resources(cpus=at_once * shape.cpus, memory=at_once * shape.memory, gpus=at_once * shape.gpus)
     else:
-        peaks = [needed(demand, block).peak for demand in demands]
+        peaks = [packings.needed(demand, block).peak for demand in demands]
         peaks += [one.resources for one in shapes]
         part = Resources(
             cpus=max(one.cpus for one in peaks),

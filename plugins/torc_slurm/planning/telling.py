@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from torc_core.model import Json
 from torc_core.model.resources import duration_text, memory_text
 from torc_slurm.planning.inserting import TITLE
-from torc_slurm.planning.naming import chosen, sentence_of
+from torc_slurm.planning.naming import Numbered, sentence_of
 from torc_slurm.planning.plan import Group, Kind, SlurmPlan, Wave
 from torc_slurm.scheduler.sizes import as_mebibytes
 from torc_slurm.scheduler.times import written
@@ -17,10 +17,11 @@ HEADS = ("Scheduler", "Partition", "Nodes", "Walltime", "Jobs", "At once", "Allo
 
 def document(plan: SlurmPlan, account: str | None, names: Sequence[str]) -> dict[str, Json]:
     """`torc.slurm.plan/1` without its schema."""
+    numbered = Numbered(names)
     return {
         "profile": plan.profile.name,
         "account": account,
-        "schedulers": [_group(one, names) for one in plan.groups],
+        "schedulers": [_group(one, numbered) for one in plan.groups],
         "total_allocations": plan.allocations,
         "total_node_hours": round(plan.node_hours, 4),
         "charge": round(plan.charge, 2),
@@ -36,7 +37,7 @@ def document(plan: SlurmPlan, account: str | None, names: Sequence[str]) -> dict
     }
 
 
-def _group(group: Group, names: Sequence[str]) -> dict[str, Json]:
+def _group(group: Group, names: Numbered) -> dict[str, Json]:
     return {
         "name": group.name,
         "partition": group.partition.name,
@@ -56,13 +57,13 @@ def _group(group: Group, names: Sequence[str]) -> dict[str, Json]:
     }
 
 
-def _trigger(wave: Wave, names: Sequence[str]) -> Json:
+def _trigger(wave: Wave, names: Numbered) -> Json:
     if not wave.trigger:
         return {"type": "on_workflow_start"}
     return {
         "type": "on_jobs_ready",
         "mode": "any",
-        **{key: list(value) for key, value in chosen(names, wave.trigger).items()},
+        **{key: list(value) for key, value in names.chosen(wave.trigger).items()},
     }
 
 

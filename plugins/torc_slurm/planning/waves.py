@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from torc_core.record import record
-from torc_slurm.planning.packing import Kind, needed
+from torc_slurm.planning.packing import Kind, Packings
 from torc_slurm.planning.queue import Block
 from torc_slurm.planning.replay import Firing, Outcome, Replay
 from torc_slurm.planning.work import Course
@@ -17,8 +16,6 @@ MOST_PASSES = 25
 
 ORDERS = (False, True)
 """Whether the newest allocation takes a job that several could."""
-
-_DIGITS = re.compile(r"[0-9]+")
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -36,9 +33,9 @@ class Flow:
     outcome: Outcome
 
 
-def flow(course: Course, blocks: Sequence[Block], *, patience: float | None) -> Flow:
+def flow(course: Course, blocks: Sequence[Block], packings: Packings, *, patience: float | None) -> Flow:
     """Find the waves of each group, and replay the whole until nothing is left over."""
-    waves = _Waves(course, blocks)
+    waves = _Waves(course, blocks, packings)
     held: list[Outcome] = []
     for turn in range(MOST_PASSES):
         before = waves.changes
@@ -59,19 +56,17 @@ def flow(course: Course, blocks: Sequence[Block], *, patience: float | None) -> 
 class _Waves:
     """The waves so far; asked by the replay when jobs are left over."""
 
-    def __init__(self, course: Course, blocks: Sequence[Block]) -> None:
-        self._course, self._blocks = course, blocks
+    def __init__(self, course: Course, blocks: Sequence[Block], packings: Packings) -> None:
+        self._course, self._blocks, self._packings = course, blocks, packings
         self.first = True
         self.changes = 0
         self.found: dict[tuple[int, frozenset[int]], int] = {}
         self.demands: dict[tuple[int, frozenset[int]], Counter[Kind]] = {}
-        levels, steps = course.outline.levels, course.outline.work.dag.steps
-        self._stage: list[tuple[int | None, int, str]] = []
+        self._stage = [
+            (one.group, *stage) for one, stage in zip(course.cohorts, course.outline.stages, strict=True)
+        ]
         self._of_stage: dict[tuple[int | None, int, str], list[int]] = {}
-        for place, one in enumerate(course.cohorts):
-            job = one.jobs[0]
-            stage = (one.group, levels[job], _DIGITS.sub("#", steps[job].name))
-            self._stage.append(stage)
+        for place, stage in enumerate(self._stage):
             self._of_stage.setdefault(stage, []).append(place)
 
     def firings(self) -> list[Firing]:
@@ -105,7 +100,7 @@ class _Waves:
         for one, number in counts.items():
             cohort = self._course.cohorts[one]
             demand[cohort.need, cohort.priority] += number
-        count = needed(demand, self._blocks[group]).allocations
+        count = self._packings.needed(demand, self._blocks[group]).allocations
         if count:
             key = (group, trigger)
             self.found[key] = self.found.get(key, 0) + count

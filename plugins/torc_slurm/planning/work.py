@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from torc_core.engine.dag import Dag, of_plan
 from torc_core.model import Plan, Shape
 from torc_core.record import record
+
+_DIGITS = re.compile(r"[0-9]+")
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -42,16 +45,26 @@ class Outline:
         Of each job the position of its need; None: it has ended.
     jobs
         Of each need the jobs that are to be planned.
-    levels, members
+    alike
+        The jobs that nothing tells apart, by priority descending, then by the first of them: those of the cohorts.
+    stages, waits
+        Of each of these the level of the jobs and their name without its numbers, and the dependency groups that they
+        wait for.
+    members
         As those of the dag.
+    missing
+        Of each dependency group the number of jobs that have not ended.
     """
 
     work: Work
     needs: Sequence[tuple[Shape, str]]
     kind_of: Sequence[int | None]
     jobs: Sequence[Sequence[int]]
-    levels: Sequence[int]
+    alike: Sequence[Sequence[int]]
+    stages: Sequence[tuple[int, str]]
+    waits: Sequence[Sequence[int]]
     members: Sequence[Sequence[int]]
+    missing: Sequence[int]
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -127,17 +140,22 @@ def outline(work: Work, *, by_requirement: bool = False) -> Outline:
         kind_of.append(kind)
         if job not in work.elsewhere:
             jobs[kind].append(job)
+    members, levels = work.dag.members(), work.dag.levels()
+    alike = _alike(work, kind_of, members)
+    missing = [sum(1 for job in group if job not in work.done) for group in work.dag.groups]
     return Outline(
-        work=work, needs=needs, kind_of=kind_of, jobs=jobs, levels=work.dag.levels(), members=work.dag.members()
+        work=work, needs=needs, kind_of=kind_of, jobs=jobs, alike=alike, members=members,
+        stages=[(levels[one[0]], _DIGITS.sub("#", work.dag.steps[one[0]].name)) for one in alike],
+        waits=[[group for group in work.dag.waits[one[0]] if missing[group]] for one in alike], missing=missing,
     )  # fmt: skip
 
 
-def course(seen: Outline, group_of_kind: Sequence[int | None]) -> Course:
-    """Put equal jobs together, given the group of the plan that each kind of job belongs to."""
-    work, dag, members = seen.work, seen.work.dag, seen.members
-    missing = [sum(1 for job in jobs if job not in work.done) for jobs in dag.groups]
+def _alike(
+    work: Work, kind_of: Sequence[int | None], members: Sequence[Sequence[int]]
+) -> Sequence[Sequence[int]]:
+    dag = work.dag
     found: dict[tuple[object, ...], list[int]] = {}
-    for job, kind in enumerate(seen.kind_of):
+    for job, kind in enumerate(kind_of):
         if kind is not None:
             key = (
                 kind,
@@ -147,9 +165,14 @@ def course(seen: Outline, group_of_kind: Sequence[int | None]) -> Course:
                 tuple(members[job]),
             )
             found.setdefault(key, []).append(job)
-    listed = sorted(found.values(), key=lambda jobs: (-dag.steps[jobs[0]].priority, jobs[0]))
+    return sorted(found.values(), key=lambda jobs: (-dag.steps[jobs[0]].priority, jobs[0]))
+
+
+def course(seen: Outline, group_of_kind: Sequence[int | None]) -> Course:
+    """Put equal jobs together, given the group of the plan that each kind of job belongs to."""
+    work, dag = seen.work, seen.work.dag
     cohorts = []
-    for jobs in listed:
+    for place, jobs in enumerate(seen.alike):
         first = jobs[0]
         kind = seen.kind_of[first]
         assert kind is not None
@@ -160,8 +183,8 @@ def course(seen: Outline, group_of_kind: Sequence[int | None]) -> Course:
                 priority=dag.steps[first].priority,
                 group=None if first in work.elsewhere else group_of_kind[kind],
                 jobs=jobs,
-                waits=[one for one in dag.waits[first] if missing[one]],
-                members=members[first],
+                waits=seen.waits[place],
+                members=seen.members[first],
             )
         )
-    return Course(outline=seen, cohorts=cohorts, missing=missing)
+    return Course(outline=seen, cohorts=cohorts, missing=seen.missing)

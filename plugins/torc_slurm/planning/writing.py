@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torc_core.spec.document import Plain
-from torc_slurm.planning.naming import chosen
+from torc_slurm.planning.naming import Numbered
 from torc_slurm.planning.plan import Group, SlurmPlan, Wave
 from torc_slurm.scheduler.sizes import as_mebibytes
 from torc_slurm.scheduler.times import written
@@ -39,19 +39,20 @@ def scheduler_fields(group: Group, account: str) -> Tree:
 
 def actions(plan: SlurmPlan, names: Sequence[str]) -> Iterator[Tree]:
     """When allocations are asked for; `names` are those of all jobs."""
+    numbered = Numbered(names)
     waves = [(group, wave) for group in plan.groups for wave in group.waves]
     for group, wave in sorted(waves, key=lambda pair: bool(pair[1].trigger)):
-        yield from _actions(group, wave, names)
+        yield from _actions(group, wave, numbered)
 
 
-def _actions(group: Group, wave: Wave, names: Sequence[str]) -> Iterator[Tree]:
+def _actions(group: Group, wave: Wave, names: Numbered) -> Iterator[Tree]:
     left = wave.allocations
     while left:
         count = min(left, MOST_AT_ONCE)
         left -= count
         when: Tree = {"trigger_type": "on_workflow_start"}
         if wave.trigger:
-            when = {"trigger_type": "on_jobs_ready", "trigger_mode": "any", **chosen(names, wave.trigger)}
+            when = {"trigger_type": "on_jobs_ready", "trigger_mode": "any", **names.chosen(wave.trigger)}
         action: Tree = {
             **when,
             "action_type": "schedule_nodes",

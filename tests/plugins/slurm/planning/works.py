@@ -37,6 +37,18 @@ def chains(length, count=1, seconds=HOUR, **fields):
     return work(steps, waits, groups)
 
 
+def linked(length, count, seconds=60, **fields):
+    """Chains written one after the other, each job of which waits for the one before it."""
+    steps, waits, groups = [], [], []
+    for k in range(count):
+        for stage in range(length):
+            steps.append(Step(name=f"chain_{k}_{stage}", seconds=float(seconds), **fields))
+            waits.append([len(groups)] if stage else [])
+            if stage:
+                groups.append([len(steps) - 2])
+    return work(steps, waits, groups)
+
+
 def stages(*widths, seconds=HOUR, **fields):
     """Stages of so many jobs, each of which waits for the whole stage before it."""
     steps, waits, groups = [], [], []
