@@ -77,7 +77,7 @@ class Outcome:
 
 
 class _Bundle:
-    """Allocations that have begun at the same time and done the same."""
+    """Allocations that have begun at the same time and done the same; `place` is the number of the first of them."""
 
     __slots__ = ("begun", "count", "free", "group", "idle_since", "last", "place", "runs")
 
@@ -138,10 +138,13 @@ class _Offers:
     def discard(self, bundle: _Bundle) -> None:
         self._there.discard(bundle)
 
-    def first(self) -> _Bundle:
-        while self._heap[0][2] not in self._there:
+    def first(self) -> tuple[int, _Bundle]:
+        """The first one, after what it is sorted by."""
+        while True:
+            order, _, bundle = self._heap[0]
+            if bundle in self._there and order == self._sign * bundle.place:
+                return order, bundle
             heappop(self._heap)
-        return self._heap[0][2]
 
 
 class _Group:
@@ -160,6 +163,11 @@ class _Group:
     def offer(self, bundle: _Bundle) -> None:
         for bundles in self.offers.values():
             bundles.add(bundle)
+
+    def first(self) -> _Bundle | None:
+        """Whose turn it is: the first of all bundles that may take a job that waits, whatever kind of job."""
+        found = [offers.first() for kind in self.queue.kinds if (offers := self.offers[kind])]
+        return min(found, key=_order)[1] if found else None
 
 
 class Replay:
@@ -207,6 +215,8 @@ class Replay:
         self._now = 0.0
         self._busy = 0.0
         self._bundles: list[_Bundle] = []
+        self._came = 0
+        self._newest_first = newest_first
         self._fired: set[int] = set()
         self._firings = list(firings)
         self._by_cohort: dict[int, list[int]] = {}
@@ -268,7 +278,8 @@ class Replay:
         """Let allocations come."""
         if count:
             group = self._groups[number]
-            bundle = _Bundle(number, count, self._now, group.block, len(self._bundles))
+            bundle = _Bundle(number, count, self._now, group.block, self._came)
+            self._came += count
             group.latest_end = max(group.latest_end, self._now + group.block.usable)
             group.offer(bundle)
             self._bundles.append(bundle)
@@ -276,7 +287,8 @@ class Replay:
     def _live(self, one: Living) -> None:
         """Let an allocation be there with what runs on it."""
         group = self._groups[one.group]
-        bundle = _Bundle(one.group, 1, -one.age, group.block, len(self._bundles))
+        bundle = _Bundle(one.group, 1, -one.age, group.block, self._came)
+        self._came += 1
         group.latest_end = max(group.latest_end, group.block.usable - one.age)
         self._bundles.append(bundle)
         for cohort in one.running:
@@ -361,10 +373,8 @@ class Replay:
                     self._unstick(number, group)
 
     def _claim_all(self, group: _Group) -> None:
-        for kind in list(group.queue.kinds):
-            offers = group.offers[kind]
-            while kind in group.queue.kinds and offers:
-                self._claim(group, offers.first())
+        while bundle := group.first():
+            self._claim(group, bundle)
 
     def _claim(self, group: _Group, bundle: _Bundle) -> None:
         if self._left(group, bundle):
@@ -390,8 +400,14 @@ class Replay:
         """Let so many allocations of a bundle go on as they are."""
         rest = bundle.split(count)
         self._bundles.append(rest)
+        if self._newest_first:
+            bundle.place += count
+        else:
+            rest.place += bundle.count
         for offers in group.offers.values():
             if bundle in offers:
+                offers.discard(bundle)
+                offers.add(bundle)
                 offers.add(rest)
         for run in rest.runs:
             self._push(run)
@@ -425,6 +441,10 @@ class Replay:
         if come:
             self._begin(number, come)
             self._claim_all(group)
+
+
+def _order(offer: tuple[int, _Bundle]) -> int:
+    return offer[0]
 
 
 def run_share(need: Shape, block: Block) -> float:

@@ -52,6 +52,17 @@ def test_no_job_is_left_without_an_allocation(way, newest_first):
         assert set(life.status) == {"done"}, seed
 
 
+@pytest.mark.parametrize(("way", "seed"), [("tight", 70), ("one group", 231), ("one node", 202)])
+def test_of_all_allocations_the_oldest_is_asked_first_on_paper_too(way, seed):
+    """5: one that only some kinds of jobs could take was asked before older ones, and took what they take in life."""
+    work = anything(seed)
+    plan = planned(work, *WAYS[way])
+
+    left = [Life(work, plan, newest_first=newest_first).run() for newest_first in (False, True)]
+
+    assert left == [0, 0]
+
+
 @pytest.mark.parametrize("way", ["partition", "one group", "tight"])
 def test_the_keeper_helps_where_run_times_and_the_queue_are_other_than_thought(way):
     profile, wishes = WAYS[way]
