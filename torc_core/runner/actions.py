@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Protocol, TypeVar
 
-from torc_core.errors import Conflict, NotFound, TorcError, Unavailable
+from torc_core.errors import Conflict, NotFound, TorcError, Unavailable, Unreached
 from torc_core.model import (
     Action,
     ActionClaim,
@@ -27,6 +27,7 @@ from torc_core.model import (
 from torc_core.protocols import Batch, Clock, Exit, Task
 from torc_core.runner.attempt import Workplace
 from torc_core.runner.errands import Errands
+from torc_core.runner.lease import NOBODY
 from torc_core.runner.log import log
 from torc_core.runner.provenance import RecordStore
 
@@ -86,10 +87,10 @@ class Insistent:
         while True:
             try:
                 return call()
-            except Unavailable:
+            except Unavailable as error:
                 if self._closed.wait(pause):
                     raise
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, NOBODY if isinstance(error, Unreached) else LONGEST_PAUSE)
 
 
 class Actions:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.core.runner.conftest import GIB, Site
 from tests.waiting import SOON, until
+from torc_core.errors import Unavailable, Unreached
 from torc_core.model import (
     Action,
     ActionId,
@@ -28,6 +29,7 @@ from torc_core.model import (
     Resources,
     Turn,
 )
+from torc_core.runner.actions import Insistent
 from torc_core.runner.report import Leaving
 from torc_core.runner.runner import Runner
 
@@ -232,6 +234,35 @@ def test_a_second_signal_while_an_action_is_being_recorded_starts_no_command_of_
     (run,) = runs(site)
     assert (report.leaving, run.state, other.exists()) == (Leaving.SIGNAL, ActionState.FAILED, False)
     assert (run.error or "").startswith("command 1 was not started: interrupted")
+
+
+class Counted(threading.Event):
+    """An event for which nobody waits, but the seconds are noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"), [(Unreached("refused"), 4.0), (Unavailable("no answer"), 30.0)]
+)
+def test_a_store_that_is_back_is_found_soon_by_who_executes_actions(
+    error: Unavailable, longest: float
+) -> None:
+    closed, answers = Counted(), iter([error] * 12)
+
+    def call() -> str:
+        for one in answers:
+            raise one
+        return "done"
+
+    assert Insistent(closed)(call) == "done"
+    assert max(closed.waits) == longest
 
 
 def taken_elsewhere(site: Site) -> None:
