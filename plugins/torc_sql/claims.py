@@ -36,9 +36,10 @@ Class = tuple[int, Shape, int]
 
 def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignment], Empty | None]:
     """Give ready jobs to a node, or to a client that is none; or say why there are none."""
+    named = _named(change, node, offer)
     told = change.tx.row("CLAIM", claim_=offer.claim_id)
-    if told is not None and told[0] == (None if node is None else node.id):
-        return _repeated(change, told[0], offer, json.loads(told[1])), None
+    if told is not None and told[0] == (None if named is None else named.id):
+        return _repeated(change, None if node is None else node.id, offer, json.loads(told[1])), None
     if change.canceled or change.state.is_archived:
         state = "canceled" if change.canceled else "archived"
         return [], Empty(reason=f"workflow {change.wf} is {state}; it hands out no jobs")
@@ -46,7 +47,8 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
         return [], Empty(reason=drained(node))
     if change.state.has_operation:
         return [], Empty(reason=UNDER_WAY)
-    place = _place(change, node, offer)
+    taken = Resources() if named is None else used(change.tx, named, change.shapes)
+    place = room(offer, named, taken, by_hand=node is None)
     classes = _classes(change)
     ready = _ready(change, place, offer, classes)
     chosen = Pick() if offer.limit < 1 else _pick(ready, place, offer, change.tx.now)
@@ -57,22 +59,22 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
         gone = {choice.job for choice in chosen.choices}
         jobs += _hold(change, _ahead(change, node, place, ready, offer, gone), of, node, offer)
     if jobs:
-        _remember(change, node, offer, [one.job.id for one in jobs])
+        _remember(change, named, offer, [one.job.id for one in jobs])
         return jobs, None
     if node is not None and offer.limit > 0:
         _recall(change, node, place, offer)
     return [], _explain(change, classes, place, chosen, offer)
 
 
-def _place(change: Change, node: Node | None, offer: Offer) -> Room:
-    named = node
-    if node is None and offer.node is not None:
-        row = change.tx.row("NODE", node_=offer.node)
-        named = None if row is None else rows.node(row)
-        if named is None or named.workflow_id != change.wf:
-            raise NotFound(f"workflow {change.wf} has no node {offer.node}")
-    taken = Resources() if named is None else used(change.tx, named, change.shapes)
-    return room(offer, named, taken, by_hand=node is None)
+def _named(change: Change, node: Node | None, offer: Offer) -> Node | None:
+    """The node that claims, or in whose name a published client claims."""
+    if node is not None or offer.node is None:
+        return node
+    row = change.tx.row("NODE", node_=offer.node)
+    named = None if row is None else rows.node(row)
+    if named is None or named.workflow_id != change.wf:
+        raise NotFound(f"workflow {change.wf} has no node {offer.node}")
+    return named
 
 
 def top_priority(change: Change, node: Node) -> int | None:

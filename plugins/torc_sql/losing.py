@@ -55,6 +55,8 @@ def close_node(change: Change, node: Node, usage: Usage | None) -> None:
             change.again(job)
         elif job.status not in LIVE:
             change.free(job)
+    for row in change.tx.rows("CLAIMED_FOR", node_=node.id):
+        change.move(JobState(*row), JobStatus.READY, "EXPIRE", now_=change.tx.now)
     change.tx.run("FORGET_NODE_CLAIMS", node_=node.id)
     change.gone(node.id, usage)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torc_core.engine.claim import taken
 from torc_core.model import Node, Resources, Shape, WorkflowId
 from torc_sql import rows
+from torc_sql.state import JobState
 from torc_sql.transaction import Transaction
 
 Shapes = dict[int, Shape]
@@ -30,6 +31,9 @@ def used(tx: Transaction, node: Node, shapes: Shapes) -> Resources:
                 memory + need.memory * count,
                 gpus + need.gpus * count,
             )
+    for row in () if node.beats else tx.rows("CLAIMED_FOR", node_=node.id):
+        need = taken(shape_of(tx, shapes, JobState(*row).class_id), node.capacity)
+        cpus, memory, gpus = cpus + need.cpus, memory + need.memory, gpus + need.gpus
     return Resources(cpus=cpus, memory=memory, gpus=gpus)
 
 

@@ -626,6 +626,13 @@ job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.pref
 job.result_id, job.not_before, job.failure_handler_id, job.losses FROM job WHERE job.wf = :wf_ AND job.status
 = 3 AND job.node_id IS NULL AND job.claimed_at <= :before_
 
+-- CLAIMED_FOR
+SELECT job.id, job.status, job.run_id, job.attempt_id, job.node_id, job.lease, job.stop, job.reason,
+job.claimed_at, job.wf, job.name, job.class_id, job.forked, job.missed, job.prefetched, job.priority,
+job.result_id, job.not_before, job.failure_handler_id, job.losses FROM claim JOIN json_each(claim.job_ids) AS
+anon_1 ON 1 = 1 JOIN job ON job.id = anon_1.value WHERE claim.node_id = :node_ AND job.status = 3 AND
+job.node_id IS NULL AND job.claimed_at = claim.created_at
+
 -- HELD_AHEAD
 SELECT job.id, job.priority, job.class_id FROM job WHERE job.wf = :wf_ AND job.status = 3 AND job.prefetched =
 1 AND job.recalled = 0 AND job.node_id != :node_ ORDER BY job.priority, job.id DESC

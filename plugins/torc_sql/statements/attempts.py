@@ -13,6 +13,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     update,
 )
 
@@ -216,6 +217,14 @@ BY_HAND = select(*STATE_COLUMNS).where(
     _J.node_id.is_(null()),
     _J.claimed_at <= _b("before_"),
 )
+_EACH = func.json_each(t.claim.c.job_ids).table_valued("value")
+# What was claimed in the name of a node of a published client, and is not started: the job itself names no node.
+CLAIMED_FOR = (
+    select(*STATE_COLUMNS)
+    .select_from(t.claim.join(_EACH, true()).join(t.job, _J.id == _EACH.c.value))
+    .where(t.claim.c.node_id == _b("node_"), _J.status == literal_column("3"), _J.node_id.is_(null()),
+           _J.claimed_at == t.claim.c.created_at)
+)  # fmt: skip
 HELD_AHEAD = (
     select(_J.id, _J.priority, _J.class_id)
     .where(_J.wf == _b("wf_"), _J.status == literal_column("3"), _J.prefetched == literal_column("1"),

@@ -66,6 +66,9 @@ def used(flow: Flow, node: Node) -> Resources:
         if not job.prefetched:
             need = taken(flow.shapes[id], node.capacity)
             cpus, memory, gpus = cpus + need.cpus, memory + need.memory, gpus + need.gpus
+    for job in () if node.beats else flow.claimed_for(node.id):
+        need = taken(flow.shapes[job.id], node.capacity)
+        cpus, memory, gpus = cpus + need.cpus, memory + need.memory, gpus + need.gpus
     return Resources(cpus=cpus, memory=memory, gpus=gpus)
 
 
@@ -75,7 +78,7 @@ def claim(change: Change, node: Node | None, offer: Offer) -> tuple[list[Assignm
     if node is not None and offer.claim_id in flow.claims:
         return _repeated(flow, node, offer), None
     if node is None and offer.claim_id in flow.claims_by_hand:
-        jobs = [flow.jobs[id] for id in flow.claims_by_hand[offer.claim_id][1] if id in flow.jobs]
+        jobs = [flow.jobs[id] for id in flow.claims_by_hand[offer.claim_id][2] if id in flow.jobs]
         held = [job for job in jobs if job.status.live and job.node_id is None]
         return [assignment(flow, job, started=job.status is JobStatus.RUNNING) for job in held], None
     workflow = flow.workflow
@@ -185,7 +188,7 @@ def _remember(change: Change, node: Node | None, offer: Offer, jobs: Sequence[Jo
     """Keep the claim id for W, so that the same claim again gives the same jobs (`engine.md` §7.8)."""
     flow = change.flow
     if node is None:
-        flow.claims_by_hand[offer.claim_id] = (change.now, tuple(jobs))
+        flow.claims_by_hand[offer.claim_id] = (change.now, offer.node, tuple(jobs))
         return
     flow.claims[offer.claim_id] = change.now
     oldest = change.now - flow.workflow.compute_node_wait_for_healthy_database_minutes * 60_000
@@ -241,19 +244,12 @@ def expire_by_hand(change: Change) -> None:
     """Make ready again what was claimed without a node and not started in time; a later start still succeeds."""
     flow = change.flow
     retrying.free_due(change)
-    for claim_id, (at, jobs) in list(flow.claims_by_hand.items()):
+    for claim_id, (at, _, jobs) in list(flow.claims_by_hand.items()):
         if at > change.now - change.rules.claim_ms:
             continue
         del flow.claims_by_hand[claim_id]
-        for id in jobs:
-            job = flow.jobs.get(id)
-            if (
-                job is not None
-                and job.status is JobStatus.PENDING
-                and job.node_id is None
-                and job.claimed_at == at
-            ):
-                change.move(job, JobStatus.READY, ready_since=change.now)
+        for job in flow.not_started(at, jobs):
+            change.move(job, JobStatus.READY, ready_since=change.now)
 
 
 def start(change: Change, held: Held) -> Verdict:

@@ -142,7 +142,7 @@ class Flow:
         self.beat_numbers: dict[NodeId, int] = {}
         self.recalled: set[JobId] = set()
         self.claims: dict[str, int] = {}
-        self.claims_by_hand: dict[str, tuple[int, tuple[JobId, ...]]] = {}
+        self.claims_by_hand: dict[str, tuple[int, NodeId | None, tuple[JobId, ...]]] = {}
         self.requests: dict[str, list[int]] = {}
         """The allocations that were intended under each request id."""
         self.told: dict[NodeId, Told] = {}
@@ -240,6 +240,20 @@ class Flow:
         for job in list(self.jobs.values()):
             unmet = sum(self.links.counts[group][0] > 0 for group in self.uses(job.id))
             self.put(replace(job, unmet=unmet, num_blockers=self.links.blockers(job.id)))
+
+    def claimed_for(self, node: NodeId) -> list[Job]:
+        """What was claimed in the name of a node of a published client, and is not started."""
+        claims = [(at, jobs) for at, named, jobs in self.claims_by_hand.values() if named == node]
+        return [job for at, jobs in claims for job in self.not_started(at, jobs)]
+
+    def not_started(self, at: int, jobs: Sequence[JobId]) -> list[Job]:
+        """The jobs of a claim without a node that still wait for their start."""
+        found = [self.jobs[id] for id in jobs if id in self.jobs]
+        return [
+            job
+            for job in found
+            if job.status is JobStatus.PENDING and job.node_id is None and job.claimed_at == at
+        ]
 
     def heads(self, line: Line, limit: int) -> Sequence[Head]:
         """The first ready jobs of a class."""

@@ -70,6 +70,8 @@ def close_node(change: Change, node: Node, usage: Usage | None) -> Node:
             change.again(job)
         elif job.status not in LIVE:
             change.set(job, **FREED)
+    for job in flow.claimed_for(node.id):
+        change.move(job, JobStatus.READY, ready_since=change.now)
     change.gone(node.id, usage)
     closed: Node = flow.tables[Node][node.id]
     return closed

@@ -118,7 +118,7 @@ def _put(change: Change, job: Job, status: JobStatus, how: Moved) -> Job:
     if job.status in LIVE and status in LIVE:
         return change.move(job, status, start_time=now if status is JobStatus.RUNNING else None)
     if status is JobStatus.PENDING:
-        change.flow.claims_by_hand[f"job {job.id} at {now}"] = (now, (job.id,))
+        change.flow.claims_by_hand[f"job {job.id} at {now}"] = (now, None, (job.id,))
     fields: dict[str, Any] = {
         **_FORGOTTEN, "run_id": how.run_id, "attempt_id": how.attempt,
         "claimed_at": now if status in LIVE else None, "start_time": now if status is JobStatus.RUNNING else None,

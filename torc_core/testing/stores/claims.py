@@ -9,6 +9,9 @@ import pytest
 from torc_core.model import (
     Initialize,
     JobStatus,
+    Node,
+    NodeId,
+    Offer,
     Plan,
     PlannedScheduler,
     Query,
@@ -264,6 +267,35 @@ class ClaimContract(SceneContract):
         assert scene.store.start(mine.id, 0, node.id) == "done"
         assert scene.job(workflow, "job0").status is JobStatus.RUNNING
 
+    def test_what_is_claimed_in_the_name_of_a_published_node_counts_for_it_before_it_starts(
+        self, scene: Scene
+    ) -> None:
+        workflow = scene.started(fan(5))
+        node = _published(scene, workflow)
+
+        def claimed(id: str) -> list[str]:
+            return names(scene.store.claim(workflow, replace(scene.offer(node, claim_id=id), node=node.id)))
+
+        first = claimed("a")
+        again, none = claimed("a"), claimed("b")
+        scene.end(workflow, "job0")
+        third = claimed("c")
+
+        assert (first, again, none, third) == (["job0", "job1"], ["job0", "job1"], [], ["job2"])
+
+    def test_what_a_published_node_claimed_and_never_started_is_ready_when_it_closes(
+        self, scene: Scene
+    ) -> None:
+        workflow = scene.started(fan(3))
+        node = _published(scene, workflow)
+        given = scene.store.claim(workflow, replace(scene.offer(node), node=node.id))
+        scene.store.start(given[0].job.id, 0, node.id)
+        scene.store.claim(workflow, Offer(claim_id="other", free=[], limit=1, by_count=True))
+
+        scene.store.close_node(node.id)
+
+        assert scene.statuses(workflow) == {"job0": "running", "job1": "ready", "job2": "pending"}
+
     def test_released_jobs_are_claimed_in_the_turn_that_released_them(self, scene: Scene) -> None:
         workflow = scene.started(chain(3))
         node = scene.node(workflow)
@@ -272,6 +304,19 @@ class ClaimContract(SceneContract):
         orders = scene.turn(node, endings=[ended(first)], offer=scene.offer(node))
 
         assert (list(orders.endings), names(orders.jobs), orders.remaining) == (["done"], ["job1"], 2)
+
+
+def _published(scene: Scene, workflow: WorkflowId) -> Node:
+    """A runner with two CPUs that registered the published way."""
+    (node,) = scene.store.add(
+        [
+            Node(
+                id=NodeId(0), workflow_id=workflow, epoch="", hostname="n1", pid=7, boot_id="", process_start=0,
+                capacity=Resources(cpus=2, memory=8 * GIB),
+            )
+        ]
+    )  # fmt: skip
+    return node
 
 
 def _with_schedulers(scene: Scene) -> tuple[WorkflowId, list[SchedulerId]]:

@@ -194,9 +194,25 @@ def test_a_claim_by_resources_keeps_to_what_its_node_has_left(each) -> None:
     small = node(each, id, num_cpus=2)
     offer = {"num_cpus": 8, "memory_gb": 8, "num_gpus": 0, "num_nodes": 1, "id": small}
 
-    given = each("POST", f"/workflows/{id}/claim_jobs_based_on_resources/9", offer)["jobs"]
+    claim = f"/workflows/{id}/claim_jobs_based_on_resources/9"
+    given = each("POST", claim, offer)["jobs"]
+    more = each("POST", claim, offer)
 
     assert [job["id"] for job in given] == jobs[:2]
+    assert more["jobs"] == []
+    assert more["reason"]
+
+
+def test_what_a_runner_claimed_and_never_started_is_ready_when_it_goes(each) -> None:
+    id, jobs = started(each, "a", "b")
+    small = node(each, id, num_cpus=2)
+    offer = {"num_cpus": 8, "memory_gb": 8, "num_gpus": 0, "num_nodes": 1, "id": small}
+    each("POST", f"/workflows/{id}/claim_jobs_based_on_resources/9", offer)
+    each("PUT", f"/jobs/{jobs[0]}/start_job/0/{small}")
+
+    each("PUT", f"/compute_nodes/{small}", {**each("GET", f"/compute_nodes/{small}"), "is_active": False})
+
+    assert [each("GET", f"/jobs/{job}")["status"] for job in jobs] == ["running", "ready"]
 
 
 def test_a_claim_belongs_to_its_scheduler(each) -> None:
