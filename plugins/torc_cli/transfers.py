@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from torc_cli.imported_ids import warning
 from torc_core.engine.exporting import check_whole
 from torc_core.errors import UsageError
 from torc_core.given import Given
@@ -88,6 +89,9 @@ def import_(
 ) -> Record:
     """Create a workflow from an exported document; ids are new, and nothing runs by itself.
 
+    Commands stay as they are: one that has the id of user data in it (`${user_data.output.NAME}` of a specification) is
+    warned of.
+
     Parameters
     ----------
     file
@@ -124,6 +128,8 @@ def import_(
             document["workflow"] = {**document["workflow"], "name": name}
     user = session.user() if owner is None else owner
     workflow = session.store().import_workflow(document, user, keep_status=keep_status)
+    if doubt := warning(document, session.store(), workflow.id):
+        session.warn(doubt)
     return NOUN.told(workflow, hint=f"start it: torc run {workflow.id}")
 
 

@@ -44,6 +44,37 @@ def test_what_was_exported_is_imported_under_another_name(torc, document, home):
     )
 
 
+@pytest.mark.parametrize("more", [[], ["--compact"]])
+def test_a_command_that_may_name_user_data_by_its_old_id_is_warned_of(torc, home, more):
+    (home / "w.yaml").write_text(
+        "name: w\nuser_data: [{name: cfg, data: {a: 1}}, {name: out}, {name: late}]\n"
+        "jobs:\n"
+        "  - {name: a, command: 'echo ${user_data.input.cfg} | tee update ${user_data.output.out}'}\n"
+        "  - {name: b, command: 'show ${user_data.input.late} v1.3 7'}\n"
+        "  - {name: c, command: 'true', input_user_data: [cfg]}\n"
+    )
+    torc("create", "w.yaml")
+    text = torc("workflows", "export", "1", *more).out
+    (home / "w.json").write_text(text)
+
+    ran = torc("workflows", "import", "w.json")
+
+    assert ran.code == 0
+    assert "job 'a' may name user data 2, which is 5 now (so may 1 more)" in ran.err
+
+
+def test_a_command_whose_ids_are_the_same_after_the_import_is_not_warned_of(torc, home):
+    (home / "w.yaml").write_text(
+        "name: w\nuser_data: [{name: out}]\njobs: [{name: a, command: 'tee ${user_data.output.out}'}]\n"
+    )
+    torc("create", "w.yaml")
+    (home / "w.json").write_text(torc("workflows", "export", "1").out)
+
+    ran = torc("--db", "other.db", "workflows", "import", "w.json")
+
+    assert "may name" not in ran.err
+
+
 def test_results_are_left_out_and_another_owner_is_named(torc, document, home):
     (home / "w.json").write_text(json.dumps(document))
 
