@@ -36,6 +36,9 @@ LEVELS = {
 IN_MEMORY = ("run", "exec")
 SNAPSHOTS = "stores.sqlite-memory.snapshot_interval_seconds"
 
+PASSES_ON = "passes_on"
+"""What a command calls the names of options that it takes for another program, as they are."""
+
 Command = Callable[..., Answer | str | None]
 """What plugins register with `torc_commands`; a text that is returned is printed."""
 
@@ -98,9 +101,11 @@ def _app(host: Host) -> App:
 def _owned(app: App, words: Sequence[str]) -> Collection[str]:
     """Names of the options that the command has itself."""
     _, apps, _ = app.parse_commands(list(words))
-    if apps[-1].default_command is None:
+    command = apps[-1].default_command
+    if command is None:
         return ()
-    return {name for argument in apps[-1].assemble_argument_collection() for name in argument.names}
+    names = {name for argument in apps[-1].assemble_argument_collection() for name in argument.names}
+    return names | set(getattr(command, PASSES_ON, ()))
 
 
 def _declare_options(app: App) -> None:

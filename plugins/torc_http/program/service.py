@@ -19,6 +19,14 @@ from torc_core.session import Session
 app = App(name="service", help="Have the system start the server and keep it running.")
 
 UNIT = "torc-server.service"
+RUNNING = Path("/run/systemd/system")
+"""Is there where systemd runs the host."""
+
+PATHS = frozenset(
+    ("--database", "-d", "--auth-file", "--tls-cert", "--tls-key", "--log-dir", "--backup-dir", "--pid-file")
+)
+"""Options of `torc-server run` that are paths."""
+
 User = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 TEMPLATE = """[Unit]
@@ -41,6 +49,54 @@ WantedBy={wanted}
 """
 
 
+def understood(words: Sequence[str]) -> list[str]:
+    """Options of `torc-server run` for a service, which starts in another folder than this one.
+
+    Raises
+    ------
+    UsageError
+        If there is no such option, or it makes no sense for a service.
+    """
+    from cyclopts import CycloptsError
+
+    from torc_core.misuse import sentence
+
+    program = _run()
+    try:
+        _, bound, _ = program.parse_args(list(words), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise UsageError(sentence(error, program)) from error
+    if bound.arguments.get("daemon"):
+        raise UsageError("systemd keeps the server running in the background; leave --daemon out")
+    made: list[str] = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        if made and made[-1] in PATHS:
+            made.append(_absolute(word))
+        elif equals and option in PATHS:
+            made.append(f"{option}={_absolute(value)}")
+        else:
+            made.append(word)
+    return made
+
+
+def _run() -> App:
+    """`torc-server run` by itself."""
+    from torc_http.program.run import run
+
+    program = App(name="torc server run")
+    program.default(run)
+    return program
+
+
+def _names_of_run() -> frozenset[str]:
+    return frozenset(name for one in _run().assemble_argument_collection() for name in one.names)
+
+
+def _absolute(path: str) -> str:
+    return path if path == ":memory:" else str(Path(path).expanduser().absolute())
+
+
 @app.command
 def install(
     *run_options: Annotated[str, Parameter(allow_leading_hyphen=True)], user: User = False, session: Given
@@ -56,9 +112,9 @@ def install(
     user
         For this account only; normally for the whole host, which needs root.
     """
+    words = understood(run_options)
     _require(session, user)
     database, logs = _places(session, user)
-    words = list(run_options)
     if not any(word in ("-d", "--database") or word.startswith("--database=") for word in words):
         words += ["--database", str(database)]
     if not any(word == "--log-dir" or word.startswith("--log-dir=") for word in words):
@@ -78,6 +134,10 @@ def install(
     _systemctl(user, "daemon-reload")
     _systemctl(user, "enable", "--now", UNIT)
     return f"installed '{path}' and started it; see 'torc-server service status{' --user' if user else ''}'"
+
+
+# What `torc-server run` has is not taken for an option of this command, such as --log-level.
+install.passes_on = _names_of_run()  # type: ignore[attr-defined]  # functions take attributes of one's own
 
 
 @app.command
@@ -179,7 +239,7 @@ def _known(session: Session, user: bool) -> Path:
 
 def _require(session: Session, user: bool) -> None:
     """Refuse where there is no systemd, or no right to it."""
-    if shutil.which("systemctl") is None or not os.path.isdir("/run/systemd/system"):
+    if shutil.which("systemctl") is None or not RUNNING.is_dir():
         raise Conflict(
             "this host has no systemd; start the server with 'torc-server run --daemon', or in tmux:"
             " 'tmux new -s torc torc-server run'"
