@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -17,6 +18,7 @@ from torc_core.session import Session
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import Report
 from torc_terminal.output.cells import Column
+from torc_terminal.progress import eta
 from torc_terminal.selector import found
 from torc_terminal.standing import (
     amount,
@@ -109,7 +111,7 @@ def report(session: Session, workflow: WorkflowId, *, by_stage: bool, exit_code:
     return Report(
         schema="torc.status/1",
         data=data,
-        text=text(totals, dead, now),
+        text=text(look, dead, now),
         rows=rows,
         columns=STAGES if by_stage else (),
         noun="stages",
@@ -133,16 +135,37 @@ def _silent(more: Mapping[str, Json]) -> int:
     return count if isinstance(count, int) else 0
 
 
-def text(totals: Totals, dead: int, now: int) -> str:
+def text(look: Standing, dead: int, now: int) -> str:
     """What people read; `dead` runners never said goodbye."""
+    totals = look.totals
     gone = f" ({dead} died)" if dead else ""
     nodes = (
         f"Nodes:     {totals.active_nodes} active{gone}{allocated(totals)}"
         if totals.active_nodes or not totals.complete
         else None
     )
-    lines = (heading(totals), counted(totals), nodes, times(totals, now), failures(totals))
+    lines = (
+        heading(totals),
+        counted(totals),
+        nodes,
+        times(totals, now),
+        expected(look, now),
+        failures(totals),
+    )
     return "\n".join(line for line in lines if line)
+
+
+def expected(look: Standing, now: int) -> str | None:
+    """When it will have ended, and between which instants in four of five cases; None: nothing is left, or not known."""
+    totals, told = look.totals, look.eta
+    if totals.complete or not totals.initialized:
+        return None
+    if told is None:
+        nobody = not (totals.active_nodes or totals.pending_allocations or totals.active_allocations)
+        return "ETA:       unknown: no live or queued nodes" if nobody else None
+    at = datetime.fromtimestamp(now / 1000).astimezone()
+    middle, early, late = (eta(at, seconds) for seconds in (told.p50, told.p10, told.p90))
+    return f"ETA:       {middle} ({early} to {late})"
 
 
 def allocated(totals: Totals) -> str:

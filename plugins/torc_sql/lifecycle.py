@@ -20,7 +20,7 @@ from torc_core.engine.runs import (
     starts_over,
     terminated,
 )
-from torc_core.engine.stages import summed
+from torc_core.engine.stages import stride, summed
 from torc_core.errors import Invalid
 from torc_core.model import (
     Ending,
@@ -30,6 +30,7 @@ from torc_core.model import (
     JobId,
     JobStatus,
     NodeId,
+    Sample,
     Stage,
     Totals,
     UserData,
@@ -305,6 +306,19 @@ def stages(tx: Transaction, wf: WorkflowId) -> Sequence[Stage]:
         return []
     known = {chr(65 + code): status for code, status in enumerate(STATUSES)}
     return summed(names, [known[letter] for letter in letters], json.loads(minutes))
+
+
+def sampled(tx: Transaction, wf: WorkflowId, most: int) -> Sequence[Sample]:
+    """Jobs that stand for all of a workflow."""
+    workflow_state(tx, wf)
+    jobs = sum(count for _, count in tx.rows("COUNTS", wf_=wf))
+    return [
+        Sample(
+            job_id=id, workflow_id=wf, name=name, status=STATUSES[code], requirement_id=requirement,
+            seconds=None if minutes is None else minutes * 60,
+        )
+        for id, name, code, requirement, minutes in tx.rows("SAMPLED", wf_=wf, stride_=stride(jobs, most))
+    ]  # fmt: skip
 
 
 def totals(tx: Transaction, wf: WorkflowId) -> Totals:

@@ -34,6 +34,7 @@ from torc_core.model import (
     Query,
     Resources,
     RunningJob,
+    Sample,
     SlurmCorrelation,
     Stage,
     Standing,
@@ -289,6 +290,11 @@ class SqlStore(
 
         with self._snapshot():
             return seen(self, workflow, self._clock.now(), by_stage=by_stage)
+
+    def sampled(self, workflow: WorkflowId, most: int) -> Sequence[Sample]:
+        """Jobs that stand for all of a workflow."""
+        with self._read() as tx:
+            return lifecycle.sampled(tx, workflow, most)
 
     def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:
         """What the live attempts take of each runner that has not left, by the records."""

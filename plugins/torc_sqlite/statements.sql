@@ -306,6 +306,10 @@ group_concat_2, json_group_array(staged.exec_minutes) AS json_group_array_1 FROM
 job.status AS status, result.exec_minutes AS exec_minutes FROM job LEFT OUTER JOIN result ON result.id =
 job.result_id WHERE job.wf = :wf_ ORDER BY job.id) AS staged
 
+-- SAMPLED
+SELECT job.id, job.name, job.status, job.requirement_id, result.exec_minutes FROM job LEFT OUTER JOIN result
+ON result.id = job.result_id WHERE job.wf = :wf_ AND job.id % :stride_ = 0 ORDER BY job.id
+
 -- REVEAL
 UPDATE workflow SET deleting=0 WHERE workflow.id = :wf_
 

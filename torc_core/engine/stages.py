@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,17 @@ def summed(names: str, statuses: Sequence[JobStatus], minutes: Sequence[float | 
         if length is not None and status is JobStatus.COMPLETED:
             took[form](length)
     return [_stage(name, counts, lengths) for name, (counts, lengths) in stages.items()]
+
+
+def stride(jobs: int, most: int) -> int:
+    """Every so manyth job is looked at, for about `most` of them; a prime, since names often come round at regular intervals."""
+    least = -(-jobs // max(1, most))
+    if least <= 1:
+        return 1
+    number = max(3, least)
+    while any(number % part == 0 for part in range(2, math.isqrt(number) + 1)):
+        number += 1
+    return number
 
 
 def _stage(name: str, counts: Mapping[JobStatus, int], minutes: Sequence[float]) -> Stage:

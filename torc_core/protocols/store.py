@@ -47,6 +47,7 @@ from torc_core.model import (
     Replan,
     Reset,
     Resources,
+    Sample,
     SchedulerId,
     Spawn,
     Spawned,
@@ -163,6 +164,10 @@ class Control(Protocol):
 
     def standing(self, workflow: WorkflowId, *, by_stage: bool = False) -> Standing:
         """A look at a workflow with all that is shown of it, in one snapshot."""
+        ...
+
+    def sampled(self, workflow: WorkflowId, most: int) -> Sequence[Sample]:
+        """Jobs that stand for all of a workflow: all of them, or about `most`, spread evenly and the same each time."""
         ...
 
     def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:

@@ -117,6 +117,7 @@ VERBS: Mapping[str, Verb] = {
     "stages": Verb(READ, _workflow),
     "standing": Verb(READ, _workflow),
     "used": Verb(READ, _workflow),
+    "sampled": Verb(READ, _workflow),
     "missing_user_data": Verb(READ, _workflow),
     "relations": Verb(READ, lambda jobs: (Job, jobs)),
     "claim": Verb(RUN, _workflow),

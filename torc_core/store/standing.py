@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from torc_core.engine.liveness import seen as seen_node
 from torc_core.model import Json, NodeState, Stage, Standing, WorkflowId
 from torc_core.store.explaining import active_nodes, reasons
+from torc_core.store.forecasting import foreseen
 
 if TYPE_CHECKING:
     from torc_core.protocols import Store
@@ -31,6 +33,7 @@ def seen(store: Store, workflow: WorkflowId, now: int, *, by_stage: bool = False
         nodes=nodes,
         waiting=waiting,
         nodes_due=due,
+        eta=foreseen(store, totals, [replace(one, state=seen_node(one, now)) for one in nodes]),
         stages=store.stages(workflow) if by_stage else None,
     )
 
@@ -42,7 +45,7 @@ def additions(look: Standing, now: int) -> dict[str, Json]:
     more: dict[str, Json] = {
         "unreachable_compute_nodes": sum(seen_node(one, now) is NodeState.UNREACHABLE for one in look.nodes),
         "elapsed_seconds": look.totals.elapsed_seconds(now),
-        "eta": None,
+        "eta": None if look.eta is None else asdict(look.eta),
         "failures_by_reason": failures,
         "waiting": waiting,
     }

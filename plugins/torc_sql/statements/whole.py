@@ -81,6 +81,12 @@ STAGED = select(
     func.group_concat(func.char(_STAGED.c.status + literal_column("65")), literal_column("''")),
     func.json_group_array(_STAGED.c.exec_minutes),
 )
+SAMPLED = (
+    select(_J.id, _J.name, _J.status, _J.requirement_id, _R.exec_minutes)
+    .select_from(t.job.outerjoin(t.result, _R.id == _J.result_id))
+    .where(_J.wf == _WF, _J.id % _b("stride_") == literal_column("0"))
+    .order_by(_J.id)
+)
 REVEAL = update(t.workflow).where(t.workflow.c.id == _b("wf_")).values(deleting=literal_column("0"))
 HIDE = update(t.workflow).where(t.workflow.c.id == _b("wf_")).values(deleting=literal_column("1"))
 HIDDEN = select(t.workflow.c.id).where(t.workflow.c.deleting == literal_column("1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from torc_cli.status import text
+from torc_cli.status import expected, text
 from torc_core.engine.stages import stage_name
 from torc_core.model import (
+    Eta,
     Initialize,
     JobStatus,
     PlannedAction,
     PlannedScheduler,
+    Standing,
     Totals,
     Workflow,
     WorkflowId,
@@ -150,7 +153,9 @@ def test_a_workflow_that_waits_for_its_allocations_lacks_no_runner() -> None:
         pending_allocations=2, active_allocations=1,
     )  # fmt: skip
 
-    assert "Nodes:     0 active, 2 allocations queued, 1 allocation running" in text(totals, 0, 0)
+    assert "Nodes:     0 active, 2 allocations queued, 1 allocation running" in text(
+        Standing(totals=totals), 0, 0
+    )
     assert next_step(totals) is None
 
 
@@ -171,3 +176,19 @@ def test_nodes_that_are_due_and_nobody_asks_for_are_told(torc, store_of_the_user
         f"nodes are due (1 action) and nobody asks for them; on a login node: torc submit {workflow}"
         in ran.err
     )
+
+
+def test_when_it_will_have_ended_is_told_or_why_nobody_knows() -> None:
+    workflow = Workflow(id=WorkflowId(1), name="w", user="ada", run_id=1, initialized_run=1)
+    alone = Totals(workflow=workflow, counts={JobStatus.READY: 3})
+    worked_on = Totals(workflow=workflow, counts={JobStatus.READY: 3}, active_nodes=1)
+    over = Totals(workflow=workflow, counts={JobStatus.COMPLETED: 3})
+    eta = Eta(p10=60, p50=120, p90=240)
+
+    told = expected(Standing(totals=worked_on, eta=eta), 0)
+
+    assert expected(Standing(totals=alone), 0) == "ETA:       unknown: no live or queued nodes"
+    assert expected(Standing(totals=worked_on), 0) is None
+    assert expected(Standing(totals=over), 0) is None
+    assert told is not None
+    assert [one[-5:] for one in re.findall(r"[0-9][0-9:]+", told)] == ["02:00", "01:00", "04:00"]

@@ -22,7 +22,7 @@ from torc_core.engine.runs import (
     starts_over,
     terminated,
 )
-from torc_core.engine.stages import summed
+from torc_core.engine.stages import stride, summed
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import (
     Ending,
@@ -36,6 +36,7 @@ from torc_core.model import (
     Node,
     NodeId,
     Result,
+    Sample,
     Stage,
     Totals,
     UserData,
@@ -284,6 +285,20 @@ def stages(flow: Flow) -> Sequence[Stage]:
     if not jobs:
         return []
     return summed("\n".join(job.name for job in jobs), [job.status for job in jobs], minutes)
+
+
+def sampled(flow: Flow, most: int) -> Sequence[Sample]:
+    """Jobs that stand for all."""
+    results: dict[int, Result] = flow.tables[Result]
+    step = stride(len(flow.jobs), most)
+    return [
+        Sample(
+            job_id=job.id, workflow_id=flow.workflow.id, name=job.name, status=job.status, requirement_id=job.requirement_id,
+            seconds=None if job.result_id is None else results[job.result_id].exec_minutes * 60,
+        )
+        for job in flow.jobs.values()
+        if job.id % step == 0
+    ]  # fmt: skip
 
 
 def check_deletable(flow: Flow) -> None:

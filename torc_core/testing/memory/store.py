@@ -52,6 +52,7 @@ from torc_core.model import (
     Query,
     Resources,
     RunningJob,
+    Sample,
     SlurmCorrelation,
     Stage,
     Standing,
@@ -401,6 +402,11 @@ class MemoryStore(
         """A look at a workflow, in one snapshot."""
         with self._locked():
             return seen(self, workflow, self._clock.now(), by_stage=by_stage)
+
+    def sampled(self, workflow: WorkflowId, most: int) -> Sequence[Sample]:
+        """Jobs that stand for all of a workflow."""
+        with self._locked():
+            return lifecycle.sampled(self._flow(workflow), most)
 
     def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:
         """What the live attempts take of each runner that has not left, by the records."""

@@ -314,6 +314,31 @@ class FinishingContract(SceneContract):
         with pytest.raises(NotFound):
             scene.store.standing(WorkflowId(workflow + 1))
 
+    def test_a_sample_stands_for_all_jobs_and_a_small_workflow_for_itself(self, scene: Scene) -> None:
+        workflow = scene.started(fan(40))
+        scene.end(workflow, "job3", exec_minutes=2.0)
+
+        whole = scene.store.sampled(workflow, 40)
+        some = scene.store.sampled(workflow, 10)
+
+        assert [one.job_id for one in whole] == [one.id for one in scene.jobs(workflow)]
+        assert {one.seconds for one in whole if one.status is JobStatus.COMPLETED} == {120.0}
+        assert 6 <= len(some) <= 10
+        assert [one for one in whole if one.job_id % 5 == 0] == list(some)
+
+    def test_a_look_foresees_the_end_when_somebody_works(self, scene: Scene) -> None:
+        workflow = scene.started(chain(8))
+        nobody = scene.store.standing(workflow).eta
+        node = scene.node(workflow, cpus=1)
+        for _ in range(6):
+            scene.turn(node, endings=[ended(one, exec_minutes=1.0) for one in scene.claim(node)])
+
+        found = scene.store.standing(workflow).eta
+
+        assert nobody is None
+        assert found is not None
+        assert 60 <= found.p10 <= found.p50 <= found.p90 <= 240
+
     def test_totals_count_what_ended(self, scene: Scene) -> None:
         workflow = scene.started(fan(4))
         node = scene.node(workflow, cpus=3)
