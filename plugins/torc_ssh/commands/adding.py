@@ -54,7 +54,7 @@ def add_workers(
     skip_ssh_check
         Add them without connecting to them.
     max_parallel_ssh
-        At most so many machines at once.
+        At most so many machines at once; normally 10.
     replace
         Let a machine take the place of one on the same host.
     labels
@@ -101,7 +101,7 @@ def add_workers_from_file(
     skip_ssh_check
         Add them without connecting to them.
     max_parallel_ssh
-        At most so many machines at once.
+        At most so many machines at once; normally 10.
     replace
         Let a machine take the place of one on the same host.
     """

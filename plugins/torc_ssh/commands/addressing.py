@@ -115,7 +115,8 @@ def candidates() -> Sequence[str]:
         if one.family == socket.AF_INET and not one.address.startswith("127.")
     ]
     name = socket.getfqdn()
-    return [*found, *([name] if name and not name.startswith("localhost") else [])]
+    named = [name] if name and not name.startswith("localhost") else []
+    return list(dict.fromkeys([*found, *named]))
 
 
 def through(url: str, port: int) -> str:

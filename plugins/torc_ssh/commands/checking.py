@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torc_core import __version__
 from torc_core.given import Given
@@ -11,7 +11,7 @@ from torc_core.model.resources import memory_text
 from torc_core.session import Session
 from torc_ssh.commands.hosts import Fleet, Host, Reach, output_dir, selected, stored
 from torc_terminal.output.answer import Report
-from torc_terminal.output.cells import Column
+from torc_terminal.output.cells import Column, plain
 from torc_terminal.selector import workflow
 
 AHEAD = 2_000
@@ -32,7 +32,7 @@ def _server(item: Mapping[str, Json]) -> str:
     reach = item.get("reach")
     if not isinstance(reach, dict):
         return ""
-    return "reached" if reach.get("ok") else str(reach.get("text"))
+    return "reached" if reach.get("ok") else "no"
 
 
 COLUMNS = (
@@ -47,8 +47,9 @@ COLUMNS = (
     Column(title="GPUs", key="num_gpus", right=True),
     Column(title="Disk free", key="disk_free_bytes", right=True, show=_disk),
     Column(title="Server", key="reach", show=_server),
-    Column(title="Note", key="message"),
 )
+NOTE = Column(title="Note", key="message")
+"""Only in CSV: it stands below a table, where there is more room."""
 
 
 def check(
@@ -88,11 +89,15 @@ def check(
         schema="torc.remote.check/1",
         data={"workflow_id": number, "server_url": known, "items": items, "fit": fit, "count": len(items)},
         rows=items,
-        columns=COLUMNS,
+        columns=(*COLUMNS, NOTE) if session.format == "csv" else COLUMNS,
         noun="remote workers",
-        hint=f"{fit}/{len(items)} workers are fit" if items else None,
+        hint="\n".join([*_notes(items), f"{fit}/{len(items)} workers are fit"]) if items else None,
         exit_code=0 if fit == len(items) else 1,
     )
+
+
+def _notes(items: Sequence[Mapping[str, Json]]) -> Sequence[str]:
+    return [f"{one['worker']}: {plain(str(one['message']))}" for one in items if one["message"]]
 
 
 def _look(session: Session, host: Host, url: str | None) -> Mapping[str, Json]:

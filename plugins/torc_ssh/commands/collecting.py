@@ -15,16 +15,17 @@ from torc_core.engine.addresses import parse
 from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.model import Job, JobStatus, Json, Query, Value, WorkflowId
-from torc_core.model.resources import memory_text
 from torc_core.record import record
 from torc_core.session import Session
 from torc_ssh.commands.archives import Arriving, BadArchive, Entry, proven, unpacked
 from torc_ssh.commands.hosts import Fleet, Host, Reach, output_dir, selected, status_of, stored
+from torc_ssh.commands.lines import size_text
 from torc_ssh.fleet import Outcome
 from torc_terminal.options import Flag, Texts
 from torc_terminal.output.answer import Report, refuse_csv
 from torc_terminal.output.cells import plain
 from torc_terminal.selector import workflow as chosen_workflow
+from torc_terminal.standing import amount
 
 SINCE = ".torc-collected.json"
 """In the local folder: what was collected before, by host, for `--since-last`."""
@@ -176,7 +177,7 @@ def _collect(
     if wish.extract:
         unpacked(path, wish.folder / name, entries)
     _remember(wish.folder, name, number, since, entries)
-    message = f"Saved to {path} ({len(entries)} files, {memory_text(size)})"
+    message = f"Saved to {path} ({amount(len(entries), 'file')}, {size_text(size)})"
     found = Collected(status="saved", message=message, path=str(path), files=len(entries), bytes=size)
     return _cleared(host, request, entries, found) if wish.delete else found
 

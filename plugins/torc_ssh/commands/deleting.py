@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from torc_core.given import Given
 from torc_core.model import Json, WorkflowId
-from torc_core.model.resources import memory_text
 from torc_core.record import record
 from torc_core.session import Session
 from torc_ssh.commands.hosts import Fleet, Host, Reach, output_dir, selected, status_of, stored
+from torc_ssh.commands.lines import size_text
 from torc_ssh.fleet import Outcome
 from torc_terminal.options import Flag, Yes
 from torc_terminal.output.answer import Report, refuse_csv
@@ -103,7 +103,7 @@ class Deleting:
             case "deleted":
                 text = f"Deleted {folder}"
             case "would_delete":
-                text = f"would delete {path} ({amount(number, 'file')}, {memory_text(total)})"
+                text = f"would delete {path} ({amount(number, 'file')}, {size_text(total)})"
             case "missing":
                 text = "Directory does not exist"
             case "running":

@@ -33,7 +33,7 @@ class Reach:
     Parameters
     ----------
     max_parallel_ssh
-        At most so many machines at once.
+        At most so many machines at once; normally 10.
     hosts
         Only these machines, with commas.
     """

@@ -1,4 +1,4 @@
-"""What is said about a machine whose worker did not begin, and what helps (`remote.md` RW15)."""
+"""What is said about machines: sizes of what they have, and what helps where a worker did not begin (`remote.md` RW15)."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def died_text(told: Mapping[str, Json], remedies: str) -> tuple[str, str | None]
         if words in said:
             return text, f"{meaning}; {remedies}" if number < OF_ADDRESS else meaning
     return text, None
+
+
+def size_text(size: int) -> str:
+    """Bytes of files, as people say them: `979 bytes`, `3.2 MB`."""
+    for unit, text in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {text}"
+    return f"{size} byte{'' if size == 1 else 's'}"

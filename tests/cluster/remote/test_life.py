@@ -111,6 +111,7 @@ def test_a_remote_check_of_hosts_of_every_kind(desk: Any) -> None:
     desk.torc("remote", "add-workers", workflow, *names, "--skip-ssh-check")
 
     told = valid(desk.answer("remote", "check", workflow, code=1))
+    table = desk.torc("remote", "check", workflow, "--hosts", "beta,inner,refused", code=1)
 
     found = {one["worker"]: one for one in told["items"]}
     assert [name for name in names if found[name]["fit"]] == [
@@ -125,6 +126,8 @@ def test_a_remote_check_of_hosts_of_every_kind(desk: Any) -> None:
     assert found["inner"]["reach"]["ok"] is False
     assert "Connection refused" in found["refused"]["message"]
     assert "Permission denied (publickey)" in found["closed"]["message"]
+    assert "\nrefused: SSH connection failed to refused: Connection refused\n2/3 workers are fit" in table
+    assert "\ninner: cannot reach the server: " in table
 
 
 def test_all_or_none_and_the_best_that_can_be(desk: Any) -> None:

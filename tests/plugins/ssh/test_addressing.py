@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from types import SimpleNamespace
+
 import pytest
 
 from torc_core.errors import UsageError
 from torc_core.runner.place import boot_id
-from torc_ssh.commands.addressing import Way, address, through
+from torc_ssh.commands.addressing import Way, address, candidates, through
 from torc_ssh.commands.calling import HostTrouble
 from torc_terminal.serving import best, completed, means_itself
 
@@ -67,3 +70,12 @@ def test_an_address_for_workers_is_completed_and_checked() -> None:
     assert through(LOCAL, 4711) == "http://127.0.0.1:4711/torc-service/v1"
     assert best([LOCAL, FAR, "http://10.1.2.3/x"]) == FAR
     assert best([LOCAL]) == LOCAL
+
+
+def test_an_address_of_several_cards_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    card = [SimpleNamespace(family=socket.AF_INET, address="10.0.0.5")]
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"eth0": card, "tun0": card})
+
+    assert [*candidates()].count("10.0.0.5") == 1

@@ -12,6 +12,7 @@ from paramiko import SSHException
 from torc_core.config import Config
 from torc_core.errors import InvalidConfig
 from torc_ssh import framing
+from torc_ssh.commands.lines import size_text
 from torc_ssh.connection import causes, open_connector
 from torc_ssh.connection.program.telling import cause_of, new_keys
 from torc_ssh.settings import RemoteSettings, remote_settings
@@ -204,3 +205,18 @@ def test_a_program_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(InvalidConfig, match="there is no program 'ssh' on the path"):
         open_connector(RemoteSettings(backend="openssh"), print)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (979, "979 bytes"),
+        (2_345, "2.3 kB"),
+        (3_200_000, "3.2 MB"),
+        (5 * 10**12, "5000.0 GB"),
+    ],
+)
+def test_sizes_of_files_are_written_as_people_say_them(size: int, text: str) -> None:
+    assert size_text(size) == text
