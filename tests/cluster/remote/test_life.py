@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,27 @@ def test_everything_collected_is_deleted_and_nothing_else(desk: Any, until: Any)
     assert sorted(path.name for path in (home / "torc_output").iterdir() if path.suffix != ".pid") == [
         ".torc-output", "own.txt",
     ]  # fmt: skip
+
+
+def test_a_full_disk_here_deletes_nothing_there(desk: Any, until: Any) -> None:
+    workflow = str(desk.workflow("head -c 400000 /dev/urandom"))
+    desk.torc("remote", "add-workers", workflow, "w1")
+    desk.torc("remote", "run", workflow, "--wait", "--timeout", "60s")
+    until(lambda: not desk.workers_on("w1"))
+    before = sorted(desk.output("w1").rglob("*"))
+    tiny = desk.root / "tiny"
+    tiny.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tiny", str(tiny)], check=True)
+    try:
+        told = valid(desk.answer("remote", "collect-logs", workflow, "--delete", "-l", "tiny", code=1))
+        left = [path.name for path in tiny.glob("torc_logs_*")]
+    finally:
+        subprocess.run(["umount", "-l", str(tiny)], check=True)
+
+    (one,) = told["results"]
+    assert one["message"].endswith(".tar.gz.part': no space left on device")
+    assert all(name.endswith(".part") for name in left)
+    assert sorted(desk.output("w1").rglob("*")) == before
 
 
 def test_a_remote_check_of_hosts_of_every_kind(desk: Any) -> None:
