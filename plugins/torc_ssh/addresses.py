@@ -30,13 +30,15 @@ class Workers:
     notes: tuple[str, ...] = ()
 
 
-def read_workers(text: str, name: str) -> Workers:
+def read_workers(text: str, name: str, labels: Mapping[str, str] | None = None) -> Workers:
     """Read a file of workers: `[user@]host[:port] [label=…]` per line, `#` starts a comment.
 
     Parameters
     ----------
     name
         Of the file, as the user wrote it: every mistake begins with it and the number of its line.
+    labels
+        Labels by host, which go before those of the file.
 
     Raises
     ------
@@ -47,7 +49,8 @@ def read_workers(text: str, name: str) -> Workers:
     for number, line in enumerate(_lines(text), start=1):
         if entry := _COMMENT.sub("", line).strip(" \t\f\v"):
             entries.append((number, entry))
-    return _workers(((f"{name}:{number}", number, entry) for number, entry in entries), "line {}", {})
+    placed = ((f"{name}:{number}", number, entry) for number, entry in entries)
+    return _workers(placed, "line {}", labels or {})
 
 
 def given_workers(entries: Iterable[str], labels: Mapping[str, str] | None = None) -> Workers:

@@ -86,6 +86,7 @@ def add_workers_from_file(
     skip_ssh_check: Flag = False,
     max_parallel_ssh: int | None = None,
     replace: Flag = False,
+    labels: Texts = (),
     session: Given,
 ) -> Outcome:
     """Add the machines that a file lists, when they can be reached.
@@ -104,9 +105,11 @@ def add_workers_from_file(
         At most so many machines at once; normally 10.
     replace
         Let a machine take the place of one on the same host.
+    labels
+        HOST=LABEL: the worker there takes only jobs with this label; may be repeated.
     """
     refuse_csv(session)
-    workers, notes = from_file(file)
+    workers, notes = from_file(file, _labels(labels))
     number = workflow(session, workflow_id)
     reach = Reach(max_parallel_ssh=max_parallel_ssh)
     return _added(session, number, workers, notes, reach, skip=skip_ssh_check, replacing=replace)
@@ -148,7 +151,7 @@ def runs(node: Node | None) -> bool:
     return node is not None and node.state in (NodeState.ACTIVE, NodeState.UNREACHABLE)
 
 
-def from_file(file: str) -> tuple[Sequence[Worker], Sequence[str]]:
+def from_file(file: str, labels: Mapping[str, str] | None = None) -> tuple[Sequence[Worker], Sequence[str]]:
     """The workers of a file, and notes about it.
 
     Raises
@@ -168,7 +171,7 @@ def from_file(file: str) -> tuple[Sequence[Worker], Sequence[str]]:
         why = (error.strerror or "error").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"cannot read '{file}': {why}") from error
     name = "standard input" if file == "-" else file
-    found = read_workers(text, name)
+    found = read_workers(text, name, labels)
     if not found.workers:
         raise UsageError(f"No workers found in {name}")
     return found.workers, found.notes

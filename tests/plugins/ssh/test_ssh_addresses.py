@@ -194,3 +194,11 @@ def test_labels_of_the_command_line_are_given_by_host() -> None:
     found = given_workers(["bob@A:22", "[::1]"], {"a": "gpu", "0:0::1": "six"})
 
     assert [one.label for one in found.workers] == ["gpu", "six"]
+
+
+def test_labels_that_are_given_go_before_those_of_the_file() -> None:
+    found = read_workers("w1 label=gpu\nw2 label=big\nw3\n", "w", {"W1": "small", "w3": "new"})
+
+    assert [one.label for one in found.workers] == ["small", "big", "new"]
+    with pytest.raises(BadValue, match="--labels: 'w9' is not in the list of workers"):
+        read_workers("w1\n", "w", {"w9": "x"})
