@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -112,7 +113,7 @@ class Arriving:
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(self.part, flags, 0o600)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor)
                 # NOTE: the file of this name may have arrived, as another collection's, before the lock was taken.
                 if self._is_still(descriptor):
                     os.ftruncate(descriptor, 0)
@@ -132,6 +133,21 @@ class Arriving:
             return os.path.samestat(os.fstat(descriptor), os.lstat(self.part))
         except FileNotFoundError:
             return False
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file, unless its file system has no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If somebody else has locked it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
 
 
 @contextmanager

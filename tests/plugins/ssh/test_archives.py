@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import gzip
 import hashlib
 import io
@@ -222,3 +224,16 @@ def test_two_collections_never_write_one_archive(tmp_path: Path) -> None:
             second.write(iter([b"second"]))
 
     assert path.read_bytes() == b"first"
+
+
+def test_a_file_system_without_locks_takes_archives_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+
+    arrived(tmp_path / "a.tar.gz", b"whole")
+
+    assert (tmp_path / "a.tar.gz").read_bytes() == b"whole"
