@@ -155,7 +155,7 @@ def confirm(session: Session, question: str, yes: bool) -> None:
         return
     if not session.interactive:
         raise Conflict(
-            f"{question} needs an answer, but there is no terminal to ask on; pass --yes to go ahead"
+            f"'{question}' needs an answer, but there is no terminal to ask on; pass --yes to go ahead"
         )
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -25,6 +26,8 @@ GRACE = 60.0
 """Seconds that a new socket may take until somebody listens on it."""
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - asked for by the user only
+MOST_NAMED = 6
+"""Addresses in a message."""
 LOOPBACK = ("127.0.0.1", "::1")
 NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
@@ -140,7 +143,18 @@ def resolved(host: str) -> list[Place]:
 
 
 def _candidates() -> str:
-    return f"use one of {', '.join(sorted(set(local_addresses())))}, '0.0.0.0' for all, or '{socket.gethostname()}'"
+    """What to give instead: the addresses that other hosts may know, IPv4 first."""
+    found = [one for one in dict.fromkeys(local_addresses()) if not _only_here(one)]
+    found.sort(key=lambda one: (":" in one, one))
+    more = f" (and {len(found) - MOST_NAMED} more)" if len(found) > MOST_NAMED else ""
+    named = f"one of {', '.join(found[:MOST_NAMED])}{more}, " if found else ""
+    return f"use {named}'0.0.0.0' for all, or '{socket.gethostname()}'"
+
+
+def _only_here(address: str) -> bool:
+    """Whether an address means this host, or one link of it, only."""
+    known = ipaddress.ip_address(address)
+    return known.is_loopback or known.is_link_local
 
 
 def _on_one_port(places: list[Place], port: int) -> list[socket.socket]:

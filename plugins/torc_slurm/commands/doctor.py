@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
@@ -111,7 +112,11 @@ def _where(session: Session, database_: str | None) -> tuple[Path | None, str | 
     if scheme in ("http", "https"):
         named = session.config.server.database
         there = None if named is None else Path(named).expanduser().absolute()
-        return (there if there is not None and there.exists() else None), completed(url)
+        split = urlsplit(url)
+        served = (
+            seeing.database_at(split.port) if split.port and seeing.is_here(split.hostname or "") else None
+        )
+        return served or (there if there is not None and there.exists() else None), completed(url)
     if scheme != "sqlite":
         raise UsageError(
             f"a store of kind '{scheme}' has no server to look at; name one with --url or --database"

@@ -47,7 +47,10 @@ def checked(patient: Patient, *, active: bool) -> Iterable[Check]:
     """All checks of the database; `active`: a workflow is unfinished."""
     if patient.database is None:
         for id in ("db-fs", "db-lock", "db-health"):
-            yield ok(id, "the database is not on this host's record; name it: torc doctor --database FILE")
+            yield ok(
+                id,
+                "the database is not known here; look on the server's host, or name it: torc doctor --database FILE",
+            )
     elif not patient.database.exists():
         yield file_system(patient.database)
         for id in ("db-lock", "db-health"):

@@ -157,8 +157,40 @@ def _address(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
 
 
+def is_here(host: str) -> bool:
+    """Whether a name or an address is one of this host's: one can listen there."""
+    with suppress(OSError, UnicodeError):
+        for family, kind, _, _, where in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+            with suppress(OSError), socket.socket(family, kind) as one:
+                one.bind(where)
+                return True
+    return False
+
+
 def holder(port: int) -> str | None:
-    """Who listens on a port, as far as we may see: `torc-server (pid 7)`; None: nobody, or somebody else's process."""
+    """Who listens on a port, as far as we may see: `torc-server (pid 7)`; None: nobody."""
+    inodes = _listening(port)
+    if not inodes:
+        return None
+    pid = _process_with(inodes)
+    return "a process of another user" if pid is None else f"{name_of(pid)} (pid {pid})"
+
+
+def database_at(port: int) -> Path | None:
+    """The database that is served on a port of this host; None: none, or it is another user's."""
+    pid = _process_with(_listening(port))
+    if pid is not None:
+        with suppress(OSError):
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    path = Path(os.readlink(f"/proc/{pid}/fd/{number}"))
+                    if path.is_absolute() and owner_of(path).pid == pid:
+                        return path
+    return None
+
+
+def _listening(port: int) -> set[str]:
+    """The sockets that listen on a port."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError), open(table, encoding="ascii") as lines:
@@ -166,17 +198,22 @@ def holder(port: int) -> str | None:
                 words = line.split()
                 if words[3] == "0A" and int(words[1].partition(":")[2], 16) == port:
                     inodes.add(words[9])
-    if not inodes:
-        return None
+    return inodes
+
+
+def _process_with(inodes: set[str]) -> int | None:
+    """A process that has one of these sockets open, as far as we may see."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
+    if not wanted:
+        return None
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with suppress(OSError):
                 for number in os.listdir(f"/proc/{entry}/fd"):
                     with suppress(OSError):
                         if os.readlink(f"/proc/{entry}/fd/{number}") in wanted:
-                            return f"{name_of(int(entry))} (pid {entry})"
-    return "a process of another user"
+                            return int(entry)
+    return None
 
 
 def name_of(pid: int) -> str:

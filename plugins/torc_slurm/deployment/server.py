@@ -252,7 +252,7 @@ def _is_here(patient: Patient) -> bool:
     if address is None or means_itself(address):
         return True
     name = urlsplit(address).hostname or ""
-    return name.partition(".")[0] == os.uname().nodename.partition(".")[0]
+    return name.partition(".")[0] == os.uname().nodename.partition(".")[0] or seeing.is_here(name)
 
 
 def _place(url: str) -> tuple[str | None, int | None]:

@@ -83,7 +83,7 @@ def test_status_stop_and_delete(desk: Any, until: Any) -> None:
     assert [(one["status"], one["jobs_terminated"]) for one in stopped["results"]] == [("stopped", 1)] * 2
     assert [one["status"] for one in forced["results"]] == ["not_running", "not_running", "stopped"]
     assert (counts["terminated"], counts["failed"], counts["running"]) == (2, 1, 0)
-    assert "needs an answer" in asked
+    assert "?' needs an answer" in asked
     assert [one["status"] for one in deleted["results"]] == ["deleted"] * 3
     assert gone.count("No logs found") == 3
     assert not any(desk.workers_on(one) for one in THREE)

@@ -6,6 +6,7 @@ import os
 import socket
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,8 +48,24 @@ def test_a_port_that_is_taken_on_one_address_only_is_not_used() -> None:
     "host", ["no-such-host.invalid", "8.8.8.8", "2001:4860:4860::8888", "a..b", "x" * 300]
 )
 def test_what_is_no_address_of_this_host_is_refused_with_candidates(host) -> None:
-    with pytest.raises(BadValue, match=r"host '.*' is .*; use one of .*127\.0\.0\.1"):
+    with pytest.raises(BadValue, match=r"host '.*' is .*; use .*'0\.0\.0\.0' for all"):
         listen(host, 0)
+
+
+def test_candidates_are_few_and_known_to_other_hosts(monkeypatch) -> None:
+    """A host of many networks named all of them in one line, those of a single link too."""
+    given = ["127.0.0.1", "::1", "fe80::1%eth0", "fd00::2", *(f"10.0.0.{k}" for k in range(1, 10))]
+    found = [
+        SimpleNamespace(address=one, family=socket.AF_INET6 if ":" in one else socket.AF_INET)
+        for one in given
+    ]
+    monkeypatch.setattr("psutil.net_if_addrs", lambda: {"eth0": found})
+
+    with pytest.raises(BadValue) as refused:
+        listen("no-such-host.invalid", 0)
+
+    first = ", ".join(f"10.0.0.{k}" for k in range(1, 7))
+    assert str(refused.value).split("; ")[1].startswith(f"use one of {first} (and 4 more), '0.0.0.0' for all")
 
 
 def test_a_unix_socket_lies_in_a_private_folder(tmp_path) -> None:

@@ -90,6 +90,29 @@ def test_a_server_that_is_well(torc: Any, served: tuple[Path, str], home: Path) 
     assert found(torc("-f", "json", "--url", url, "doctor"))["server-up"]["status"] == "OK"
 
 
+def test_a_server_that_is_named_by_its_address_is_looked_at_with_its_database(
+    torc: Any, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TORC_API_URL, as the deployment pages say, the server's own host took it for another one's."""
+    path, url = served
+    monkeypatch.setenv("TORC_API_URL", url)
+
+    checks = found(torc("-f", "json", "doctor"))
+
+    assert "torc-server" in checks["db-lock"]["message"]
+    assert "the file is whole" in checks["db-health"]["message"]
+    assert checks["db-room"]["message"].startswith(f"'{path.parent}'")
+    assert checks["multiplexer"]["message"] != "no server runs on this host"
+    assert "127.0.0.1" in checks["listen"]["evidence"]
+
+
+def test_an_address_of_this_host_is_known_by_listening_on_it() -> None:
+    assert seeing.is_here("127.0.0.1")
+    assert seeing.is_here(socket.gethostname())
+    assert not seeing.is_here("192.0.2.77")
+    assert not seeing.is_here("no-such-host.invalid")
+
+
 def test_a_server_that_was_killed(torc: Any, home: Path) -> None:
     path = home / "served.db"
     process = subprocess.Popen(
