@@ -17,6 +17,7 @@ from torc_terminal.options import Flag
 from torc_terminal.output.answer import Report
 from torc_terminal.output.cells import Column, shortened
 from torc_terminal.selector import workflow as selected
+from torc_terminal.standing import amount
 
 COLUMNS = (
     Column(title="File", key="file", show=lambda item: Path(str(item["file"])).name),
@@ -86,11 +87,11 @@ def parse_logs(
         "warnings": sum(one.pattern.severity == WARNING for one in issues),
         "issues": [one.item() for one in issues],
     }
-    files = f"{len(read.files)} log files of {data['slurm_jobs_count']} allocations in '{folder}'"
+    files = f"{amount(len(read.files), 'log file')} of {amount(data['slurm_jobs_count'], 'allocation')} in '{folder}'"
     return Report(
         schema="torc.slurm.parse-logs/1",
         data=data,
-        text=f"{data['errors']} errors and {data['warnings']} warnings in {files}{_around(issues)}",
+        text=f"{amount(data['errors'], 'error')} and {amount(data['warnings'], 'warning')} in {files}{_around(issues)}",
         rows=[one.item() for one in issues],
         columns=COLUMNS,
         noun="issues",

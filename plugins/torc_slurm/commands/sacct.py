@@ -18,6 +18,7 @@ from torc_terminal.options import Flag
 from torc_terminal.output.answer import Report
 from torc_terminal.output.cells import Column
 from torc_terminal.selector import workflow as selected
+from torc_terminal.standing import amount
 
 
 def _length(key: str) -> Column:
@@ -103,7 +104,7 @@ def sacct(
         schema="torc.slurm.sacct/1",
         data={"workflow_id": wf, "total_slurm_jobs": len(known), "summary": rows, "errors": errors},
         text=(
-            f"{len(known)} of {len(numbers)} allocations: elapsed {duration_text(elapsed)}, CPU time "
+            f"{len(known)} of {amount(len(numbers), 'allocation')}: elapsed {duration_text(elapsed)}, CPU time "
             f"{duration_text(cpu)}, largest step {memory_text(peak) if peak else 'not measured'}"
         ),
         rows=rows,

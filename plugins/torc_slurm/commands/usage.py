@@ -17,6 +17,7 @@ from torc_terminal.given_text import moment
 from torc_terminal.output.answer import Report
 from torc_terminal.output.cells import Column
 from torc_terminal.selector import workflows
+from torc_terminal.standing import amount
 
 _GPUS = re.compile(r"(?:^|,)gres/gpu=(\d+)")
 
@@ -80,7 +81,7 @@ def usage(
     return Report(
         schema="torc.slurm.usage/1",
         data={"by": by, "source": source, "items": rows, "total": whole},
-        text=f"{whole['node_hours']} node-hours in {whole['allocations']} allocations (times: {source})",
+        text=f"{whole['node_hours']} node-hours in {amount(whole['allocations'], 'allocation')} (times: {source})",
         rows=rows,
         columns=COLUMNS,
         noun="allocations",

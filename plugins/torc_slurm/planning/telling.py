@@ -11,6 +11,7 @@ from torc_slurm.planning.naming import Numbered, sentence_of
 from torc_slurm.planning.plan import Group, Kind, SlurmPlan, Wave
 from torc_slurm.scheduler.sizes import as_mebibytes
 from torc_slurm.scheduler.times import written
+from torc_terminal.standing import amount
 
 HEADS = ("Scheduler", "Partition", "Nodes", "Walltime", "Jobs", "At once", "Allocations", "When")
 
@@ -113,8 +114,8 @@ def sums(plan: SlurmPlan) -> str:
         else "not every job runs on paper"
     )
     return (
-        f"{plan.allocations} allocations, at most {plan.node_hours:.1f} node-hours"
-        f"{f' (charge {plan.charge:.0f})' if plan.charge else ''}, at most {plan.max_concurrent_nodes} nodes at once; "
+        f"{amount(plan.allocations, 'allocation')}, at most {plan.node_hours:.1f} node-hours"
+        f"{f' (charge {plan.charge:.0f})' if plan.charge else ''}, at most {amount(plan.max_concurrent_nodes, 'node')} at once; "
         f"{proven}"
     )
 
@@ -132,8 +133,8 @@ def reasons(plan: SlurmPlan, names: Sequence[str]) -> Iterator[str]:
         if not kind.jobs or kind.choice.partition is None:
             continue
         need = kind.need
-        needs = f"{need.cpus} CPUs, {memory_text(need.memory)}"
-        needs += f", {need.gpus} GPUs" if need.gpus else ""
+        needs = f"{amount(need.cpus, 'CPU')}, {memory_text(need.memory)}"
+        needs += f", {amount(need.gpus, 'GPU')}" if need.gpus else ""
         needs += f", {need.nodes} nodes" if need.nodes > 1 else ""
         told = sentence_of([names[job] for job in kind.jobs])
         yield f"{told}: {needs}, {duration_text(need.runtime)} ({kind.requirement})"

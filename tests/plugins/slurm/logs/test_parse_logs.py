@@ -136,7 +136,7 @@ def test_equal_lines_are_counted(torc: Any, ran: Any, home: Path) -> None:
 
     assert (one["count"], one["line_number"]) == (500, 1)
     assert ran_.code == 0
-    assert "1 errors and 0 warnings in 1 log files of 1 allocations" in ran_.out
+    assert "1 error and 0 warnings in 1 log file of 1 allocation in" in ran_.out
 
 
 def test_what_is_shown_can_be_narrowed(torc: Any, ran: Any, home: Path) -> None:
