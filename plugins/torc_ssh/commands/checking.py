@@ -77,7 +77,7 @@ def check(
     known = url if url.startswith(("http://", "https://")) else None
     session.close()
     with Fleet(session, workers, parallel=parallel) as fleet:
-        outcomes = fleet.over(lambda host: _look(session, host, known), "checking")
+        outcomes = fleet.over(lambda host: look(session, host, known), "checking")
     items: list[Mapping[str, Json]] = [
         one.result
         if one.ok
@@ -100,7 +100,8 @@ def _notes(items: Sequence[Mapping[str, Json]]) -> Sequence[str]:
     return [f"{one['worker']}: {plain(str(one['message']))}" for one in items if one["message"]]
 
 
-def _look(session: Session, host: Host, url: str | None) -> Mapping[str, Json]:
+def look(session: Session, host: Host, url: str | None) -> Mapping[str, Json]:
+    """What a machine is and has, whether it is fit, and what is odd about it."""
     asked: dict[str, Json] = {"url": url, "output_dir": output_dir(session, host.worker, None)}
     before = session.clock.now()
     told = host.ask("check", asked)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from torc_core import __version__
@@ -17,7 +16,7 @@ from torc_ssh.commands.adding import HINT, added, connectivity, from_file
 from torc_ssh.commands.addressing import Address, Way, address, through
 from torc_ssh.commands.calling import SAME, HostTrouble
 from torc_ssh.commands.hosts import Fleet, Host, output_dir, selected, stored, trouble
-from torc_ssh.commands.lines import died_text
+from torc_ssh.commands.lines import died_text, process_text
 from torc_ssh.commands.running import Wish
 from torc_ssh.fleet import Outcome
 from torc_ssh.trouble import Lost, Overdue, Unreachable
@@ -246,13 +245,13 @@ class Launch:
         make: Callable[..., Began] = lambda **more: Began(**common, **more)  # type: ignore[arg-type]  # noqa: E731 - as named
         match status:
             case "started" if node is None:
-                text = f"Started (PID {pid}), not yet registered"
+                text = f"Started{process_text(pid)}, not yet registered"
                 return make(status="started", message=text, registered=False)
             case "started":
-                return make(status="started", message=f"Started (PID {pid})")
+                return make(status="started", message=f"Started{process_text(pid)}")
             case "already_running":
-                since = _since(told.get("started_at"))
-                return make(status="already_running", message=f"Already running (PID {pid}{since})")
+                text = f"Already running{process_text(pid, told.get('started_at'))}"
+                return make(status="already_running", message=text)
             case "complete" if self._over():
                 return make(status="started", message="Started, and left at once: nothing is left to run")
             case "refused" if told.get("code") == "version":
@@ -405,9 +404,3 @@ def _kind(error: TorcError | None) -> str:
 
 def _hint(error: TorcError | None) -> str | None:
     return None if error is None else error.hint
-
-
-def _since(started: Json) -> str:
-    if not isinstance(started, int | float):
-        return ""
-    return f", since {datetime.fromtimestamp(started, UTC).astimezone():%H:%M}"

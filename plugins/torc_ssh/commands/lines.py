@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from torc_core.model import Json
 
@@ -45,3 +46,19 @@ def size_text(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.1f} {text}"
     return f"{size} byte{'' if size == 1 else 's'}"
+
+
+def process_text(pid: Json, started: Json = None) -> str:
+    """Which process a worker is, and since when, behind a word about it; nothing of one that has not said so yet.
+
+    Parameters
+    ----------
+    started
+        Seconds since 1970.
+    """
+    if not isinstance(pid, int):
+        return ""
+    since = ""
+    if isinstance(started, int | float):
+        since = f", since {datetime.fromtimestamp(started, UTC).astimezone():%H:%M}"
+    return f" (PID {pid}{since})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from typing import Any
 
@@ -12,7 +13,7 @@ from paramiko import SSHException
 from torc_core.config import Config
 from torc_core.errors import InvalidConfig
 from torc_ssh import framing
-from torc_ssh.commands.lines import size_text
+from torc_ssh.commands.lines import process_text, size_text
 from torc_ssh.connection import causes, open_connector
 from torc_ssh.connection.program.telling import cause_of, new_keys
 from torc_ssh.settings import RemoteSettings, remote_settings
@@ -220,3 +221,9 @@ def test_a_program_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_sizes_of_files_are_written_as_people_say_them(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_a_process_that_has_not_said_who_it_is_is_not_made_up() -> None:
+    assert process_text(4711) == " (PID 4711)"
+    assert re.fullmatch(r" \(PID 4711, since \d\d:\d\d\)", process_text(4711, 1_700_000_000.5))
+    assert process_text(None, 1_700_000_000.5) == ""
