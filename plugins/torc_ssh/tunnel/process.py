@@ -26,7 +26,6 @@ from torc_core.host import Host
 from torc_core.model import WorkflowId
 from torc_core.system import SystemClock
 from torc_ssh.connection import Connection, Connector, Forward, open_connector
-from torc_ssh.framing import NoAnswer
 from torc_ssh.settings import remote_settings
 from torc_ssh.trouble import Lost, Unreachable
 from torc_ssh.tunnel.former import ended, session_of
@@ -110,7 +109,11 @@ class Tunnel:
             raise _Again from None
         try:
             self._session = session_of(connection)
-        except NoAnswer:
+        except Lost:
+            raise
+        except TorcError as error:
+            # The tunnel is there all the same.
+            log.info("unnamed worker=%s why=%s", self._worker, error)
             self._session = None
         return forward
 
