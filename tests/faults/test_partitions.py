@@ -133,15 +133,15 @@ def pulses(path: Path) -> dict[tuple[int, int], Life]:
     return seen
 
 
-def pulse(path: Path, how: str, seconds: float | None = None) -> str:
-    """The command of a job that says that it lives."""
-    return f"exec {sys.executable} -S {PULSE} {path} {how}" + (f" {seconds:.1f}" if seconds else "")
+def pulse(path: Path, how: str, end: Path | None = None) -> str:
+    """The command of a job that says that it lives, until there is a file `end`, or for ever."""
+    return f"exec {sys.executable} -S {PULSE} {path} {how}" + (f" {end}" if end else "")
 
 
 @pytest.mark.parametrize("ways", shared_out(LONGER | VANISHED), ids=lambda ways: f"{len(ways)}")
 def test_f6_f8_f9_f10_jobs_that_are_run_again_have_ended_before(field: Field, ways: list[str]) -> None:
     path = field.account.root / "pulse"
-    again = f'test "$TORC_ATTEMPT_ID" = 1 || {pulse(path, "obeys", 0.2)}; '
+    again = f'test "$TORC_ATTEMPT_ID" = 1 || {pulse(path, "obeys", path)}; '
     # Where a runner stands still its guardian kills what ignores SIGTERM, after seconds that are not short in a test.
     hows = ("obeys", "ignores" if FULL else "obeys")
     jobs = [{"name": f"j{at}", "command": again + pulse(path, hows[at % 2])} for at in range(len(ways))]
@@ -193,10 +193,9 @@ def test_f6_f8_f9_f10_jobs_that_are_run_again_have_ended_before(field: Field, wa
 def test_f8_f9_f10_jobs_that_are_not_run_again_run_to_their_end_and_their_results_count(
     field: Field, ways: list[str]
 ) -> None:
-    seconds = LEASE + BEYOND + 5.0
-    path = field.account.root / "pulse"
+    path, over = field.account.root / "pulse", field.account.root / "over"
     jobs: list[dict[str, Any]] = [
-        {"name": f"j{at}", "command": pulse(path, "obeys", seconds)} for at in range(len(ways))
+        {"name": f"j{at}", "command": pulse(path, "obeys", over)} for at in range(len(ways))
     ]
     jobs += [
         {"name": f"after{at}", "command": field.ledger.command(0.1), "depends_on": [f"j{at}"]}
@@ -209,11 +208,12 @@ def test_f8_f9_f10_jobs_that_are_not_run_again_run_to_their_end_and_their_result
 
     for lane in troubled:
         lane.strike()
-    # Whose requests still pass is not taken for lost.
+    # Whose requests still pass need not be taken for lost.
     lost = sum(way != "one_way" for way in ways)
-    field.account.until(lambda: field.statuses(workflow).get("failed", 0) == lost, 60 + LEASE + BEYOND)
+    field.account.until(lambda: field.statuses(workflow).get("failed", 0) >= lost, 60 + LEASE + BEYOND)
     for lane in troubled:
         lane.heal()
+    over.touch()
     errors = [lane.runner.communicate(timeout=120)[1] for lane in troubled]
 
     assert field.statuses(workflow) == {"completed": 2 * len(ways)}, errors
@@ -223,7 +223,7 @@ def test_f8_f9_f10_jobs_that_are_not_run_again_run_to_their_end_and_their_result
     print(
         f"{len(lived)} jobs ran to their end, {lost} of them after they had been given up: {min(lived):.1f} s"
     )
-    assert min(lived) > seconds - 1
+    assert min(lived) > LEASE + BEYOND
     assert field.ledger.twice() == []
     assert {one.attempt for one in field.ledger.spans()} == {1}
     for lane in troubled:

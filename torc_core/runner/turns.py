@@ -140,7 +140,8 @@ class Turns:
             return
         if self.away is not None and now < self._retry_at:
             return
-        if self.away is not None and not (self._beaten and self._again):
+        # When the lease is over nothing but a beat may be sent, also if no call has failed: this process stood still.
+        if self._lease.over(now) or (self.away is not None and not (self._beaten and self._again)):
             self._ping = self._turn(beat=self._beat(now))
             self._caller.send(self._ping)
         elif self._again is not None:
@@ -212,9 +213,11 @@ class Turns:
             assert error is not None
             raise error
         self._lease.renew(sent_at)
+        if not listened:
+            self._asked = False
         if self.away is not None and not listened:
             log.warning("store_back after=%.0f", now - self._lease.heard)
-            self.away, self.ask, self._asked = None, True, False
+            self.away, self.ask = None, True
             self._pauses.over()
         if not outdated:
             self.orders = orders

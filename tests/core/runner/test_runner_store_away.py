@@ -129,6 +129,22 @@ def test_a_store_that_comes_back_finds_a_draining_runner_at_work(site, later, mo
     assert spooled(site) == {}
 
 
+def test_a_store_that_answers_again_after_the_lease_is_asked_before_the_runner_gives_up(site) -> None:
+    begin = []
+
+    def trouble(number, turn) -> None:
+        # As after a suspension: nothing has failed, all answers come late.
+        begin.append(time.monotonic())
+        if number > 1:
+            time.sleep(max(0.0, begin[0] + 2.5 - time.monotonic()))
+
+    report = run(site, trouble, "sleep 2.3", lease=1)
+
+    assert (report.leaving, report.tally.completed) == (Leaving.COMPLETE, 1)
+    assert [job.status for job in site.jobs()] == [JobStatus.COMPLETED]
+    assert spooled(site) == {}
+
+
 def test_after_an_outage_the_first_thing_said_is_a_beat(site, monkeypatch) -> None:
     monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
     said = []
