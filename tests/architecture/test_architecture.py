@@ -104,7 +104,7 @@ def test_the_core_stays_small() -> None:
         path for path in CORE.rglob("*.py") if path.relative_to(CORE).parts[0] not in {"testing", "spec"}
     ]
 
-    assert sum(map(lines_of_code, parts)) <= 13_000
+    assert sum(map(lines_of_code, parts)) <= 13_500
 
 
 def test_the_core_asks_for_time_and_chance_in_one_place_only() -> None:

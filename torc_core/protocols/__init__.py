@@ -6,6 +6,7 @@ from torc_core.protocols.batch import Batch, LostJob, Outlook, Synced, Tended, W
 from torc_core.protocols.clock import Clock
 from torc_core.protocols.distant import Distant, Hello, LogPiece
 from torc_core.protocols.launch import AllocationState, Launcher, LaunchRequest
+from torc_core.protocols.looking import Looking
 from torc_core.protocols.monitor import Monitor, NodeSample, Sample
 from torc_core.protocols.process import Executor, Exit, Guarding, Limiting, Locating, Queueing, Task, Will
 from torc_core.protocols.serve import Admitting, Server
@@ -49,6 +50,7 @@ __all__ = [
     "Listening",
     "Locating",
     "LogPiece",
+    "Looking",
     "LostJob",
     "Monitor",
     "NodeSample",

@@ -46,14 +46,9 @@ from torc_core.model import (
     Renewed,
     Replan,
     Reset,
-    Resources,
-    Sample,
     SchedulerId,
     Spawn,
     Spawned,
-    Stage,
-    Standing,
-    Totals,
     Turn,
     Usage,
     UserData,
@@ -61,6 +56,7 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
+from torc_core.protocols.looking import Looking
 
 R = TypeVar("R")
 
@@ -152,26 +148,6 @@ class Control(Protocol):
         Invalid
             If a job is of another workflow.
         """
-        ...
-
-    def totals(self, workflows: Sequence[WorkflowId]) -> Sequence[Totals]:
-        """How far workflows are; in the order asked for."""
-        ...
-
-    def stages(self, workflow: WorkflowId) -> Sequence[Stage]:
-        """The jobs of a workflow summed up by name, in the order of their first jobs."""
-        ...
-
-    def standing(self, workflow: WorkflowId, *, by_stage: bool = False) -> Standing:
-        """A look at a workflow with all that is shown of it, in one snapshot."""
-        ...
-
-    def sampled(self, workflow: WorkflowId, most: int) -> Sequence[Sample]:
-        """Jobs that stand for all of a workflow: all of them, or about `most`, spread evenly and the same each time."""
-        ...
-
-    def used(self, workflow: WorkflowId) -> Mapping[NodeId, Resources]:
-        """What the live attempts take of each runner that has not left, by the records; of idle ones it may be missing."""
         ...
 
     def required_files(self, workflow: WorkflowId) -> Sequence[File]:
@@ -537,6 +513,7 @@ class Transfer(Protocol):
 class Store(
     Catalog,
     Control,
+    Looking,
     Runs,
     Growth,
     Queue,

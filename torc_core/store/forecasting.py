@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from random import Random
 from typing import TYPE_CHECKING
 
 from torc_core.engine.forecast import ENOUGH, Task, forecast, slots
@@ -69,7 +68,7 @@ def foreseen(store: Store, totals: Totals, nodes: Sequence[Node]) -> Eta | None:
         for key, of in counts.items()
         if any(of[status] for status in (*WAITING, *LIVE))
     }  # fmt: skip
-    return forecast(tasks, Random(0)) if tasks else None  # noqa: S311 - the same question has the same answer
+    return forecast(tasks) if tasks else None
 
 
 def _classes(

@@ -31,8 +31,7 @@ def test_the_true_end_lies_in_the_range_in_three_of_four_cases() -> None:
             running = sum(begin <= now < end for begin, end, _ in history)
             waiting = JOBS - len(done) - running
             found = forecast(
-                {"work": Task(waiting=waiting, ready=waiting, running=running, slots=SLOTS, seconds=done)},
-                Random(0),
+                {"work": Task(waiting=waiting, ready=waiting, running=running, slots=SLOTS, seconds=done)}
             )
             assert found is not None
             asked += 1
@@ -46,7 +45,7 @@ def test_what_waits_for_all_of_others_comes_after_them() -> None:
     last = {"first": True}
     tasks = {"first": first, "last": Task(waiting=1, slots=4, seconds=[30.0] * 9, after=last)}
 
-    found = forecast(tasks, Random(0))
+    found = forecast(tasks)
 
     assert found is not None
     assert found.p50 == pytest.approx(130)
@@ -55,7 +54,7 @@ def test_what_waits_for_all_of_others_comes_after_them() -> None:
 def test_a_chain_takes_as_long_as_its_links_however_many_slots_there_are() -> None:
     chain = Task(waiting=99, ready=1, slots=64, seconds=[2.0] * 9, after={"link": False})
 
-    found = forecast({"link": chain}, Random(0))
+    found = forecast({"link": chain})
 
     assert found is not None
     assert found.p50 == pytest.approx(198)
@@ -67,14 +66,14 @@ def test_pairs_share_the_slots_without_waiting_for_each_other() -> None:
         "two": Task(waiting=100, slots=10, seconds=[5.0] * 9, after={"one": False}),
     }
 
-    found = forecast(tasks, Random(0))
+    found = forecast(tasks)
 
     assert found is not None
     assert found.p50 == pytest.approx(100)
 
 
 def test_what_was_declared_counts_as_long_as_nothing_is_known() -> None:
-    found = forecast({"work": Task(waiting=100, ready=100, slots=10, declared=100)}, Random(0))
+    found = forecast({"work": Task(waiting=100, ready=100, slots=10, declared=100)})
 
     assert found is not None
     assert found.p10 <= 700 <= found.p90
@@ -83,7 +82,7 @@ def test_what_was_declared_counts_as_long_as_nothing_is_known() -> None:
 def test_what_fits_nowhere_has_no_end() -> None:
     tasks = {"small": Task(waiting=1, slots=4), "large": Task(waiting=1, slots=0)}
 
-    assert forecast(tasks, Random(0)) is None
+    assert forecast(tasks) is None
 
 
 @pytest.mark.parametrize(
