@@ -156,15 +156,11 @@ def _collect(
     since = _since(wish.folder, name, number)
     if wish.since_last:
         request["since"] = since
-    if wish.delete and not wish.finished:
-        state = host.ask("status", request)
-        if state.get("status") in ("running", "starting"):
-            return Collected(
-                status="running", message="its worker runs; stop it first, or use --delete-finished", ok=False,
-                refused=True,
-            )  # fmt: skip
     with ExitStack() as stack:
         with host.agent().stream("logs", request) as (head, pieces):
+            if wish.delete and not wish.finished and head.get("running") is True:
+                text = "its worker runs; stop it first, or use --delete-finished"
+                return Collected(status="running", message=text, ok=False, refused=True)
             if head.get("status") == "none":
                 return Collected(status="none", message="No logs found")
             arriving = stack.enter_context(Arriving(path))
