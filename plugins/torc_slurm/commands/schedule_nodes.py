@@ -107,4 +107,4 @@ def schedule_nodes(
     intents = store.intend(wf.id, us, chosen.id, num_hpc_jobs, nodes if isinstance(nodes, int) else 1)
     batch = SlurmBatch(store, session.config, session.clock, url, told=progress(session))
     results = batch.submit_intents(wf, us, intents)
-    return told(wf.id, results, schedulers_of(store, wf.id))
+    return told(wf.id, results, schedulers_of(store, wf.id), by_hand=chosen.name)

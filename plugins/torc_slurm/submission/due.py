@@ -196,9 +196,7 @@ class Due:
         message = None
         if refused:
             count = len(taken.claim.allocations)
-            message = (
-                f"submitted {count - len(refused)} of {count} allocations (sbatch: {refused[0].message})"
-            )
+            message = f"submitted {count - len(refused)} of {count} allocations (sbatch: {refused[0].cause})"
         self._store.end_action(taken.action.id, us, not refused, message)
 
     def _give_back(self, action: Action, us: str) -> None:

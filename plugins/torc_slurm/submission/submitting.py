@@ -56,6 +56,10 @@ class Wanted:
         return self.allocation.nodes if self.one_worker_per_node else 1
 
 
+OPENINGS = ("sbatch: error: ", "Batch job submission failed: ")
+"""What sbatch says before it says why it refuses."""
+
+
 @record(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of an allocation; `number` None: it is not in the queue, or nobody knows."""
@@ -72,6 +76,14 @@ class Result:
     def refused(self) -> bool:
         """Whether Slurm does not want it."""
         return not self.submitted and self.allocation.status is AllocationStatus.FAILED
+
+    @property
+    def cause(self) -> str:
+        """The message, without what sbatch begins each with."""
+        said = self.message or ""
+        for opening in OPENINGS:
+            said = said.removeprefix(opening)
+        return said
 
 
 class Submitter:

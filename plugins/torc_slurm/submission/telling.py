@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from torc_core.model import Allocation, AllocationStatus, Json, SlurmScheduler, WorkflowId
 from torc_core.model.allocation import shown
@@ -24,8 +25,8 @@ COLUMNS = (
 )
 
 REMEDIES = (
-    ("account", "see which accounts are yours: sacctmgr show assoc user=$USER"),
     ("partition", "see the partitions: sinfo -s"),
+    ("account", "see which accounts are yours: sacctmgr show assoc user=$USER"),
     ("time", "see the longest time of the partition: sinfo -o '%P %l'"),
     (
         "qos",
@@ -41,6 +42,8 @@ def told(
     results: Sequence[Result],
     schedulers: Mapping[int, SlurmScheduler],
     before: Sequence[Allocation] = (),
+    *,
+    by_hand: str | None = None,
 ) -> Report:
     """The answer about what was submitted just now.
 
@@ -48,6 +51,8 @@ def told(
     ----------
     before
         Allocations that were there already.
+    by_hand
+        The scheduler, if no action of the workflow asked for them, so that none asks for what is left.
     """
     done = [one for one in results if one.submitted]
     refused = [one for one in results if one.refused]
@@ -61,15 +66,18 @@ def told(
         "allocations": [item(one, schedulers) for one in results],
     }
     rows = [item(one, schedulers) for one in results]
-    why = next((one.message for one in results if not one.submitted and one.message), None)
+    why = next((one.cause for one in results if not one.submitted and one.message), None)
     if not results:
         text = standing(before) if before else "nothing was due"
     elif not left:
         text = f"submitted {amount(len(done), 'allocation')} of workflow {workflow}"
     else:
+        again = f"submit {workflow}"
+        if by_hand is not None:
+            again = f"slurm schedule-nodes {workflow} --scheduler {quote(by_hand)} -n {left}"
         text = (
-            f"submitted {len(done)} of {amount(len(results), 'allocation')} (sbatch: {why}); run 'torc submit {workflow}' to "
-            f"add {left}"
+            f"submitted {len(done)} of {amount(len(results), 'allocation')} (sbatch: {why}); run "
+            f"'torc {again}' to add {left}"
         )
     return Report(
         schema=SCHEMA,

@@ -105,7 +105,8 @@ def test_nothing_is_concluded_from_a_queue_that_does_not_answer(
 def test_a_refusal_is_told_in_the_words_of_sbatch_and_asked_once(
     store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
 ) -> None:
-    words = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)"
+    cause = "Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)"
+    words = f"sbatch: error: Batch job submission failed: {cause}"
     slurm.fault("sbatch", "refuses", skip=2, times=9, message=words)
     workflow = scheduled(5)
 
@@ -115,7 +116,7 @@ def test_a_refusal_is_told_in_the_words_of_sbatch_and_asked_once(
     assert {one.reason for one in done.refused} == {words}
     assert len(slurm.calls("sbatch")) == 3
     assert firing(store, workflow).state == "failed"
-    assert firing(store, workflow).error == f"submitted 2 of 5 allocations (sbatch: {words})"
+    assert firing(store, workflow).error == f"submitted 2 of 5 allocations (sbatch: {cause})"
 
 
 def test_only_one_of_many_executors_submits(
