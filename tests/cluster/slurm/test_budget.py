@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from account import BIN, Account, row
+from account import BIN, QUICK, Account, row
 from namespaces import until
 
 from torc_core.model import Allocation, AllocationStatus, Query, WorkflowId
@@ -102,8 +102,9 @@ def states(account: Account, workflow: WorkflowId) -> Counter[AllocationStatus]:
 
 
 def test_slurm_is_asked_six_times_a_minute_at_most(busy: Account, counted: Counted) -> None:
-    direct = submitted(busy, "direct", 4, 3, {"staggered_start": False})
-    steps = submitted(busy, "steps", 2, 2, {"mode": "slurm", "staggered_start": False})
+    direct = submitted(busy, "direct", 4, 3, {**QUICK, "staggered_start": False})
+    quick = {"mode": "slurm", "staggered_start": False, "sigkill_headroom_seconds": 10}
+    steps = submitted(busy, "steps", 2, 2, quick)
     watches = [
         subprocess.Popen(
             [BIN / "torc", "watch", str(workflow), "-p", "5", *more], cwd=busy.root, env=busy.env,
