@@ -192,7 +192,7 @@ def _pool(one: Task) -> _Pool:
     """
     seconds = one.seconds or [DECLARED * one.declared * share for share in SPREAD]
     whole = sum(seconds)
-    began = whole / one.running + whole / len(seconds) if one.running else math.inf
+    began = whole / one.running + whole / len(seconds) if one.running and whole else math.inf
     weights = list(itertools.accumulate(1 / max(LEAST, 1 - each / began) for each in seconds))
     mean = sum(each * share for each, share in zip(seconds, _steps(weights), strict=True)) / weights[-1]
     return _Pool(seconds=seconds, weights=weights, mean=mean)

@@ -97,3 +97,10 @@ def test_what_fits_nowhere_has_no_end() -> None:
 )
 def test_slots_are_what_fits_at_once(shape: Shape, expected: int) -> None:
     assert slots(shape, [(Resources(cpus=8, memory=100, gpus=1), 2)]) == expected
+
+
+def test_jobs_that_took_no_time_at_all_are_no_harm() -> None:
+    found = forecast({"work": Task(waiting=9, ready=9, running=4, slots=4, seconds=[0.0] * 9)})
+
+    assert found is not None
+    assert (found.p10, found.p50, found.p90) == (0, 0, 0)
