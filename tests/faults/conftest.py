@@ -82,7 +82,9 @@ class Field:
     def __init__(self, account: Any) -> None:
         self.account = account
         self.ledger = Ledger(account.root / "ledger")
-        self.server = account.serve(*OPEN)
+        # A pipe that nobody reads would be full after a while, and the server would stand still.
+        self.said = (account.root / "server.log").open("ab")
+        self.server = account.serve(*OPEN, stderr=self.said)
         self.proxy = Proxy(self.server.port)
         self.url = self.proxy.url(self.server.url)
         self.runners: list[Any] = []
@@ -125,7 +127,7 @@ class Field:
         """Kill the server, and start it again on the same port."""
         self.server.process.kill()
         self.server.process.wait()
-        self.server = self.account.serve("--port", str(self.server.port), *OPEN)
+        self.server = self.account.serve("--port", str(self.server.port), *OPEN, stderr=self.said)
 
     def finish(self, codes: tuple[int, ...] = (0,)) -> None:
         """Wait until all runners have left, the longer the more there is to do."""
@@ -162,6 +164,7 @@ class Field:
     def close(self) -> None:
         """End the proxy."""
         self.proxy.close()
+        self.said.close()
 
 
 @pytest.fixture

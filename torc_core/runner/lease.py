@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from threading import Event
 from typing import TypeVar
 
@@ -42,14 +43,19 @@ class Lease:
         As the store answered when this runner joined: `lease_seconds` is W, `on_lost` what to do at W.
     sent
         When that request was sent, monotonic seconds.
+    distant
+        The store is of another process. Else it never runs out: who could give the jobs to others stands still with
+        this runner (`runner.md` §1).
     """
 
-    def __init__(self, clock: Clock, node: Node, sent: float, beat: float = BEAT) -> None:
+    def __init__(
+        self, clock: Clock, node: Node, sent: float, beat: float = BEAT, *, distant: bool = True
+    ) -> None:
         self._clock = clock
         self._beat = min(beat, node.lease_seconds / BEATS_IN_LEASE)
         self._next_beat = sent + self._beat
         self._next_line = sent + QUIET
-        self.length = float(node.lease_seconds)
+        self.length = float(node.lease_seconds) if distant else inf
         self.fences = node.on_lost == FENCE
         self.heard = sent
         """When that call was sent which the store answered last, monotonic seconds."""

@@ -138,7 +138,7 @@ class Runner:
             if strays := self._executor.sweep(f"{mark}."):
                 log.warning("strays_killed workflow_id=%d processes=%d", workflow.id, strays)
             node, joined = self._join(place, output_dir)
-            self._lease = Lease(self._clock, node, joined, self._options.beat)
+            self._lease = Lease(self._clock, node, joined, self._options.beat, distant=self._options.spools)
             self._keeping = Keeping(
                 self._store,
                 self._executor,

@@ -40,9 +40,10 @@ class Troubled:
         return self._queue.turn(turn)
 
 
-def run(site, trouble, *commands, lease=None, **settings):
+def run(site, trouble, *commands, lease=None, spools=True, **settings):
+    """Run a workflow whose store goes wrong; `spools`: it is of another process."""
     site.create(*commands, **settings)
-    one = site.runner()
+    one = site.runner(spools=spools)
     one._store = Troubled(site.store, trouble, lease)
     return one.run()
 
@@ -102,9 +103,9 @@ def test_a_runner_that_fences_ends_its_jobs_when_the_lease_is_over_and_keeps_the
 
 def test_a_runner_that_drains_lets_its_jobs_run_to_their_end(site, monkeypatch) -> None:
     monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
-    trouble = away_after(0.2)
+    trouble = away_after(1.0)
 
-    report = run(site, trouble, "sleep 2; echo done > here", "exit 3", lease=1)
+    report = run(site, trouble, "sleep 3; echo done > here", "exit 3", lease=1)
 
     assert (site.folder / "here").exists()
     assert (report.leaving, report.exit_code) == (Leaving.AWAY, 4)
@@ -118,7 +119,7 @@ def test_a_store_that_comes_back_finds_a_draining_runner_at_work(site, later, mo
     monkeypatch.setattr(lease, "LONGEST_PAUSE", 0.3)
     trouble = away_after(0.2)
     site.create("sleep 3; echo x >> ran", *["echo x >> ran"] * 3)
-    one = site.runner(ping_interval=0.2, max_parallel_jobs=1)
+    one = site.runner(ping_interval=0.2, max_parallel_jobs=1, spools=True)
     one._store = Troubled(site.store, trouble, 1)
     later(2.0, trouble.back.set)
 
@@ -143,6 +144,21 @@ def test_a_store_that_answers_again_after_the_lease_is_asked_before_the_runner_g
     assert (report.leaving, report.tally.completed) == (Leaving.COMPLETE, 1)
     assert [job.status for job in site.jobs()] == [JobStatus.COMPLETED]
     assert spooled(site) == {}
+
+
+def test_a_runner_whose_store_is_of_its_own_process_has_no_lease(site, caplog) -> None:
+    begin = []
+
+    def trouble(number, turn) -> None:
+        # The process was stopped, and with it all who could give its jobs to others.
+        begin.append(time.monotonic())
+        if number > 1:
+            time.sleep(max(0.0, begin[0] + 2.0 - time.monotonic()))
+
+    report = run(site, trouble, "sleep 2.3", lease=1, spools=False, retry_on_node_loss=1)
+
+    assert (report.leaving, report.tally.completed) == (Leaving.COMPLETE, 1)
+    assert "lease_over" not in caplog.text
 
 
 def test_after_an_outage_the_first_thing_said_is_a_beat(site, monkeypatch) -> None:
