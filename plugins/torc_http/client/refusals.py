@@ -55,7 +55,7 @@ def refusal(answer: Answer, what: str) -> TorcError:
     hint: str | None = None
     details: Mapping[str, Any] | None = None
     if isinstance(error, dict) and "message" in error and (kind is not None or answer.status == 500):
-        hint = error.get("hint")
+        hint = error.get("hint") or _remedies(error.get("how"))
         details = {name: value for name, value in error.items() if name not in ("message", "kind", "hint")}
         message = str(error["message"]).removesuffix(f"; {hint}")
     else:
@@ -78,6 +78,11 @@ def is_busy(answer: Answer) -> bool:
     told = _told(answer.body)
     error = told.get("error") if isinstance(told, dict) else None
     return isinstance(error, dict) and error.get("busy") is True
+
+
+def _remedies(how: object) -> str | None:
+    """What may be done instead, one of it a line (`security.md` S12)."""
+    return "\n      ".join(map(str, how)) if isinstance(how, list) and how else None
 
 
 def _told(body: bytes) -> Any:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import time
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -22,12 +23,12 @@ PLAIN = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class JsonLines(logging.Formatter):
-    """One object per line."""
+    """One object per line; times are UTC, as in everything that programs read (C8)."""
 
     def format(self, record: logging.LogRecord) -> str:
         """A record as JSON."""
         told = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -52,12 +53,13 @@ class PrivateFile(RotatingFileHandler):
         # PERF: its base formats each line twice and looks at the file for each; a request has a line (`security.md` D5).
         try:
             line = self.format(record) + self.terminator
-            if self._size + len(line) > self.maxBytes:
+            length = len(line) if line.isascii() else len(line.encode("utf-8", "backslashreplace"))
+            if self._size + length > self.maxBytes:
                 self.doRollover()
             stream = self.stream = self.stream or self._open()
             stream.write(line)
             stream.flush()
-            self._size += len(line)
+            self._size += length
         except Exception:
             # What `logging` does when a handler fails: nothing that is logged may end what logs it.
             self.handleError(record)

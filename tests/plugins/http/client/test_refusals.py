@@ -55,6 +55,15 @@ def test_a_sentence_of_torc_stands_for_itself() -> None:
     assert (str(error), error.hint) == ("there is no job 7", "list them")
 
 
+def test_what_may_be_done_instead_is_told_a_line_each() -> None:
+    body = b'{"error": {"message": "no credential", "kind": "Unauthorized", "how": ["find the key", "ask for a token"]}}'
+
+    error = refusal(Answer(401, {}, body), "GET /jobs/7")
+
+    assert (str(error), error.hint) == ("no credential", "find the key\n      ask for a token")
+    assert error.details["how"] == ["find the key", "ask for a token"]
+
+
 @pytest.mark.parametrize("theirs", ["1.2.3", "1.3.0", "1.2.9", None, "unknown"])
 def test_equal_newer_and_nameless_servers_are_taken_in_silence(
     theirs: str | None, caplog: pytest.LogCaptureFixture
