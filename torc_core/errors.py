@@ -81,6 +81,13 @@ class Invalid(TorcError):
     code = "invalid"
 
 
+class WrongState(Invalid):
+    """the status of a record does not allow this"""
+
+    exit_code = 3
+    code = "conflict"
+
+
 class Forbidden(TorcError):
     """not allowed"""
 
@@ -142,7 +149,7 @@ ERRORS: dict[str, type[TorcError]] = {
     kind.__name__: kind
     for kind in (
         TorcError, UsageError, BadValue, InvalidConfig, InvalidSpec, PluginError, UnknownProvider,
-        NotFound, Conflict, Invalid, Forbidden, Unavailable, Full, Fenced,
+        NotFound, Conflict, Invalid, WrongState, Forbidden, Unavailable, Full, Fenced,
         Unauthorized, TimedOut,
     )
 }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 from torc_core.engine.checks import OWN_DATA, check_modes, check_text, wrong
 from torc_core.engine.liveness import may_still_run
 from torc_core.engine.telling import Told, ours
-from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
+from torc_core.errors import Conflict, Forbidden, Invalid, NotFound, WrongState
 from torc_core.model import (
     CLEAR,
     MANY_EQUAL,
@@ -361,7 +361,7 @@ def early(job: Job, new: Iterable[str], allowed: Iterable[str]) -> list[str]:
         sentence = (
             f"job {job.id} is {job.status.label}; {listed} can only be changed while it is uninitialized"
         )
-        raise Invalid(sentence, details={"field": names[0], "fields": names})
+        raise WrongState(sentence, details={"field": names[0], "fields": names})
     return names
 
 

@@ -9,7 +9,7 @@ from torc_core.engine.completion import CANCEL, RECOVERING, Attempt
 from torc_core.engine.moves import BY_HAND
 from torc_core.engine.records import user_action
 from torc_core.engine.telling import Told
-from torc_core.errors import Conflict, Invalid
+from torc_core.errors import Conflict, Invalid, WrongState
 from torc_core.model import LIVE, JobId, JobStatus, Json, Node, Requirement, Reset
 from torc_core.record import record
 
@@ -128,7 +128,7 @@ def retried(job: Attempted, run_id: int, workflow_run: int, max_retries: int | N
     """
     check_run(job, run_id, workflow_run)
     if job.status not in REVIVED:
-        raise Invalid(
+        raise WrongState(
             f"job {job.id} is {job.status.label}; only a running, failed, terminated or pending_failed job is retried"
         )
     if max_retries is not None and job.attempt_id >= max_retries:

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from torc_core.engine.completion import CANCEL, RECOVERING, TERMINATE, Attempt
 from torc_core.engine.release import Graph, recount
-from torc_core.errors import Invalid
+from torc_core.errors import WrongState
 from torc_core.model import LIVE, JobId, JobStatus, NodeId
 from torc_core.record import record
 
@@ -273,7 +273,7 @@ def canceled(job: Attempt) -> Stopping | None:
     if job.status is JobStatus.CANCELED:
         return None
     if job.status.ended or job.status is JobStatus.DISABLED:
-        raise Invalid(f"job {job.id} is {job.status.label}; it cannot be canceled")
+        raise WrongState(f"job {job.id} is {job.status.label}; it cannot be canceled")
     if job.node_id is not None and (job.status is JobStatus.RUNNING or job.stop):
         return Stopping(status=JobStatus.CANCELED, stop=CANCEL)
     return Stopping(status=JobStatus.CANCELED)
@@ -293,7 +293,7 @@ def terminated(job: Attempt) -> Stopping:
         If it does not run.
     """
     if job.status is not JobStatus.RUNNING:
-        raise Invalid(f"job {job.id} is not running")
+        raise WrongState(f"job {job.id} is not running")
     return Stopping(status=None, stop=TERMINATE)
 
 

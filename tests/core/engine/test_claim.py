@@ -7,6 +7,8 @@ from random import Random
 import pytest
 
 from torc_core.engine.claim import (
+    AHEAD_LEAVES,
+    AHEAD_MOST,
     HOLD_MS,
     Ready,
     Room,
@@ -202,13 +204,18 @@ def test_by_count_only_the_label_keeps_a_job_away() -> None:
 
 @pytest.mark.parametrize(
     ("count", "held", "alone", "given"),
-    [(120, 0, False, 96), (120, 91, False, 5), (20, 0, False, 4), (20, 0, True, 20)],
+    [
+        (AHEAD_MOST + 100, 0, False, AHEAD_MOST),
+        (AHEAD_MOST + 100, AHEAD_MOST - 5, False, 5),
+        (AHEAD_LEAVES + 4, 0, False, 4),
+        (AHEAD_LEAVES + 4, 0, True, AHEAD_LEAVES + 4),
+    ],
 )
 def test_what_is_held_ahead_is_bounded(count: int, held: int, alone: bool, given: int) -> None:
     shape = Shape()
     line = ready(shape, *((id, 0) for id in range(count)))
 
-    chosen = ahead([line], free(), 200, busy=[shape], held={shape: held}, alone=alone)
+    chosen = ahead([line], free(), 2 * AHEAD_MOST, busy=[shape], held={shape: held}, alone=alone)
 
     assert [choice.job for choice in chosen] == list(range(given))
 

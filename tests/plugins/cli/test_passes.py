@@ -199,7 +199,7 @@ def test_some_of_several_jobs_may_be_refused(torc, diamond):
 
     assert (ran.code, ran.json["status"]) == (1, "partial_success")
     assert (ran.json["jobs"][0]["job_id"], ran.json["errors"][0]["job_id"]) == (2, 1)
-    assert torc("jobs", "retry", "1").code == 2
+    assert torc("jobs", "retry", "1").code == 3
 
 
 def test_run_tries_failed_jobs_again(torc, home, store_of_the_user):
