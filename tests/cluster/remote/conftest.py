@@ -188,7 +188,9 @@ class Desk:
     def reset(self) -> None:
         """End what runs on the hosts, and make their accounts and this one as they were."""
         deadline = time.monotonic() + PATIENCE
-        while pids := [pid for pid, about in _processes() if about.st_uid == USER]:
+        # NOTE: other tests may have hosts of their own on this machine, with the same accounts.
+        spaces = {_space(host.machine.first) for host in self.hosts.hosts.values()} - {None}
+        while pids := [pid for pid, about in _processes() if about.st_uid == USER and _space(pid) in spaces]:
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -225,6 +227,13 @@ def _processes() -> Iterator[tuple[int, os.stat_result]]:
         with suppress(OSError):
             if os.readlink(path / "exe"):
                 yield int(path.name), path.stat()
+
+
+def _space(pid: int | None) -> str | None:
+    """Which numbers a process has: those of which machine; None: it is gone."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    return None
 
 
 @contextmanager
