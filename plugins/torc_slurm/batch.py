@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 30.0
 """So old may be what the queue has answered, for those who only tell (`slurm.md` RB2)."""
+NEW = 5.0
+"""So old may it be where an allocation is not in it."""
 PATIENCE = 10.0
 """Seconds that somebody who only wants to see something waits for Slurm."""
 OPEN = (AllocationStatus.INTENDED, AllocationStatus.PENDING, AllocationStatus.ACTIVE)
@@ -165,6 +167,9 @@ class SlurmBatch:
         """Which allocations wait in the queue, and for what."""
         try:
             rows = self.slurm.queue(numbers, age=age, patience=PATIENCE)
+            if age > NEW and len(rows) < len(set(numbers)):
+                # What is missing may have been submitted since.
+                rows = self.slurm.queue(numbers, age=NEW, patience=PATIENCE)
         except SlurmSilent as error:
             log.info("slurm_waiting why=%s", error)
             return {}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from account import QUICK, row
 from namespaces import until
 
@@ -237,6 +238,7 @@ SCENES: tuple[Callable[[Account, int], None], ...] = (
 )
 
 
+@pytest.mark.timeout(900)
 def test_every_end_of_an_allocation_is_told_as_it_was(account: Account) -> None:
     counts = {
         scene: ROUNDS if scene in PROMISED else math.ceil(ROUNDS / 10)
