@@ -33,7 +33,8 @@ def written(desk: Any, name: str, workflow: int, run: int) -> Mapping[str, str]:
     """Let jobs have written what was not there before; the sums by path."""
     found = {}
     for job in range(FILES):
-        path = desk.output(name) / f"job_stdio/job_wf{workflow}_j{job}_r{run}_a1.o"
+        # The job that really ran has run 1.
+        path = desk.output(name) / f"job_stdio/job_wf{workflow}_j{job}_r{run + 2}_a1.o"
         content = os.urandom(SIZE)
         path.parent.mkdir(
             mode=0o700, parents=True, exist_ok=True
