@@ -31,7 +31,7 @@ class TestARealSlurm(SubmissionRounds):
         (tmp_path / "run").mkdir()
         environ = {name: value for name, value in slurm.env.items() if not name.startswith("TORC_")}
         return Faulty(
-            tmp_path / "faults", {**environ, "XDG_RUNTIME_DIR": str(tmp_path / "run")}, rounds=10, pause=1.0
+            tmp_path / "faults", {**environ, "XDG_RUNTIME_DIR": str(tmp_path / "run")}, rounds=2, pause=1.0
         )
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,10 @@ from torc_core.testing.plans import fan
 from torc_slurm.batch import SlurmBatch
 
 URL = "http://login.cluster:8085/torc-service/v1"
+LOST, KILLED = ("fails", "mumbles", "hangs", "loses"), ("killed-before", "killed-while", "killed-after")
+"""What may happen to an answer, and to the client that waits for it."""
 ROUNDS = os.environ.get("TORC_TEST_SUBMISSIONS")
-"""Of each kind; not set: as few as each queue takes for every commit."""
+"""Of all kinds together; not set: as few of each as its queue takes for every commit."""
 SEED = int(os.environ.get("TORC_TEST_FIRST_SEED", "0"))
 COUNT = 3
 """Allocations of a round."""
@@ -103,7 +106,7 @@ class Faulty:
         real = shutil.which("sbatch", path=self.environ["PATH"])
         shim.write_text(SHIM.format(name="sbatch", fault=self.folder / "fault", real=real))
         shim.chmod(0o700)
-        self.rounds = int(ROUNDS or self.rounds)
+        self.rounds = ceil(int(ROUNDS) / len(LOST + KILLED)) if ROUNDS else self.rounds
         pause = {"TORC_LAUNCHERS__SLURM__LOOK_UP_SECONDS": str(self.pause)}
         self.environ = {**self.environ, **FAST, **pause, "TORC_FAKE_SBATCH": str(shim)}
 
@@ -140,7 +143,7 @@ class SubmissionRounds:
         yield store
         store.close()
 
-    @pytest.mark.parametrize("kind", ["fails", "mumbles", "hangs", "loses"])
+    @pytest.mark.parametrize("kind", LOST)
     def test_lost_and_late_answers(self, store: Store, queue: Faulty, tmp_path: Path, kind: str) -> None:
         batch = SlurmBatch(store, Config.load(environ=queue.environ), SystemClock(), URL)
         dice = random.Random(f"{kind} {SEED}")
@@ -156,7 +159,7 @@ class SubmissionRounds:
             assert len(known) == COUNT
             queue.clear()
 
-    @pytest.mark.parametrize("kind", ["killed-before", "killed-while", "killed-after"])
+    @pytest.mark.parametrize("kind", KILLED)
     def test_killed_clients(self, queue: Faulty, tmp_path: Path, kind: str) -> None:
         dice = random.Random(f"{kind} {SEED}")
         url = f"sqlite://{tmp_path / 'torc.db'}"
