@@ -33,7 +33,7 @@ def workflow(call: Call) -> object:
 
 def _batches(call: Call) -> Sequence[Outlook]:
     """The queues that the server itself looks into, as it saw them last."""
-    tender = getattr(call.service, "parts", {}).get("tender")
+    tender = (call.service.parts or {}).get("tender")
     return () if tender is None else tender.queues()
 
 

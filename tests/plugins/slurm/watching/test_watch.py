@@ -198,7 +198,7 @@ class Slurm:
     def here(self) -> bool:
         return True
 
-    def sync(self, workflow: WorkflowId, *, dry_run: bool = False) -> Synced:
+    def sync(self, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0) -> Synced:
         return Synced()
 
     def tend(self, workflow: WorkflowId, *, node: object = None) -> Tended:
