@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from namespaces import until
+from paramiko import Channel
 
 from torc_core.engine.addresses import parse
 from torc_ssh.connection.library.line import Line
@@ -90,6 +91,21 @@ def test_what_is_begun_on_a_connection_that_breaks_at_this_moment_is_lost(
 
     with pytest.raises(Lost, match="beta: connection lost"):
         connection.run("true") if begun == "execute" else connection.forward(("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize("taken", ["recv", "recv_stderr"])
+def test_a_connection_that_breaks_while_a_piece_is_taken_is_lost(
+    account: Account, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    connection = account.connected("beta")
+
+    def breaks(*_: object) -> None:
+        raise EOFError  # what the library says when it cannot tell the host that there is room again
+
+    monkeypatch.setattr(Channel, taken, breaks)
+
+    with pytest.raises(Lost, match="beta: connection lost"):
+        connection.run("echo told; echo told >&2")
 
 
 def test_a_frozen_host_is_overdue_before_it_is_lost(account: Account, backend: str) -> None:

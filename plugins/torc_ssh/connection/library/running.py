@@ -6,6 +6,7 @@ import contextlib
 import select
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -81,7 +82,7 @@ class Running:
         while True:
             self._take_stderr()
             if channel.recv_ready():
-                piece = channel.recv(_PIECE)
+                piece = self._taken(channel.recv)
                 self._seen += len(piece)
                 if self._until and self._seen > LONGEST_OUTPUT:
                     raise Unreachable(self._host, f"a command printed more than {LONGEST_OUTPUT} bytes")
@@ -118,9 +119,17 @@ class Running:
 
     def _take_stderr(self) -> None:
         while self._channel.recv_stderr_ready():
-            piece = self._channel.recv_stderr(_PIECE)
+            piece = self._taken(self._channel.recv_stderr)
             if len(self._stderr) < LONGEST_OUTPUT:
                 self._stderr += piece
+
+    def _taken(self, receive: Callable[[int], bytes]) -> bytes:
+        """A piece that has come."""
+        try:
+            return receive(_PIECE)
+        except (SSHException, OSError, EOFError) as error:
+            # NOTE: paramiko tells the other side that there is room again, and that may be gone.
+            raise lost(self._host, self._line) from error
 
     def _check(self, limit: float) -> None:
         if self._line.silent:
