@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import itertools
 import math
-import random
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import field
 
@@ -85,6 +85,32 @@ class _Drawn:
     deviation: float
 
 
+class Dice:
+    """Always the same throws, so that the same question has the same answer (D. E. Knuth's generator MMIX, 1999)."""
+
+    def __init__(self) -> None:
+        self._state = 1
+
+    def random(self) -> float:
+        """From 0 to 1, without 1."""
+        self._state = (self._state * 6364136223846793005 + 1442695040888963407) & 0xFFFF_FFFF_FFFF_FFFF
+        return (self._state >> 11) / 9007199254740992
+
+    def gauss(self, mean: float, deviation: float) -> float:
+        """Normally distributed, as the sum of twelve throws is."""
+        return mean + deviation * (sum(self.random() for _ in range(12)) - 6)
+
+    def any_of(self, values: Sequence[float], count: int) -> list[float]:
+        """So many of these, all equally likely, each as often as it comes."""
+        number, throw = len(values), self.random
+        return [values[int(throw() * number)] for _ in range(count)]
+
+    def choices(self, values: Sequence[float], sums: Sequence[float], count: int) -> list[float]:
+        """So many of these, with the sums of their weights."""
+        whole, throw, last = sums[-1], self.random, len(values) - 1
+        return [values[min(last, bisect.bisect(sums, throw() * whole))] for _ in range(count)]
+
+
 def forecast(tasks: Mapping[Hashable, Task]) -> Eta | None:
     """Seconds until all of it has ended; None: something fits nowhere.
 
@@ -94,8 +120,7 @@ def forecast(tasks: Mapping[Hashable, Task]) -> Eta | None:
     """
     if any(not one.slots for one in tasks.values()):
         return None
-    # The same throws each time, so that the same question has the same answer.
-    dice = random.Random(1)  # noqa: S311 - draws a forecast, no secret
+    dice = Dice()
     phases, pools = _phases(tasks), {key: _pool(one) for key, one in tasks.items()}
     ends = sorted(_ended(tasks, pools, phases, dice) for _ in range(ROUNDS))
     tenth = ROUNDS // 10
@@ -143,7 +168,7 @@ def _ended(
     tasks: Mapping[Hashable, Task],
     pools: Mapping[Hashable, _Pool],
     phases: Mapping[Hashable, int],
-    dice: random.Random,
+    dice: Dice,
 ) -> float:
     """When all would end in one case."""
     whole = 0.0
@@ -177,9 +202,9 @@ def _steps(sums: Sequence[float]) -> Iterator[float]:
     return itertools.chain(sums[:1], (after - before for before, after in itertools.pairwise(sums)))
 
 
-def _drawn(pool: _Pool, most: int, dice: random.Random) -> _Drawn:
+def _drawn(pool: _Pool, most: int, dice: Dice) -> _Drawn:
     number = min(most, len(pool.seconds))
-    seconds = dice.choices(pool.seconds, cum_weights=pool.weights, k=number)
+    seconds = dice.choices(pool.seconds, pool.weights, number)
     mean = sum(seconds) / number
     squares = sum(each * each for each in seconds)
     # PERF: of many known durations some are drawn; the more are known, the less does their mean vary.
@@ -190,7 +215,7 @@ def _drawn(pool: _Pool, most: int, dice: random.Random) -> _Drawn:
     )
 
 
-def _worked(one: Task, known: _Drawn, most: int, dice: random.Random) -> tuple[float, float]:
+def _worked(one: Task, known: _Drawn, most: int, dice: Dice) -> tuple[float, float]:
     """Seconds for which a class fills all its slots, and for which then slots wait for the last of its jobs."""
     few = min(one.slots, most)
     scale = few / one.slots
@@ -199,13 +224,12 @@ def _worked(one: Task, known: _Drawn, most: int, dice: random.Random) -> tuple[f
     if not running + count:
         count = 1
     # A job that is found running is a long one more often than not, and anywhere between its begin and its end.
-    sums = list(itertools.accumulate(known.seconds))
-    found = dice.choices(known.seconds, cum_weights=sums if sums[-1] else None, k=running)
+    found = dice.choices(known.seconds, list(itertools.accumulate(known.seconds)), running)
     ends = [each * dice.random() for each in found]
     ends += [0.0] * (few - len(ends))
     played = sum(ends)
     heapq.heapify(ends)
-    for each in dice.choices(known.seconds, k=count):
+    for each in dice.any_of(known.seconds, count):
         heapq.heapreplace(ends, ends[0] + each)
         played += each
     rest = max(0.0, one.waiting - count / scale)
