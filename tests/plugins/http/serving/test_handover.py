@@ -152,7 +152,7 @@ def test_more_than_the_bound_are_not_held(serve) -> None:
 
 
 def test_streams_deliver_and_the_unread_ones_are_cut_while_plain_requests_go_on(serve) -> None:
-    served = serve(threads=4, streams=150, streams_per_user=150, stream_stall=1.0)
+    served = serve(threads=4, streams=150, streams_per_user=150, stream_stall=3.0)
     handover = served.service.handover
     with ExitStack() as stack:
         readers = opened(served, stack, 150, stream_of())
