@@ -234,6 +234,8 @@ def _lacking(shape: Shape, nodes: Sequence[Resources], count: int) -> str | None
 
 
 def _greedy(ready: Sequence[Ready], room: Room, limit: int, now: int | None) -> Pick:
+    if len(ready) == 1 and ready[0].shape.nodes == 1:
+        return _alike(ready[0], room, limit, now)
     space = _Space(room)
     lines: list[Iterator[Head]] = [iter(line.heads) for line in ready]
     orders = [_order(line.shape) for line in ready]
@@ -266,6 +268,18 @@ def _greedy(ready: Sequence[Ready], room: Room, limit: int, now: int | None) -> 
         else:
             heapreplace(queue, ((-following[1], *orders[index], following[0]), index, following))
     return Pick(choices=choices)
+
+
+def _alike(line: Ready, room: Room, limit: int, now: int | None) -> Pick:
+    """The same where all jobs are of one class: how many fit is arithmetic."""
+    shape, heads, choices = line.shape, line.heads[:limit], list[Choice]()
+    most = len(heads) if room.left is None else min(len(heads), _room_for(shape, room.left))
+    for index, free in enumerate(room.free):
+        some = heads[len(choices) : min(most, len(choices) + _room_for(shape, free))]
+        choices += [Choice(job=head[0], shape=shape, nodes=(index,)) for head in some]
+    first_out = heads[len(choices)] if len(choices) < len(heads) else None
+    held = first_out and now is not None and room.capacity is not None and now - first_out[2] >= HOLD_MS
+    return Pick(choices=choices, waits_for=first_out[0] if first_out and held else None)
 
 
 def _place(shape: Shape, head: Head) -> tuple[int, ...]:
@@ -323,6 +337,11 @@ class _Space:
         if self._left is not None and whole is not None:
             self._left -= whole
         return nodes
+
+
+def _room_for(shape: Shape, free: Resources) -> int:
+    """How many such jobs fit; none where the records have given away more than there is."""
+    return _times_in(shape, free) if _fits(shape, free) else 0
 
 
 def _times_in(shape: Shape, free: Resources) -> int:

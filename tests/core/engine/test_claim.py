@@ -125,6 +125,36 @@ def test_what_is_chosen_fits_the_nodes_it_is_fitted_to(seed: int) -> None:
     assert not [c for c in chosen if c.shape.nodes == 1 and c.nodes[0] in whole]
 
 
+@pytest.mark.parametrize("seed", range(300))
+def test_jobs_of_one_class_are_given_one_after_the_other(seed: int) -> None:
+    dice = Random(seed)
+    shape = Shape(cpus=dice.randint(1, 3), memory=dice.randint(1, 3) * GIB, gpus=dice.randint(0, 1))
+    jobs = ready(shape, *((id, dice.randint(0, 2)) for id in range(1, dice.randint(2, 40))))
+    nodes = [
+        Resources(cpus=dice.randint(0, 9), memory=dice.randint(0, 16) * GIB, gpus=dice.randint(-1, 9))
+        for _ in range(dice.randint(1, 3))
+    ]
+    whole = Resources(cpus=16, memory=32 * GIB, gpus=9)
+    left = dice.choice(
+        (None, Resources(cpus=dice.randint(-1, 20), memory=20 * GIB, gpus=dice.randint(-1, 20)))
+    )
+    place = Room(free=tuple(nodes), capacity=dice.choice((None, whole)), left=left)
+    limit = dice.randint(1, 30)
+    expected, held = [], None
+    for id, _, _ in jobs.heads[:limit]:
+        node = next((at for at, one in enumerate(nodes) if one.covers(shape.resources)), None)
+        if node is None or (left is not None and not left.covers(shape.resources)):
+            held = id if place.capacity else None
+            break
+        nodes[node] -= shape.resources
+        left = left and left - shape.resources
+        expected.append((id, (node,)))
+
+    chosen = pick([jobs], place, limit, now=HOLD_MS)
+
+    assert ([(one.job, one.nodes) for one in chosen.choices], chosen.waits_for) == (expected, held)
+
+
 def test_10_000_unfit_jobs_do_not_hide_the_one_that_fits() -> None:
     unfit = ready(Shape(cpus=99), *((id, 5) for id in range(10_000)))
 
