@@ -278,12 +278,43 @@ def startup(bench: Bench) -> Iterator[Figure]:
         )
 
 
+def planning(bench: Bench) -> Iterator[Figure]:
+    """Allocations for many jobs, proven on paper: independent ones, and chains of ten (`slurm.md` PL7)."""
+    from torc_core.engine.dag import Dag, Step
+    from torc_core.model.resources import GIB
+    from torc_slurm.planning.plan import Wishes
+    from torc_slurm.planning.planner import planned
+    from torc_slurm.planning.work import Work
+    from torc_slurm.profiles.builtin import KESTREL
+
+    jobs = bench.size(100_000)
+    steps = [Step(name=f"job_{n}", seconds=600.0, cpus=26, memory=GIB) for n in range(jobs)]
+    links = [n for n in range(jobs) if n % 10]
+    chains = Dag(
+        name="chains", steps=steps, waits=[[n - n // 10 - 1] if n % 10 else [] for n in range(jobs)],
+        groups=[[n - 1] for n in links],
+    )  # fmt: skip
+    for what, dag in (
+        ("independent jobs", Dag(name="fan", steps=steps, waits=[()] * jobs, groups=())),
+        ("jobs in chains of ten", chains),
+    ):
+        begin = time.perf_counter()
+        plan = planned(Work(dag=dag, requirements=["need"] * jobs), KESTREL, Wishes())
+        seconds = time.perf_counter() - begin
+        (group,) = plan.groups
+        detail = f"{group.allocations:,} allocations in {len(group.waves)} waves"
+        yield Figure(
+            work=f"plan allocations of {jobs:,} {what}", value=seconds, unit="s", goal=5, detail=detail
+        )
+
+
 WORKS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "flat": flat,
     "chain": chain,
     "100k": hundred_thousand,
     "1m": million,
     "barrier": barrier,
+    "planning": planning,
     "startup": startup,
 }
 
