@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.model import Workflow
+from torc_core.session import Session
 from torc_slurm.commands.schedulers import scheduler_of
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import Report
@@ -85,6 +86,7 @@ def schedule_nodes(
             f"workflow {wf.id} is {'archived' if wf.is_archived else 'canceled'}; it gets no nodes"
         )
     chosen = scheduler_of(session, wf.id, number=scheduler_config_id, name=scheduler)
+    _warn_of_no_jobs(session, wf)
     said = options(
         api_url="", output_dir=output or session.config.client.run.output_dir, poll_interval=poll_interval,
         max_parallel_jobs=max_parallel_jobs, start_one_worker_per_node=start_one_worker_per_node, job_prefix=job_prefix,
@@ -108,3 +110,15 @@ def schedule_nodes(
     batch = SlurmBatch(store, session.config, session.clock, url, told=progress(session))
     results = batch.submit_intents(wf, us, intents)
     return told(wf.id, results, schedulers_of(store, wf.id), by_hand=chosen.name)
+
+
+def _warn_of_no_jobs(session: Session, workflow: Workflow) -> None:
+    """Allocations cost their hours whether there is work for them or not."""
+    totals = session.store().totals([workflow.id])[0]
+    if totals.complete:
+        again = f"torc workflows reset-status {workflow.id} -r"
+        session.warn(f"workflow {workflow.id} is complete: runners find no jobs; to run it again: {again}")
+    elif not totals.initialized:
+        # Without --force a workflow that has allocations is not initialised.
+        begin = f"torc workflows init {workflow.id} --force"
+        session.warn(f"workflow {workflow.id} is not initialized: runners find no jobs before {begin}")

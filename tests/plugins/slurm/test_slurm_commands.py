@@ -193,6 +193,18 @@ def test_nodes_are_asked_for_by_hand_and_called_off_with_the_workflow(site: Site
     assert {job["state"] for job in site.slurm.jobs()} == {"CANCELLED"}
 
 
+def test_nodes_for_a_workflow_without_work_are_asked_for_with_a_warning(site: Site) -> None:
+    site.torc("create", "sweep.yaml")
+
+    code, _, early = site.torc("slurm", "schedule-nodes", "1", "--scheduler", "short")
+    begun, _, _ = site.torc(*early.partition("before torc ")[2].split()[:4])
+    _, _, ready = site.torc("slurm", "schedule-nodes", "1", "--scheduler", "short")
+
+    assert (code, begun) == (0, 0)
+    assert "workflow 1 is not initialized: runners find no jobs before torc workflows init 1 --force" in early
+    assert "runners find no jobs" not in ready
+
+
 def test_what_is_refused_by_hand_is_asked_for_by_hand_again(site: Site) -> None:
     """`torc submit` was named, which adds nothing to what no action asks for."""
     site.torc("create", "sweep.yaml")
