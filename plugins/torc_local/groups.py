@@ -67,7 +67,11 @@ class Groups:
         """
         if fd not in self._alarms:
             return False
-        os.eventfd_read(fd)
+        try:
+            os.eventfd_read(fd)
+        except BlockingIOError:
+            # The alarm was that of a job which has ended since, and whose number the next one's has now.
+            return True
         self._alarmed[fd] = time.monotonic() + ALARMED
         return True
 

@@ -105,6 +105,7 @@ class Guardian:
         self._exits: list[tuple[Any, ...]] = []
         self._lines: dict[int, deque[Work]] = {}
         self._busy: dict[int, int] = {}
+        self._following: deque[Work] = deque()
         self._urgent = False
         self._oldest_exit = 0.0
         self._look_at = self._look_gap = 0.0
@@ -323,7 +324,12 @@ class Guardian:
         if queue and not self._closing:
             following = queue.popleft()
             self._exits.append((job, *end, oom, following.job))
-            self._start(following, 1)
+            self._following.append(following)
+            # One by one: where none can be started, each start would stand inside the one before it.
+            if len(self._following) == 1:
+                while self._following:
+                    self._start(self._following[0], 1)
+                    self._following.popleft()
         else:
             self._busy[line] -= 1
             self._exits.append((job, *end, oom, None))

@@ -386,6 +386,34 @@ class QueueingContract:
         executor.kill([first.job])
         assert [end.successor for end in ends(executor, 1)] == [None]
 
+    def test_hundreds_of_queued_tasks_that_cannot_be_started_are_told_one_by_one(
+        self, executor: Executor, tasks: Tasks
+    ) -> None:
+        assert isinstance(executor, Queueing)
+        first = tasks.task("exit 0", line=1)
+        never = [tasks.task("exit 0", line=1, stdout="/nowhere/at/all") for _ in range(500)]
+        executor.start([first])
+
+        executor.queue(1, 1, [*never, tasks.task("exit 3", line=1)])
+
+        seen = ends(executor, 502)
+        assert {end.error for end in seen[1:-1]} == {"output_unwritable: ENOENT"}
+        assert (seen[0].job, seen[-1].return_code) == (first.job, 3)
+
+    def test_queued_tasks_follow_those_that_are_killed_for_memory(
+        self, executor: Executor, tasks: Tasks
+    ) -> None:
+        assert isinstance(executor, Queueing)
+        if not isinstance(executor, Limiting) or not executor.limits_memory:
+            pytest.skip("the executor does not limit memory here")
+        hog = f"exec '{sys.executable}' -S -c 'import time; x = bytearray(100_000_000); time.sleep(600)'"
+        hogs = [tasks.task(hog, line=1, memory=50_000_000) for _ in range(20)]
+        executor.start(hogs[:2])
+
+        executor.queue(1, 2, hogs[2:])
+
+        assert {(end.oom, end.lost) for end in ends(executor, 20)} == {(True, False)}
+
 
 class Tasks:
     """Makes tasks with ascending ids; their files lie in `folder`."""
