@@ -64,7 +64,7 @@ def words_of(text: str) -> tuple[bytes, ...]:
     first = words[0]
     if first in KEYWORDS or (first in BUILTINS and not (first in TWINS and len(words) == 1)):
         return ()
-    return tuple(os.fsencode(word) for word in words) if first else ()
+    return tuple(map(encoded, words)) if first else ()
 
 
 def direct(
@@ -122,12 +122,20 @@ def _folders(search: bytes) -> tuple[bytes, ...]:
 
 def by_bash(bash: bytes, text: str) -> Program:
     """Run a text by `bash -c`."""
-    return Program(bash, (b"bash", b"-c", os.fsencode(text)))
+    return Program(bash, (b"bash", b"-c", encoded(text)))
 
 
 def by_file(bash: bytes, path: str) -> Program:
     """Run a text that lies in a file."""
     return Program(bash, (b"bash", os.fsencode(path)))
+
+
+def encoded(text: str) -> bytes:
+    """A text as the names of files are written here; as UTF-8 where this locale has no signs for it."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def as_bash_leaves_it(env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

@@ -18,6 +18,7 @@ from torc_core.protocols import Exit, Task, Will
 from torc_core.store import codec
 from torc_local import cgroups, trees
 from torc_local.channel import RECALLED, Channel, Closed
+from torc_local.command import encoded
 
 log = logging.getLogger(__name__)
 
@@ -220,9 +221,8 @@ class Subprocesses:
         return [_work(one) for one in tasks]
 
     def _tell_base(self) -> None:
-        base = self._base or {}
-        encoded = {os.fsencode(name): os.fsencode(value) for name, value in base.items()}
-        self._put(("base", encoded, _umask()))
+        base = {encoded(name): encoded(value) for name, value in (self._base or {}).items()}
+        self._put(("base", base, _umask()))
 
     def _put(self, message: object) -> None:
         try:

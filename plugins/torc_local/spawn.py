@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from torc_local.command import LONGEST, Program, as_bash_leaves_it, by_bash, by_file, direct, find, text_of
+from torc_local.command import LONGEST, Program, as_bash_leaves_it, by_bash, by_file, direct, encoded, find, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +146,10 @@ class Spawner:
                 raise NotStarted(f"spawn_failed: {_name(error)}") from error
             self._cwd = work.cwd
             self._plain = as_bash_leaves_it(self._base)
-        own = {name.encode(*ENCODING): value.encode(*ENCODING) for name, value in work.env.items()}
+        try:
+            own = {name.encode(*ENCODING): value.encode(*ENCODING) for name, value in work.env.items()}
+        except UnicodeEncodeError:
+            own = {encoded(name): encoded(value) for name, value in work.env.items()}
         text = text_of(work.command, work.script)
         program = direct(text, self._base, own, self._programs)
         if program is None:
@@ -173,12 +176,12 @@ class Spawner:
         return fd
 
     def _shell(self, text: str, work: Work) -> Program:
-        if len(text) <= LONGEST // 4 or len(os.fsencode(text)) <= LONGEST:
+        if len(text) <= LONGEST // 4 or len(encoded(text)) <= LONGEST:
             return by_bash(self._bash, text)
         path = f"{work.files}.sh"
         try:
             with open(_create(path, 0o700), "wb") as file:
-                file.write(os.fsencode(text))
+                file.write(encoded(text))
         except OSError as error:
             raise NotStarted(f"output_unwritable: {_name(error)}") from error
         return by_file(self._bash, path)

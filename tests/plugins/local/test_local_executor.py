@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,35 @@ def test_jobs_keep_the_umask_of_the_user(executor: Subprocesses, tasks: Tasks) -
     os.umask(before)
     assert Path(task.stdout or "").read_text() == "0027\n"
     assert (tasks.folder / "made").stat().st_mode & 0o777 == 0o640
+
+
+LATIN = r"""
+import os, sys
+from pathlib import Path
+from torc_core.testing.executors import Tasks, run
+from torc_local.executor import Subprocesses
+one, tasks = Subprocesses(), Tasks(Path(sys.argv[1]))
+base = {**os.environ, "TORC_WORKFLOW_SUBMISSION_DIR": "/\u65e5"}
+task = tasks.task("echo \u65e5 \u00e9; printenv NAME TORC_WORKFLOW_SUBMISSION_DIR", base=base, env={"NAME": "\u672c"})
+plain = tasks.task("printenv NAME", base=base, env={"NAME": "\u672c"})
+print(sys.getfilesystemencoding(), [(end.return_code, end.error) for end in run(one, task, plain)])
+one.close()
+"""
+
+
+def test_texts_that_the_locale_has_no_signs_for_reach_jobs_as_they_are(tmp_path: Path) -> None:
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(tmp_path / "en_US.ISO-8859-1")]
+    if shutil.which(made[0]) is None or subprocess.run(made, capture_output=True, check=False).returncode:
+        pytest.skip("no locale can be made that has few signs")
+    environ = {**os.environ, "LOCPATH": str(tmp_path), "LC_ALL": "en_US.ISO-8859-1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", LATIN, str(tmp_path)], env=environ, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "iso8859-1 [(0, None), (0, None)]\n"
+    assert (tmp_path / "job1.o").read_text() == "日 é\n本\n/日\n"
+    assert (tmp_path / "job2.o").read_text() == "本\n"
 
 
 def test_jobs_are_the_first_that_the_kernel_kills_for_memory(executor: Subprocesses, tasks: Tasks) -> None:
