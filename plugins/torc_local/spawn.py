@@ -11,7 +11,17 @@ import os
 import signal
 import sys
 
-from torc_local.command import LONGEST, Program, as_bash_leaves_it, by_bash, by_file, direct, encoded, find, text_of
+from torc_local.command import (
+    LONGEST,
+    Program,
+    as_bash_leaves_it,
+    by_bash,
+    by_file,
+    direct,
+    encoded,
+    find,
+    text_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
