@@ -8,8 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from torc_core.errors import UsageError
 from torc_core.given import Given
-from torc_http.program.backups import copy, make_room, target_of
+from torc_http.program.backups import copy, keep_apart, make_room, target_of
 from torc_http.program.opening import path_of
 
 
@@ -37,8 +38,11 @@ def backup(
     verify
         Check the copy before it takes the place of the old one.
     """
+    if keep < 0:
+        raise UsageError(f"--keep '{keep}' is negative")
     path = path_of(session, database)
     target = target_of(Path(destination).expanduser().absolute(), datetime.now(UTC))
+    keep_apart(path, target, keep)
     part = target.with_name(f"{target.name}.new")
     copy(path, part, verify=verify)
     make_room(target, keep)

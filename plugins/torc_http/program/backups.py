@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from torc_core.errors import BadValue, Unavailable
+from torc_core.errors import BadValue, Unavailable, UsageError
 from torc_core.model.resources import duration_seconds
 from torc_core.protocols import Store
 
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 PAGES = 256
 PAUSE = 0.005
 """A copy goes in steps of so many pages with pauses of so many seconds, so that nobody waits for it."""
+
+COMPANIONS = ("-wal", "-shm", "-journal", ".lock", ".server.json", ".pid")
+"""How the names of files end that lie beside a database and belong to it."""
 
 
 def copy(source: Path, target: Path, *, verify: bool = False) -> None:
@@ -58,11 +61,30 @@ def target_of(destination: Path, now: datetime) -> Path:
     return destination / f"torc-{now:%Y%m%dT%H%M%SZ}.db" if destination.is_dir() else destination
 
 
+def keep_apart(source: Path, target: Path, keep: int) -> None:
+    """Make sure that nothing of the database makes way for its copy: a server would go on with a file that is gone.
+
+    Raises
+    ------
+    UsageError
+        If the copy, or an older one that it gives a number, would take the place of the database.
+    """
+    own = source.resolve()
+    files = {own, *(own.with_name(f"{own.name}{suffix}") for suffix in COMPANIONS)}
+    for path in (target, *_numbered(target, keep)):
+        if path.resolve() in files:
+            raise UsageError(f"'{path}' belongs to the database itself; name another file")
+
+
+def _numbered(target: Path, keep: int) -> list[Path]:
+    return [target.with_name(f"{target.name}.{number}") for number in range(1, keep + 1)]
+
+
 def make_room(target: Path, keep: int) -> None:
     """Give older copies higher numbers: `DEST.1`, `DEST.2`, …; those beyond `keep` go."""
     if not target.exists() or keep < 1:
         return
-    numbered = [target.with_name(f"{target.name}.{number}") for number in range(1, keep + 1)]
+    numbered = _numbered(target, keep)
     numbered[-1].unlink(missing_ok=True)
     for older, newer in zip(reversed(numbered), [*reversed(numbered[:-1]), target], strict=False):
         if newer.exists() and newer != target:

@@ -6,13 +6,21 @@ from pathlib import Path
 
 from torc_core.config import Config
 from torc_core.config.choice import default_database, sqlite_url
+from torc_core.errors import UsageError
 from torc_core.protocols import Store
 from torc_core.session import Session
 
 
 def path_of(session: Session, database: str | None) -> Path:
-    """The file that was named, else that of the configuration."""
-    return database_path(session.config) if database is None else Path(database).expanduser().absolute()
+    """The file that `--database` has named, else as `database_path`.
+
+    Raises
+    ------
+    UsageError
+        If `--db` names another.
+    """
+    config = session.config
+    return database_path(config if database is None else config.over({"server.database": (database, "--database")}))
 
 
 def store_of(session: Session, database: str | None) -> Store:
@@ -21,8 +29,26 @@ def store_of(session: Session, database: str | None) -> Store:
 
 
 def database_path(config: Config) -> Path:
-    """The file to serve: what was given, else the user's own database."""
+    """The file to serve: what `--database` or `--db` names, else the configuration, else the user's own database.
+
+    Raises
+    ------
+    UsageError
+        If the two name different ones.
+    """
+    flags = config.layers.get("flag", {})
+    given = [flags[key] for key in ("server.database", "client.database") if flags.get(key)]
+    paths = [_path(str(one.value)) for one in given]
+    if len(set(paths)) > 1:
+        one, other = given
+        raise UsageError(
+            f"two databases are named: '{one.value}' ({one.source}) and '{other.value}' ({other.source}); give only one of them"
+        )
+    if paths:
+        return paths[0]
     named = config.server.database
-    if named is None:
-        return default_database(config.environ)
+    return default_database(config.environ) if named is None else _path(named)
+
+
+def _path(named: str) -> Path:
     return Path(named.removeprefix("sqlite:").removeprefix("//")).expanduser().absolute()

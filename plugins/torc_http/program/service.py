@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 from torc_core.errors import Conflict, NotFound, Unavailable, UsageError
 from torc_core.given import Given
 from torc_core.session import Session
+from torc_http.program.opening import database_path
 
 app = App(name="service", help="Have the system start the server and keep it running.")
 
@@ -115,6 +116,8 @@ def install(
     words = understood(run_options)
     _require(session, user)
     database, logs = _places(session, user)
+    if "client.database" in session.config.layers.get("flag", {}):
+        database = database_path(session.config)
     if not any(word in ("-d", "--database") or word.startswith("--database=") for word in words):
         words += ["--database", str(database)]
     if not any(word == "--log-dir" or word.startswith("--log-dir=") for word in words):

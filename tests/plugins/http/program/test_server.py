@@ -155,6 +155,45 @@ def test_older_backups_are_numbered(account) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["torc.db"], ["link.db"], ["torc.db-wal"], ["torc.db.lock"],
+        ["copy.db", "--database", "copy.db.1", "--keep", "2"],
+    ],
+)  # fmt: skip
+def test_a_backup_never_takes_the_place_of_the_database(account, words: list[str]) -> None:
+    account.torc("workflows", "new", "--name", "kept", "--db", "torc.db")
+    named = words if "--database" in words else [*words, "--database", "torc.db"]
+    (account.root / "link.db").symlink_to("torc.db")
+    (account.root / "copy.db.1").write_bytes((account.root / "torc.db").read_bytes())
+    before = (account.root / "torc.db").stat().st_ino, (account.root / "copy.db.1").read_bytes()
+
+    told = account.torc("server", "backup", *named, code=2)
+
+    assert "belongs to the database itself; name another file" in told
+    assert ((account.root / "torc.db").stat().st_ino, (account.root / "copy.db.1").read_bytes()) == before
+
+
+def test_a_backup_keeps_no_negative_number_of_copies(account) -> None:
+    account.torc("workflows", "new", "--name", "kept", "--db", "torc.db")
+
+    told = account.torc("server", "backup", "copy.db", "--database", "torc.db", "--keep", "-1", code=2)
+
+    assert "--keep '-1' is negative" in told
+
+
+def test_the_database_of_every_other_command_is_that_of_the_server_too(account) -> None:
+    account.torc("workflows", "new", "--name", "kept", "--db", "mine.db")
+
+    told = account.torc("server", "backup", "copy.db", "--db", "mine.db")
+
+    assert told == f"copied '{account.root}/mine.db' to '{account.root}/copy.db'\n"
+    assert "two databases are named" in account.torc(
+        "server", "status", "--db", "mine.db", "--database", "other.db", code=2
+    )
+
+
 def test_a_signal_has_a_backup_made(account) -> None:
     server = account.serve("--backup-dir", "backups")
 

@@ -51,6 +51,15 @@ def test_a_unit_starts_the_server_with_the_options_that_were_given(session, tmp_
     ]
 
 
+def test_a_unit_serves_the_database_of_db(session, tmp_path) -> None:
+    session.config = session.config.over({"client.database": ("mine.db", "--db")})
+
+    service.install("--port", "0", user=True, session=session)
+
+    unit = (tmp_path / "c/systemd/user/torc-server.service").read_text()
+    assert f"--port 0 --database {tmp_path}/mine.db" in unit
+
+
 def test_systemd_understands_the_unit(session, tmp_path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
