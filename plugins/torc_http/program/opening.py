@@ -20,7 +20,9 @@ def path_of(session: Session, database: str | None) -> Path:
         If `--db` names another.
     """
     config = session.config
-    return database_path(config if database is None else config.over({"server.database": (database, "--database")}))
+    return database_path(
+        config if database is None else config.over({"server.database": (database, "--database")})
+    )
 
 
 def store_of(session: Session, database: str | None) -> Store:
