@@ -144,8 +144,15 @@ def told_pause(error: BaseException) -> float:
     return min(float(told), LONGEST_PAUSE) if isinstance(told, int | float) else 0.0
 
 
-def insist(call: Callable[[], R], clock: Clock, patience: float) -> tuple[R, float]:
+def insist(
+    call: Callable[[], R], clock: Clock, patience: float, wait: Callable[[float], object] | None = None
+) -> tuple[R, float]:
     """Make a call until the store answers it; the answer, and when the call was sent that was answered.
+
+    Parameters
+    ----------
+    wait
+        What sleeps between two tries, and may raise to end them.
 
     Raises
     ------
@@ -162,4 +169,4 @@ def insist(call: Callable[[], R], clock: Clock, patience: float) -> tuple[R, flo
             if clock.monotonic() + pause - begin > patience:
                 raise
             log.info("store_away next_try=%.1f why=%s", pause, error)
-        Event().wait(pause)
+        (wait or Event().wait)(pause)

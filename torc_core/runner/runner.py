@@ -39,7 +39,7 @@ from torc_core.runner.outcome import Cause
 from torc_core.runner.place import Place, output_folder, room_to_work
 from torc_core.runner.report import End, Leaving, Report, Tally, Watcher
 from torc_core.runner.seat import Seat, log_start, notice, registration
-from torc_core.runner.signals import signals_to
+from torc_core.runner.signals import patient, signals_to
 from torc_core.runner.stock import Stock
 from torc_core.runner.timeline import Timeline
 from torc_core.runner.turns import Turns
@@ -187,6 +187,7 @@ class Runner:
             lambda: self._store.join(new),
             self._clock,
             60.0 * workflow.compute_node_wait_for_healthy_database_minutes,
+            patient(self._executor.wait, self._signals),
         )
         log_start(workflow, node, self._options, self._execution)
         return node, sent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 OBEYED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -26,3 +26,17 @@ def signals_to(receive: Callable[[int], None]) -> Iterator[None]:
     finally:
         for one, handler in zip(obeyed, before, strict=True):
             signal.signal(one, handler)
+
+
+def patient(wait: Callable[[float], object], received: Sequence[int]) -> Callable[[float], None]:
+    """What sleeps until the next try of something, and ends the process in its place when a signal has come.
+
+    `wait` ends early for a signal. Only for a time at which nothing has to be put in order.
+    """
+
+    def pause(seconds: float) -> None:
+        wait(seconds)
+        if received:
+            raise SystemExit(130 if received[0] == signal.SIGINT else 143)
+
+    return pause

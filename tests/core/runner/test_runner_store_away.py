@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.waiting import SOON
+from tests.waiting import SOON, until
 from torc_core.errors import Fenced, NotFound, Unavailable
 from torc_core.model import JobStatus
 from torc_core.runner import lease, runner
@@ -46,6 +46,29 @@ def run(site, trouble, *commands, lease=None, spools=True, **settings):
     one = site.runner(spools=spools)
     one._store = Troubled(site.store, trouble, lease)
     return one.run()
+
+
+class Unjoinable(Troubled):
+    """A queue that nobody can join."""
+
+    def join(self, new):
+        self.turns += 1
+        raise Unavailable("away")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_runner_that_could_not_join_yet(site, later, number, code) -> None:
+    site.create("exit 0")
+    runner = site.runner(spools=True)
+    runner._store = queue = Unjoinable(site.store, None)
+    later(0, lambda: (until(lambda: queue.turns > 0), runner.interrupt(number)))
+
+    begin = time.monotonic()
+    with pytest.raises(SystemExit) as left:
+        runner.run()
+
+    assert time.monotonic() - begin < SOON
+    assert left.value.code == code
 
 
 def test_a_store_that_is_away_for_a_while_loses_nothing(site, monkeypatch) -> None:
