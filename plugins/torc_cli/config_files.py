@@ -13,7 +13,7 @@ from torc_core.config.keys import KINDS, SECTIONS, section_type
 from torc_core.config.layers import PROJECT_FILE, SYSTEM_FILE, find_key, user_config
 from torc_core.config.read import read_file
 from torc_core.config.source import Layer
-from torc_core.errors import Conflict, InvalidConfig, Unavailable
+from torc_core.errors import Conflict, InvalidConfig, UsageError
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -207,4 +207,4 @@ def _write(path: Path, text: str) -> None:
             os.unlink(name)
             raise
     except OSError as error:
-        raise Unavailable(f"'{path}' cannot be written: {error.strerror}") from error
+        raise UsageError(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error

@@ -33,7 +33,7 @@ def measured(root: Path, mode: HashMode, threads: int) -> Dataset:
     UsageError
         If it is no directory, or something in it cannot be read.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UsageError(f"'{root}' is not a directory")
     try:
         found = sorted(_files(root))

@@ -300,7 +300,7 @@ def export(
         )  # fmt: skip
     if output is None:
         return Text(text=text(document))
-    write_file(output / CRATE if output.is_dir() else output, text(document).encode())
+    write_file(output / CRATE if os.path.isdir(output) else output, text(document).encode())
     return Outcome(
         message=f"Wrote {output} with {count} entities", workflow_id=chosen.id,
         extra={"path": str(output), "entities": count},

@@ -99,9 +99,21 @@ class SqliteDatabase:
         self._trouble: Trouble | None = None
         self.dialect = sqlite(path)
         self._texts = self.dialect.texts()
-        if self._path.exists():
+        if self._there():
             with self._lock:
                 self._open()
+
+    def _there(self) -> bool:
+        try:
+            folder, there = self._path.is_dir(), self._path.exists()
+        except OSError as error:
+            raise Unavailable(
+                f"database '{self._path}' cannot be opened: {error.strerror}; check the name, and the permissions of"
+                " its directory"
+            ) from error
+        if folder:
+            raise Unavailable(f"database '{self._path}' is a folder; name a file in it")
+        return there
 
     @property
     def path(self) -> Path:
@@ -326,7 +338,7 @@ class SqliteDatabase:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         except OSError as error:
             raise Unavailable(
-                f"database '{self._path}' cannot be created: {error.strerror}; choose another file with --db"
+                f"database '{self._path}' cannot be created: {error.strerror}; choose another file"
             ) from error
 
     def _open(self) -> sqlite3.Connection:

@@ -10,12 +10,12 @@ _SENTENCES = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space, then run the command again",
     sqlite3.SQLITE_BUSY: "another program has it locked; close that program and run the command again",
     sqlite3.SQLITE_LOCKED: "another program has it locked; close that program and run the command again",
-    sqlite3.SQLITE_READONLY: "it may not be written; check the permissions of the file and its directory",
+    sqlite3.SQLITE_READONLY: "it may not be written; check the permissions of the file, of its -wal and -shm, and of its directory",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the permissions of the file and its directory",
     sqlite3.SQLITE_PERM: "it cannot be opened; check the permissions of the file and its directory",
     sqlite3.SQLITE_IOERR: "the file system reports an error; check the disk and run the command again",
     sqlite3.SQLITE_CORRUPT: "it is damaged; restore it from a backup, or move it away to start with an empty one",
-    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; move it away, or choose another file with --db",
+    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; move it away, or choose another file",
 }
 
 

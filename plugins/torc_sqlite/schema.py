@@ -27,7 +27,7 @@ def version(connection: sqlite3.Connection) -> int:
     if not tables:
         return 0
     if not {"meta", "workflow", "server_lease"} <= tables:
-        raise Unavailable("the database was not made by torc; move it away, or choose another file with --db")
+        raise Unavailable("the database was not made by torc; move it away, or choose another file")
     found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
     return int(found[0])
 

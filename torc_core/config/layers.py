@@ -228,7 +228,7 @@ def _provider_value(entry: Entry, name: str, keys: Mapping[str, Key]) -> Any:
 
 def check_file(path: Path, layer: Layer = "user") -> Sequence[Problem]:
     """What is wrong with a file; unlike loading, a missing one is wrong too."""
-    if not path.exists():
+    if not os.path.exists(path):
         return [Problem(severity="error", message=f"no such file: {str(path)!r}")]
     return read_file(path, layer)[1]
 
@@ -264,10 +264,9 @@ def key_folder(environ: Mapping[str, str]) -> Path:
 
 
 def _must_exist(path: Path, who: str, text: str) -> None:
-    if not path.is_file():
-        raise InvalidConfig(
-            f"{who} names {text!r}, which is no file; write it with 'torc config init --user'"
-        )
+    if not os.path.isfile(path):
+        helps = f"leave {who} out" if who.startswith("-") else f"unset {who}"
+        raise InvalidConfig(f"{who} names {text!r}, which is no file; make it, or {helps}")
 
 
 def _login_name(environ: Mapping[str, str]) -> str:

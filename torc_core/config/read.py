@@ -34,7 +34,7 @@ def known_keys() -> Mapping[str, Key]:
 
 def read_file(path: Path, layer: Layer) -> Findings:
     """What a file says; a file that is not there says nothing."""
-    if not path.exists():
+    if not os.path.exists(path):
         return {}, []
     import tomllib
 

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def copy(source: Path, target: Path, *, verify: bool = False) -> None:
     Unavailable
         If the source is no database, or the target cannot be written, or the copy is damaged.
     """
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise Unavailable(f"there is no database '{source}'")
     part = target.with_name(f"{target.name}.part")
     try:
@@ -52,13 +52,14 @@ def copy(source: Path, target: Path, *, verify: bool = False) -> None:
             os.close(descriptor)
         part.replace(target)
     except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise Unavailable(f"'{source}' cannot be copied to '{target}': {error}") from error
 
 
 def target_of(destination: Path, now: datetime) -> Path:
     """Where a copy goes: into a folder under the present time, else to the very path."""
-    return destination / f"torc-{now:%Y%m%dT%H%M%SZ}.db" if destination.is_dir() else destination
+    return destination / f"torc-{now:%Y%m%dT%H%M%SZ}.db" if os.path.isdir(destination) else destination
 
 
 def keep_apart(source: Path, target: Path, keep: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -58,9 +58,14 @@ def export(
             ]  # fmt: skip
         target = Path(output).expanduser()
         part = target.with_name(f".{target.name}.{os.getpid()}")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            for one in chosen:
-                file.write(json.dumps(store.export_workflow(one.id, results=True, events=True)) + "\n")
-        part.replace(target)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                for one in chosen:
+                    file.write(json.dumps(store.export_workflow(one.id, results=True, events=True)) + "\n")
+            part.replace(target)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            raise UsageError(f"cannot write '{target}': {(error.strerror or 'error').lower()}") from error
     return f"wrote {len(chosen)} workflow{'' if len(chosen) == 1 else 's'} to '{target}'"

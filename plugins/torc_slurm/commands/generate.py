@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from torc_core.errors import Conflict, Unavailable, UsageError
+from torc_core.errors import Conflict, UsageError
 from torc_core.given import Given
 from torc_core.session import Session
 from torc_slurm.commands.planner_options import PlannerOptions
@@ -126,4 +126,4 @@ def _save(target: str, text: str, *, replace_it: bool) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise Unavailable(f"cannot write '{target}': {(error.strerror or 'error').lower()}") from error
+        raise UsageError(f"cannot write '{target}': {(error.strerror or 'error').lower()}") from error

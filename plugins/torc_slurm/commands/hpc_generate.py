@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_core.errors import Conflict, InvalidConfig, Unavailable, UsageError
+from torc_core.errors import Conflict, InvalidConfig, UsageError
 from torc_core.given import Given
 from torc_slurm.commands.hpc_profiles import partition_item
 from torc_terminal.options import Flag
@@ -127,4 +127,4 @@ def _write(path: Path, text: str) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise Unavailable(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error
+        raise UsageError(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,7 @@ def parse_logs(
         raise UsageError(f"--context '{context}' is out of range; give 0 to 100 lines")
     wf = selected(session, workflow)
     folder = Path(output_dir or session.config.client.run.output_dir).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise NotFound(f"there is no folder '{folder}'; name the one with the logs: --output-dir DIR")
     read = scan(folder, wf, Homes.of(session.store(), wf), context=context)
     for text in read.unread:

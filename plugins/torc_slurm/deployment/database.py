@@ -51,7 +51,7 @@ def checked(patient: Patient, *, active: bool) -> Iterable[Check]:
                 id,
                 "the database is not known here; look on the server's host, or name it: torc doctor --database FILE",
             )
-    elif not patient.database.exists():
+    elif not os.path.exists(patient.database):
         yield file_system(patient.database)
         for id in ("db-lock", "db-health"):
             yield ok(id, f"there is no database '{patient.database}' yet")
@@ -65,7 +65,7 @@ def checked(patient: Patient, *, active: bool) -> Iterable[Check]:
 def file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> Check:
     """What the database lies on."""
     id = "db-fs"
-    folder = next((one for one in (path.parent, *path.parent.parents) if one.exists()), Path("/"))
+    folder = next((one for one in (path.parent, *path.parent.parents) if os.path.exists(one)), Path("/"))
     found = seeing.mount_of(folder, mounts)
     if found is None:
         return ok(id, "the file system is not known here", str(folder))
