@@ -176,14 +176,17 @@ class Change:
         self.tally[status] += count
         self.tx.counted(self.wf, status, count)
 
-    def vanish(self, job: Job) -> None:
-        """Let those who wait for a job go on as if it were disabled: it is about to be removed."""
-        self._moves[job.id] = (job.status, JobStatus.DISABLED)
-        self._vanished.add(job.id)
+    def vanish(self, jobs: Sequence[Job]) -> None:
+        """Let those who wait for jobs go on as if these were disabled: they are about to be removed."""
+        for job in jobs:
+            self._moves[job.id] = (job.status, JobStatus.DISABLED)
+            self.tx.free("UPDATE job SET status = ? WHERE id = ?", (int(JobStatus.DISABLED), job.id))
+        self._vanished.update(job.id for job in jobs)
         self.settle()
-        self.added(job.status, -1)
-        if job.status is JobStatus.READY and job.not_before is None:
-            self.tx.ready(self.tx.row("CLASS_OF_JOB", job_=job.id)[0], -1)
+        for job in jobs:
+            self.added(job.status, -1)
+            if job.status is JobStatus.READY and job.not_before is None:
+                self.tx.ready(self.tx.row("CLASS_OF_JOB", job_=job.id)[0], -1)
 
     def settle(self, *, restores: bool = True) -> None:
         """Release, cancel and restore those who waited for what has moved since the last time (§5.4, §5.7).

@@ -146,8 +146,7 @@ def remove_jobs(change: Change, jobs: Sequence[Job]) -> None:
     if len(jobs) == sum(change.tally.values()):
         _remove_all(change)
     else:
-        for job in jobs:
-            _remove(change, job)
+        _remove_some(change, jobs)
 
 
 def _remove_all(change: Change) -> None:
@@ -163,16 +162,18 @@ def _remove_all(change: Change) -> None:
     change.tx.run("COUNT_ALL_READY", wf_=change.wf)
 
 
-def _remove(change: Change, job: Job) -> None:
-    tx = change.tx
-    # To those who wait, a job that is gone is like a disabled one.
-    change.vanish(job)
+def _remove_some(change: Change, jobs: Sequence[Job]) -> None:
+    tx, gone = change.tx, {job.id for job in jobs}
+    # To those who wait, jobs that are gone are like disabled ones; all at once, since some may wait for others of them.
+    change.vanish(jobs)
     change.unsum()
-    watched = [one for (one,) in tx.rows("WATCHED_BY", job_=job.id)]
-    waiters = [one for (one,) in tx.rows("WAITING_FOR", job_=job.id) if one != job.id]
-    relations.leave(change, job.id)
-    triggers.forget_job(change, watched)
+    watched = {one for job in jobs for (one,) in tx.rows("WATCHED_BY", job_=job.id)}
+    waiters = {one for job in jobs for (one,) in tx.rows("WAITING_FOR", job_=job.id)} - gone
+    for job in jobs:
+        relations.leave(change, job.id)
+    triggers.forget_job(change, sorted(watched))
     tx.run("UNDERIVE", wf_=change.wf)
-    for waiter in dict.fromkeys(waiters):
+    for waiter in sorted(waiters):
         relations.recount_waiter(change, waiter)
-    tx.free("DELETE FROM job WHERE id = ?", (job.id,))
+    for job in jobs:
+        tx.free("DELETE FROM job WHERE id = ?", (job.id,))

@@ -48,7 +48,7 @@ from torc_core.testing.memory import triggers, whereabouts
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.creation import default_requirement
 from torc_core.testing.memory.flow import Flow, InputSet
-from torc_core.testing.memory.job_changes import change_job, in_use, remove_job
+from torc_core.testing.memory.job_changes import change_job, in_use, remove_jobs
 
 _REFERENCES: Mapping[type[Any], Sequence[tuple[type[Any], str]]] = {
     SlurmScheduler: ((Node, "scheduler_id"), (Allocation, "scheduler_config_id")),
@@ -219,12 +219,18 @@ def change_record(change: Change, record: Any, fields: Mapping[str, Any], look: 
     return changed_
 
 
-def remove(change: Change, record: Any) -> None:
-    """Remove a record that `check_unused` has let through, and every reference to it."""
-    flow, kind = change.flow, type(record)
+def remove(change: Change, kind: type[Any], records: Sequence[Any]) -> None:
+    """Remove records that `check_unused` has let through, and every reference to them."""
     if kind is Job:
-        remove_job(change, record)
-    elif kind is Result:
+        remove_jobs(change, records)
+        return
+    for record in records:
+        _remove(change, kind, record)
+
+
+def _remove(change: Change, kind: type[Any], record: Any) -> None:
+    flow = change.flow
+    if kind is Result:
         take_back(flow, record)
         job = flow.jobs.get(record.job_id)
         if job is not None and job.result_id == record.id:

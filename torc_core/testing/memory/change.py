@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any
@@ -79,10 +79,10 @@ class Change:
         self.touched = True
         return changed
 
-    def vanish(self, job: Job) -> None:
-        """Let those who wait for a job go on as if it were disabled: it is about to be removed."""
-        self._moves[job.id] = (job.status, JobStatus.DISABLED)
-        self._vanished.add(job.id)
+    def vanish(self, jobs: Sequence[Job]) -> None:
+        """Let those who wait for jobs go on as if these were disabled: they are about to be removed."""
+        self._moves.update((job.id, (job.status, JobStatus.DISABLED)) for job in jobs)
+        self._vanished.update(job.id for job in jobs)
         self.settle()
 
     def settle(self, *, restores: bool = True) -> None:

@@ -90,18 +90,22 @@ def in_use(job: Job) -> str:
     return f"job {job.id} is {job.status.label}, but node {job.node_id} has not ended it yet; try again later"
 
 
-def remove_job(change: Change, job: Job) -> None:
-    """Remove a job, with its results and every reference to it."""
-    flow = change.flow
-    # To those who wait, a job that is gone is like a disabled one.
-    change.vanish(job)
-    waiters = {user for group in flow.memberships(job.id) for user in flow.users(group)} - {job.id}
-    flow.links.leave(job.id)
+def remove_jobs(change: Change, jobs: Sequence[Job]) -> None:
+    """Remove jobs, with their results and every reference to them."""
+    flow, gone = change.flow, {job.id for job in jobs}
+    # To those who wait, jobs that are gone are like disabled ones; all at once, since some may wait for others of them.
+    change.vanish(jobs)
+    waiters = {
+        user for id in gone for group in flow.memberships(id) for user in flow.users(group)
+    } - gone
+    for id in gone:
+        flow.links.leave(id)
     for waiter in waiters:
         recount_waiter(flow, waiter)
-    for result in [one for one in flow.tables[Result].values() if one.job_id == job.id]:
-        del flow.tables[Result][result.id], flow.results[job.id, result.run_id, result.attempt_id]
-    for stats in [one for one in flow.tables[SlurmStats].values() if one.job_id == job.id]:
+    for result in [one for one in flow.tables[Result].values() if one.job_id in gone]:
+        del flow.tables[Result][result.id], flow.results[result.job_id, result.run_id, result.attempt_id]
+    for stats in [one for one in flow.tables[SlurmStats].values() if one.job_id in gone]:
         del flow.tables[SlurmStats][stats.id]
-    triggers.forget_job(change, job.id)
-    flow.drop(flow.jobs[job.id])
+    triggers.forget_jobs(change, gone)
+    for id in gone:
+        flow.drop(flow.jobs[id])

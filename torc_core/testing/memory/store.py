@@ -316,8 +316,7 @@ class MemoryStore(
                     gone.setdefault(flow.workflow.id, []).append(record)
             for workflow, records in gone.items():
                 with self._change(workflow) as change:
-                    for record in records:
-                        catalog.remove(change, record)
+                    catalog.remove(change, kind, records)
                     for told in removed(noun, [record.id for record in records]):
                         change.tell(told)
         return len(found)

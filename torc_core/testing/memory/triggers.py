@@ -104,13 +104,14 @@ def join(change: Change, action: Action) -> None:
     stand(change, action)
 
 
-def forget_job(change: Change, job: JobId) -> None:
-    """A job is gone: those who watched it watch the others."""
+def forget_jobs(change: Change, jobs: Collection[JobId]) -> None:
+    """Jobs are gone: those who watched them watch the others."""
     flow = change.flow
     for id, action in list(flow.tables[Action].items()):
-        if job in action.jobs:
-            left = [one for one in action.jobs if one != job]
-            flow.hits.get(ActionId(id), {}).pop(job, None)
+        if any(one in jobs for one in action.jobs):
+            left = [one for one in action.jobs if one not in jobs]
+            for job in jobs:
+                flow.hits.get(ActionId(id), {}).pop(job, None)
             needed = required(action.trigger_type, action.trigger_mode, len(left))
             changed = _put(flow, replace(action, jobs=left, required_triggers=needed))
             if left:

@@ -6,6 +6,7 @@ import pytest
 
 from torc_core.errors import Conflict, Forbidden, Invalid, NotFound, TorcError
 from torc_core.model import (
+    Action,
     Event,
     File,
     Initialize,
@@ -216,6 +217,31 @@ class CatalogContract(SceneContract):
         assert scene.job(workflow, "job2").num_blockers == 1
         pairs = scene.store.find(JobDependency, Query(workflow=workflow)).items
         assert [one.depends_on_job_id for one in pairs] == [second.id]
+
+    def test_jobs_that_wait_for_each_other_are_removed_together(self, scene: Scene) -> None:
+        workflow = scene.started(jobs([], [0], [1], []))
+        first, second, *_ = scene.jobs(workflow)
+        scene.end(workflow, "job0", JobStatus.FAILED)
+
+        scene.store.remove(Job, [first.id, second.id])
+
+        assert scene.statuses(workflow) == {"job2": "ready", "job3": "ready"}
+        assert scene.counts(workflow) == {"ready": 2}
+        assert sorted(names(scene.claim(scene.node(workflow)))) == ["job2", "job3"]
+
+    def test_a_job_that_is_removed_with_its_blocker_is_never_ready(self, scene: Scene) -> None:
+        workflow = scene.started(jobs([], [0], []))
+        first, second, _ = scene.jobs(workflow)
+        action = Action(
+            workflow_id=workflow, trigger_type="on_jobs_ready", action_type="run_commands",
+            config={"commands": ["true"]}, jobs=[second.id],
+        )  # fmt: skip
+        scene.store.add([action])
+
+        scene.store.remove(Job, [first.id, second.id])
+
+        assert scene.counts(workflow) == {"ready": 1}
+        assert scene.events(workflow, "action_triggered") == []
 
     def test_a_removed_job_takes_its_results_along(self, scene: Scene) -> None:
         workflow = scene.started(fan(2))
