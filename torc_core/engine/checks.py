@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine.retry import checked_rules
+from torc_core.engine.spawning import LINEAGE_VARIABLE
 from torc_core.errors import BadValue, Invalid
 from torc_core.model import (
     AccessGroup,
@@ -194,7 +195,11 @@ def _job(one: Any) -> Any:
         if len(getattr(one, field) or "") > LONGEST_TEXT:
             raise wrong(field, one.name, f"the {field} of job {one.name!r} is longer than 1 MiB")
     number(one, "priority", 0)
-    check_env(one.env)
+    # The variable of its lineage is the store's own word about a job that another has added (`engine.md` §11).
+    lineage = getattr(one, "lineage", None)
+    check_env(
+        {k: v for k, v in (one.env or {}).items() if lineage is None or (k, v) != (LINEAGE_VARIABLE, lineage)}
+    )
     return one
 
 

@@ -351,15 +351,22 @@ class MapOf(Object):
 
 
 class Env(MapOf):
-    """Environment variables."""
+    """Environment variables.
 
-    def __init__(self, **options: Any) -> None:
+    Parameters
+    ----------
+    own
+        The one that torc itself may have set: those who read, modify and send back send it too; the store judges it.
+    """
+
+    def __init__(self, own: str = "", **options: Any) -> None:
         super().__init__(key=ENV_NAME, **options)
+        self.own = own
 
     def take(self, value: Plain) -> dict[str, str]:
         env = super().take(value)
         for name in env:
-            if name.startswith("TORC_"):
+            if name.startswith("TORC_") and name != self.own:
                 raise ValidationError(f"{quoted(name)} is set by torc itself; choose a name without TORC_")
         if len(env) > 1_000 or sum(len(name) + len(item) for name, item in env.items()) > 128 * 1024:
             raise ValidationError("it has more than 1,000 entries or 128 KiB")

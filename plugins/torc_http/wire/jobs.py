@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
+from torc_core.engine.spawning import LINEAGE_VARIABLE
 from torc_http.wire.fields import (
     Anything,
     Env,
@@ -44,7 +45,7 @@ class JobModel(Schema):
     name = Name(required=True)
     command = Text(required=True, empty=False)
     invocation_script = Text()
-    env = Env()
+    env = Env(own=LINEAGE_VARIABLE)
     status = Status()
     priority = Int(minimum=0)
     cancel_on_blocking_job_failure = Flag()

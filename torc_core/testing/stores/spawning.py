@@ -11,6 +11,7 @@ from torc_core.errors import Invalid, NotFound
 from torc_core.model import (
     Assignment,
     Initialize,
+    Job,
     JobId,
     JobStatus,
     Node,
@@ -52,6 +53,29 @@ class SpawnContract(SceneContract):
 
         job = scene.job(workflow, "a")
         assert (job.env, job.label) == ({"A": "1", "TORC_ORCHESTRATOR_LINEAGE_ID": "l"}, "x")
+
+    def test_an_added_job_is_changed_as_any_other(self, scene: Scene) -> None:
+        workflow, _, caller = running(scene)
+        (id,) = scene.store.spawn(caller.job.id, call("a")).jobs
+
+        scene.store.change(Job, id, {"priority": 5, "label": "x"})
+        scene.store.change(Job, id, {"status": JobStatus.DISABLED})
+        scene.store.change(Job, id, {"status": JobStatus.UNINITIALIZED})
+        scene.store.change(Job, id, {"env": {"A": "1", "TORC_ORCHESTRATOR_LINEAGE_ID": "job0"}})
+
+        job = scene.job(workflow, "a")
+        assert (job.priority, job.label) == (5, "x")
+        assert job.env == {"A": "1", "TORC_ORCHESTRATOR_LINEAGE_ID": "job0"}
+
+    @pytest.mark.parametrize("env", [{"TORC_ORCHESTRATOR_LINEAGE_ID": "other"}, {"TORC_JOB_ID": "1"}])
+    def test_the_lineage_of_an_added_job_stays(self, scene: Scene, env: dict[str, str]) -> None:
+        _, _, caller = running(scene)
+        (id,) = scene.store.spawn(caller.job.id, call("a")).jobs
+        scene.store.change(Job, id, {"status": JobStatus.DISABLED})
+        scene.store.change(Job, id, {"status": JobStatus.UNINITIALIZED})
+
+        with pytest.raises(Invalid, match="is reserved"):
+            scene.store.change(Job, id, {"env": env})
 
     def test_added_jobs_wait_for_each_other_and_for_existing_ones(self, scene: Scene) -> None:
         workflow, node, caller = running(scene, fan(2))

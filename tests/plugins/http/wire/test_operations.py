@@ -295,6 +295,26 @@ def test_children_are_spawned_by_a_running_job_only(each) -> None:
     assert "unknown key" in message(each.send("POST", f"/jobs/{job}/spawn_jobs", {**body, "more": 1}), 422)
 
 
+def test_a_child_that_is_read_changed_and_sent_back_is_changed(each) -> None:
+    _, (job,) = started(each, "a")
+    each("PUT", f"/jobs/{job}/manage_status_change/running/0")
+    body = {"jobs": [{"name": "child", "command": "true"}]}
+    (child,) = each("POST", f"/jobs/{job}/spawn_jobs", body)["spawned_job_ids"]
+    read = each("GET", f"/jobs/{child}")
+
+    assert each("PUT", f"/jobs/{child}", read) == read
+    assert each("PUT", f"/jobs/{child}", {**read, "priority": 5}) == {**read, "priority": 5}
+
+
+def test_the_variable_of_a_lineage_is_given_to_children_only(each) -> None:
+    id = each.workflow()
+    env = {"TORC_ORCHESTRATOR_LINEAGE_ID": "l"}
+
+    body = {"workflow_id": id, "name": "j", "command": "true", "env": env}
+    assert "reserved" in message(each.send("POST", "/jobs", body), 422)
+    assert "TORC_" in message(each.send("POST", "/workflows", {"name": "w", "user": "ann", "env": env}), 422)
+
+
 # Records.
 
 
