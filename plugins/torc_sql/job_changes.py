@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine.checks import checked
-from torc_core.engine.completion import occupied
+from torc_core.engine.completion import CASCADE, occupied
 from torc_core.engine.records import early, user_action
+from torc_core.engine.telling import job_ended
 from torc_core.errors import Conflict, Invalid
-from torc_core.model import Job, JobStatus, Requirement, Source
+from torc_core.model import Job, JobId, JobStatus, Requirement, Source
 from torc_core.store.fields import FIELDS
 from torc_sql import relations, rows, triggers
 from torc_sql.change import Change
@@ -57,10 +58,21 @@ def change_job(change: Change, job: Job, given: Mapping[str, Any]) -> None:
         relations.relate(change, job.id, **related)
     if status is not None:
         change.move(state, JobStatus(status), "SWITCH")
+    elif new.get("cancel_on_blocking_job_failure") and state.status is JobStatus.BLOCKED:
+        (blocker,) = change.tx.row("BAD_BLOCKER", job_=job.id)
+        if blocker is not None:
+            cancel_below(change, state, blocker)
     names = [*new, *related, *(["status"] if status is not None else [])]
     if names:
         change.tell(user_action("change", "job", job.id, names))
     change.settle()
+
+
+def cancel_below(change: Change, job: JobState, blocker: JobId) -> None:
+    """Cancel a job that waits for one that has ended badly already."""
+    reason = f"{CASCADE}{blocker}"
+    change.move(job, JobStatus.CANCELED, "CALL_OFF", reason_=reason)
+    change.tell(job_ended(job.id, job.name, JobStatus.CANCELED, None, reason, job.run_id, job.attempt_id))
 
 
 def _differs(change: Change, job: Job, name: str, ids: Sequence[int]) -> bool:

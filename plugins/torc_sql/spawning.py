@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from torc_core.engine import telling
-from torc_core.engine.completion import CASCADE
 from torc_core.engine.spawning import (
     LINEAGE_VARIABLE,
     ORIGIN,
@@ -25,6 +24,7 @@ from torc_core.model import JobId, JobStatus, Json, RequirementId, Source, Spawn
 from torc_sql import relations, rows
 from torc_sql.adding import default_requirement
 from torc_sql.change import Change
+from torc_sql.job_changes import cancel_below
 from torc_sql.shapes import class_of
 from torc_sql.state import known_job
 
@@ -118,7 +118,7 @@ def _write(change: Change, name: str, data: Json) -> None:
 
 def _cancel_hopeless(change: Change, call: Spawn, ids: Mapping[str, JobId]) -> None:
     """Cancel added jobs that wait for one that has ended badly already."""
-    added: Sequence[tuple[JobId, int]] = [
+    added: Sequence[tuple[JobId, JobId]] = [
         (ids[job.name], blocker)
         for job in call.jobs
         if job.cancel_on_blocking_job_failure
@@ -126,8 +126,4 @@ def _cancel_hopeless(change: Change, call: Spawn, ids: Mapping[str, JobId]) -> N
         and (blocker := change.tx.row("BAD_BLOCKER", job_=ids[job.name])[0]) is not None
     ]
     for id, blocker in added:
-        job, reason = known_job(change.tx, id), f"{CASCADE}{blocker}"
-        change.move(job, JobStatus.CANCELED, "CALL_OFF", reason_=reason)
-        change.tell(
-            telling.job_ended(id, job.name, JobStatus.CANCELED, None, reason, job.run_id, job.attempt_id)
-        )
+        cancel_below(change, known_job(change.tx, id), blocker)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from torc_core.engine.checks import checked
-from torc_core.engine.completion import occupied
+from torc_core.engine.completion import CASCADE, occupied
 from torc_core.engine.records import early, user_action
+from torc_core.engine.telling import job_ended
 from torc_core.errors import Invalid
-from torc_core.model import InputKind, Job, JobStatus, Result, SlurmStats, Source
+from torc_core.model import InputKind, Job, JobId, JobStatus, Result, SlurmStats, Source
 from torc_core.store.fields import FIELDS
 from torc_core.testing.memory import triggers
 from torc_core.testing.memory.change import Change
@@ -43,11 +44,30 @@ def change_job(change: Change, job: Job, given: Mapping[str, Any]) -> Job:
         job = flow.jobs[job.id]
     if status is not None:
         job = change.move(job, JobStatus(status), ready_since=None, not_before=None)
+    elif "cancel_on_blocking_job_failure" in new:
+        cancel_hopeless(change, [job.id])
     names = [*new, *relations, *(["status"] if status is not None else [])]
     if names:
         change.tell(user_action("change", "job", job.id, names))
     change.settle()
     return flow.jobs[job.id]
+
+
+def cancel_hopeless(change: Change, jobs: Sequence[JobId]) -> None:
+    """Cancel jobs that wait for one that has ended badly already, and is none of them."""
+    flow = change.flow
+    for id in jobs:
+        job = flow.jobs[id]
+        bad = [
+            member
+            for group in flow.uses(id)
+            for member in flow.links.members[group]
+            if flow.jobs[member].status.bad and member not in jobs
+        ]
+        if bad and job.cancel_on_blocking_job_failure and job.status is JobStatus.BLOCKED:
+            reason = f"{CASCADE}{min(bad)}"
+            job = change.move(job, JobStatus.CANCELED, reason=reason)
+            change.tell(job_ended(id, job.name, job.status, None, reason, job.run_id, job.attempt_id))
 
 
 def differs(flow: Flow, job: Job, name: str, ids: Sequence[int]) -> bool:
@@ -95,9 +115,7 @@ def remove_jobs(change: Change, jobs: Sequence[Job]) -> None:
     flow, gone = change.flow, {job.id for job in jobs}
     # To those who wait, jobs that are gone are like disabled ones; all at once, since some may wait for others of them.
     change.vanish(jobs)
-    waiters = {
-        user for id in gone for group in flow.memberships(id) for user in flow.users(group)
-    } - gone
+    waiters = {user for id in gone for group in flow.memberships(id) for user in flow.users(group)} - gone
     for id in gone:
         flow.links.leave(id)
     for waiter in waiters:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torc_core.engine import telling
-from torc_core.engine.completion import CASCADE
 from torc_core.engine.release import recount
 from torc_core.engine.spawning import (
     LINEAGE_VARIABLE,
@@ -34,6 +33,7 @@ from torc_core.model import (
 from torc_core.testing.memory.change import Change
 from torc_core.testing.memory.creation import default_requirement, recount_waiter
 from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.job_changes import cancel_hopeless
 
 
 def spawn(change: Change, caller: Job, call: Spawn) -> Spawned:
@@ -71,7 +71,7 @@ def spawn(change: Change, caller: Job, call: Spawn) -> Spawned:
         recount_waiter(flow, ids[job.name])
     _write(change, record_name(lineage, iteration), dict(record_data(iteration, call.state)))
     change.tell(telling.jobs_spawned(caller.id, lineage, iteration, list(ids.values())))
-    _cancel_hopeless(change, list(ids.values()))
+    cancel_hopeless(change, list(ids.values()))
     return Spawned(iteration=iteration, jobs=list(ids.values()))
 
 
@@ -117,20 +117,3 @@ def _write(change: Change, name: str, data: Json) -> None:
         id=id, workflow_id=flow.workflow.id, name=name, data=data, has_data=True, is_ephemeral=True
     )
     change.touched = True
-
-
-def _cancel_hopeless(change: Change, jobs: list[JobId]) -> None:
-    """Cancel added jobs that wait for one that has ended badly already."""
-    flow = change.flow
-    for id in jobs:
-        job = flow.jobs[id]
-        bad = [
-            member
-            for group in flow.uses(id)
-            for member in flow.links.members[group]
-            if flow.jobs[member].status.bad and member not in jobs
-        ]
-        if bad and job.cancel_on_blocking_job_failure and job.status is JobStatus.BLOCKED:
-            reason = f"{CASCADE}{min(bad)}"
-            job = change.move(job, JobStatus.CANCELED, reason=reason)
-            change.tell(telling.job_ended(id, job.name, job.status, None, reason, job.run_id, job.attempt_id))

@@ -106,6 +106,7 @@ class Actor(Upheavals):
             self.priority, self.reset, self.retry, self.move, self.reinitialize, self.renew, self.changed, self.cancel,
             self.reopen, self.archive, self.raise_run, self.data, self.silence, self.silence, self.forgive, self.bury,
             self.depart, self.drain, self.reconcile, self.reconcile, self.supersede, self.ask, self.tell, self.recover,
+            self.flag,
         ]  # fmt: skip
         verb = dice.choice(verbs)
         try:
@@ -227,9 +228,17 @@ class Actor(Upheavals):
         return job and self.scene.store.change(Job, job.id, {"status": JobStatus.DISABLED}).status
 
     def remove(self, dice: Random) -> Any:
-        """Somebody removes a job."""
+        """Somebody removes a job, or some."""
+        most = dice.choice((0.0, 0.0, 0.4))
+        first = self._job(dice)
+        some = [job.id for job in self.scene.jobs(self.workflow) if job == first or dice.random() < most]
+        return bool(some) and dice.random() < 0.3 and self.scene.store.remove(Job, some)
+
+    def flag(self, dice: Random) -> Any:
+        """Somebody decides what becomes of a job whose blockers end badly."""
         job = self._job(dice)
-        return job and dice.random() < 0.3 and self.scene.store.remove(Job, [job.id])
+        fields = {"cancel_on_blocking_job_failure": dice.random() < 0.6}
+        return job and self.scene.store.change(Job, job.id, fields).cancel_on_blocking_job_failure
 
     def add(self, dice: Random) -> Any:
         """Somebody adds a job."""

@@ -218,6 +218,21 @@ class CatalogContract(SceneContract):
         pairs = scene.store.find(JobDependency, Query(workflow=workflow)).items
         assert [one.depends_on_job_id for one in pairs] == [second.id]
 
+    def test_a_blocked_job_that_cancels_on_failure_from_now_on_is_canceled_below_one_that_failed(
+        self, scene: Scene
+    ) -> None:
+        workflow = scene.started(jobs([], [], [0, 1], [2], cancel_on_blocking_job_failure=False))
+        first, _, third, last = scene.jobs(workflow)
+        scene.end(workflow, "job0", JobStatus.FAILED)
+
+        for id in (last.id, third.id):
+            scene.store.change(Job, id, {"cancel_on_blocking_job_failure": True})
+
+        assert scene.statuses(workflow) == {
+            "job0": "failed", "job1": "ready", "job2": "canceled", "job3": "canceled"
+        }  # fmt: skip
+        assert scene.job(workflow, "job2").reason == f"blocker:{first.id}"
+
     def test_jobs_that_wait_for_each_other_are_removed_together(self, scene: Scene) -> None:
         workflow = scene.started(jobs([], [0], [1], []))
         first, second, *_ = scene.jobs(workflow)
