@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torc_core.errors import TorcError
-from torc_core.model import Event, Page, Query, Severity, WorkflowId
+from torc_core.model import Event, Page, Query, Severity, Workflow, WorkflowId
 from torc_core.protocols import Store
 from torc_http.hub.turns import HeldRequest, Later
 
@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 PIECE = 1_000
 """Events that are read from the store at once for a reader that has fallen behind."""
+
+LOOK_AGAIN = 5.0
+"""Seconds after which it is looked again what a reader may know of."""
 
 LEVELS = tuple(Severity)
 
@@ -33,6 +36,10 @@ class Sink(Protocol):
         """Bytes that may be queued before the reader is cut."""
         ...
 
+    def close(self) -> None:
+        """Let the reader go; it comes again and goes on where it was."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -43,7 +50,7 @@ class Wish:
     workflow
         None: all that `readable` lets through.
     readable
-        Whether the reader may know of a workflow.
+        Whether the reader may know of a workflow, at this moment.
     """
 
     workflow: WorkflowId | None
@@ -59,7 +66,48 @@ class Wish:
             return False
         if self.types and event.category not in self.types:
             return False
-        return self.workflow is not None or self.readable(event.workflow_id)
+        return self.readable(event.workflow_id)
+
+
+class Readable:
+    """The workflows that a reader may know of: looked up again when one comes that is new, and as time goes.
+
+    Parameters
+    ----------
+    look
+        The workflows that it may read now; None: all.
+    """
+
+    def __init__(
+        self, store: Store, look: Callable[[], Collection[WorkflowId] | None], monotonic: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._look = look
+        self._monotonic = monotonic
+        self._at = monotonic()
+        self._allowed = look()
+        newest = store.find(Workflow, Query(reverse=True, limit=1)).items
+        self._newest = newest[0].id if newest else WorkflowId(0)
+
+    def __call__(self, workflow: WorkflowId) -> bool:
+        new = workflow > self._newest
+        if new or self._monotonic() - self._at >= LOOK_AGAIN:
+            self._newest = max(workflow, self._newest)
+            self._at = self._monotonic()
+            try:
+                self._allowed = self._seen(self._look())
+            except TorcError as error:
+                log.warning("readable workflows not looked up why=%s", error)
+        return self._allowed is None or workflow in self._allowed
+
+    def _seen(self, now: Collection[WorkflowId] | None) -> Collection[WorkflowId] | None:
+        """What may be read now, and what could be until it was deleted: that it was is told too."""
+        if now is None or self._allowed is None:
+            return now
+        return {*now, *(one for one in self._allowed if one not in now and self._deleted(one))}
+
+    def _deleted(self, workflow: WorkflowId) -> bool:
+        return not self._store.find(Workflow, Query(where={"id": workflow}, limit=1)).items
 
 
 @dataclass(slots=True, eq=False)
@@ -99,15 +147,22 @@ class Streams:
     def add(self, wish: Wish, sink: Sink, after: int | None) -> None:
         """Tell a reader everything after a number, then what is new; None: only what is new."""
         newest = newest_event(self._store)
-        sink.send(f"retry: 2000\nevent: hello\ndata: {json.dumps({'seq': newest})}\n\n".encode())
+        hello = f"retry: 2000\nevent: hello\ndata: {json.dumps({'seq': newest})}\n\n".encode()
         reader = _Reader(wish, sink, newest if after is None else after)
         with self._behind:
+            if not sink.send(hello):
+                return
             self._readers.append(reader)
             self._queue.append(reader)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="torc-streams", daemon=True)
                 self._thread.start()
             self._behind.notify()
+
+    def leave(self, sink: Sink) -> None:
+        """A reader has hung up."""
+        with self._behind:
+            self._readers = [one for one in self._readers if one.sink is not sink]
 
     def hold(self, workflow: WorkflowId, after: int, limit: int, seconds: float, later: Later) -> bool:
         """Answer a request for events when there is one, or with none when its time is over; False: no room."""
@@ -167,9 +222,12 @@ class Streams:
                 reader = self._queue.pop(0)
             try:
                 done = self._catch_up(reader)
-            except TorcError as error:
-                log.warning("stream not read back why=%s", error)
+            except Exception as error:
+                # The reader comes again and goes on where it was; the others are not let down.
+                log.warning("stream not read back why=%s", error, exc_info=not isinstance(error, TorcError))
                 reader.gone = True
+                self._drop(reader)
+                reader.sink.close()
                 continue
             if not done and not reader.gone:
                 with self._behind:

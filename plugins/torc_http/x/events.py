@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import Schema
 
 from torc_core.model import Severity, Workflow, WorkflowId
+from torc_core.store.guarded import guarded
 from torc_http.call import Answer, Call
 from torc_http.errors import Refused
-from torc_http.hub.streams import Streams, Wish, events_after, piece
+from torc_http.hub.streams import Readable, Streams, Wish, events_after, piece
 from torc_http.routes import Route
 from torc_http.wire.fields import Anything, Choice, Int, Text
+
+if TYPE_CHECKING:
+    from torc_core.store.principal import Principal
 
 LONGEST_WAIT = 20_000
 BUFFER = 256 * 1024
@@ -36,7 +41,11 @@ class EventsQuery(Schema):
 class _Sink:
     """A stream of the transport, with its room."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    def goes_to(self, stream: Any) -> None:
+        """Where pieces go."""
         self._stream = stream
 
     def send(self, piece: bytes) -> bool:
@@ -44,6 +53,9 @@ class _Sink:
 
     def room(self) -> int:
         return BUFFER - int(self._stream.unsent)
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def stream(call: Call) -> Answer:
@@ -58,17 +70,28 @@ def stream(call: Call) -> Answer:
     query = call.query
     after = _resume(call.environ.get("HTTP_LAST_EVENT_ID"), query.get("after"))
     types = frozenset(filter(None, str(query.get("types", "")).split(",")))
-    readable = call.store.readable(call.principal.name) if not call.principal.is_admin else None
-    allowed = None if readable is None else frozenset(readable)
-    wish = Wish(
-        workflow=workflow, level=Severity(query["level"]), types=types,
-        readable=lambda one: allowed is None or one in allowed,
-    )  # fmt: skip
-    given = hold.stream(user=call.identity)
+    wish = Wish(workflow=workflow, level=Severity(query["level"]), types=types, readable=_readable(call))
+    sink = _Sink()
+    given = hold.stream(user=call.identity, on_gone=lambda gone: streams.leave(sink))
     if given is None:
         raise Refused(503, "too many event streams are open; close one, or try again later")
-    streams.add(wish, _Sink(given), after)
+    sink.goes_to(given)
+    streams.add(wish, sink, after)
     return Answer(raw=b"", content_type="text/event-stream")
+
+
+def _readable(call: Call) -> Callable[[WorkflowId], bool]:
+    """Whether the caller may know of a workflow, at whatever moment an event of it comes."""
+    who = call.principal
+    if who.is_admin:
+        return lambda workflow: True
+    store = call.service.store
+
+    def look() -> Collection[WorkflowId] | None:
+        # NOTE: a fresh guard each time: one remembers for its whole life what its principal may do.
+        return guarded(store, cast("Principal", who)).readable(who.name)
+
+    return Readable(store, look, call.clock.monotonic)
 
 
 def _resume(header: str | None, after: int | None) -> int | None:
