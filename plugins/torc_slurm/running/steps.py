@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,7 @@ class Steps:
         self._signals: dict[int, list[str]] = {}
         self._limits: dict[JobId, float] = {}
         self._doubtful: dict[JobId, tuple[float, Exit]] = {}
+        self._unwritable: list[Exit] = []
         self.limits_memory = True
         """Slurm does, as `--mem` of each step says."""
 
@@ -88,10 +90,17 @@ class Steps:
             if task.shape is None:
                 started.append(task)
                 continue
+            try:
+                text = self._written(task)
+            except OSError as error:
+                name = errno.errorcode.get(error.errno or 0, str(error.errno))
+                self._unwritable.append(Exit(job=task.job, return_code=0, error=f"output_unwritable: {name}"))
+                self._local.wake()
+                continue
             self._tasks[task.job] = task
             if minutes is not None:
                 self._limits[task.job] = self._clock.monotonic() + 60.0 * max(1, minutes)
-            started.append(task_of(task, self._text(task), self._layout, minutes))
+            started.append(task_of(task, text, self._layout, minutes))
             if self._accounts is not None:
                 self._accounts.began(name_of(task))
         self._local.start(started)
@@ -109,7 +118,8 @@ class Steps:
             pause = max(0.0, min(times) - now)
             timeout = pause if timeout is None else min(timeout, pause)
         found = [self._ended(one) for one in self._local.wait(timeout)]
-        return [one for one in found if one is not None] + self._cleared()
+        unwritable, self._unwritable = self._unwritable, []
+        return [*unwritable, *(one for one in found if one is not None), *self._cleared()]
 
     def wake(self) -> None:
         """End a `wait`."""
@@ -213,13 +223,20 @@ class Steps:
         except OSError:
             return ""
 
-    def _text(self, task: Task) -> str:
-        """What bash runs in the step; a long one is put into a file, whose path it is then."""
+    def _written(self, task: Task) -> str:
+        """What bash runs in the step; a long one is put into a file, whose path it is then.
+
+        Raises
+        ------
+        OSError
+            If that, or what srun says, cannot be written.
+        """
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(said_of(task), flags, 0o600))
         text = joined(task.command, task.script)
         if len(text.encode(errors="surrogateescape")) <= LONGEST:
             return text
         path = script_of(task)
-        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o700), "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
         return path

@@ -224,6 +224,20 @@ def test_a_command_of_any_length_is_a_step(stepping: Steps, tasks: Tasks, enviro
     assert Path(task.stdout or "").read_text() == "200001\n"
 
 
+@pytest.mark.parametrize("command", ["true", f"true {'x' * 200_000}"])
+def test_a_step_whose_files_cannot_be_written_could_not_be_started(
+    stepping: Steps, tasks: Tasks, environ: dict[str, str], command: str
+) -> None:
+    never, good = (
+        replace(step(tasks, command, environ), files="/nowhere/at/all"),
+        step(tasks, "true", environ),
+    )
+
+    found = {end.job: end.error for end in run(stepping, never, good)}
+
+    assert found == {never.job: "output_unwritable: ENOENT", good.job: None}
+
+
 def test_what_is_no_job_is_a_process_of_this_node(stepping: Executor, tasks: Tasks, steps: Path) -> None:
     run(stepping, tasks.task("true"))
 
