@@ -159,6 +159,7 @@ class Nodes:
         self._at: dict[JobId, int] = {}
         self._base: Mapping[str, str] | None = None
         self._heard: deque[tuple[int, object]] = deque()
+        self._never: list[Exit] = []
         self._closing = False
 
     def forget(self) -> None:
@@ -166,8 +167,11 @@ class Nodes:
         self._heard.clear()
 
     def adopt(self, agents: Sequence[AgentOnNode]) -> None:
-        """Take these agents for the positions from 1 on."""
+        """Take these agents for the positions from 1 on; some may be gone again."""
         self._agents = {one.position: one for one in agents}
+        for one in agents:
+            if not one.up:
+                self.hear(one.position, None)
 
     def hear(self, position: int, message: object) -> None:
         """An agent has said something."""
@@ -196,6 +200,10 @@ class Nodes:
         away: dict[int, list[Task]] = {}
         for task in tasks:
             position = task.nodes[0] if task.nodes else 0
+            if position and position not in self._agents:
+                # It was chosen before its runner could know that the node is gone.
+                self._never.append(Exit(job=task.job, return_code=-signal.SIGKILL, lost=True))
+                continue
             placed = replace(task, env={**task.env, **self._narrowed(task)}) if len(task.nodes) > 1 else task
             if position == 0:
                 here.append(placed)
@@ -209,7 +217,8 @@ class Nodes:
 
     def wait(self, timeout: float | None) -> Sequence[Exit]:
         """Sleep until processes ended on any node."""
-        exits = list(self._local.wait(0.0 if self._heard else timeout))
+        exits = [*self._never, *self._local.wait(0.0 if self._heard or self._never else timeout)]
+        self._never.clear()
         told_to_end = False
         while self._heard:
             position, message = self._heard[0]

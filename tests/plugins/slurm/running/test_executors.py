@@ -16,7 +16,7 @@ from torc_core.protocols import Executor, Task
 from torc_core.system import SystemClock
 from torc_core.testing.executors import ExecutorContract, Tasks, ends, run, survivors, wait_for
 from torc_local.executor import Subprocesses
-from torc_slurm.running.nodes import Nodes, gathered
+from torc_slurm.running.nodes import AgentOnNode, Nodes, gathered
 from torc_slurm.running.stepping import Layout
 from torc_slurm.running.steps import Steps
 from torc_slurm.scheduler.budget import Budget
@@ -112,6 +112,41 @@ def test_what_ran_on_a_node_that_is_gone_is_lost(
     os.kill(int(agent.read_text()), signal.SIGKILL)
     (end,) = ends(nodes, 1)
 
+    assert (end.lost, lost) == (True, ["a node"])
+
+
+def test_what_is_started_on_a_node_that_is_gone_is_lost(nodes: Nodes, tasks: Tasks, steps: Path) -> None:
+    first, late = (replace(tasks.task("echo up; exec sleep 600"), nodes=(1,)) for _ in range(2))
+    nodes.start([first])
+    wait_for(first, "up")
+    (agent,) = (path for path in steps.iterdir() if path.name.startswith("7."))
+    os.kill(int(agent.read_text()), signal.SIGKILL)
+    ends(nodes, 1)
+
+    (end,) = run(nodes, late)
+
+    assert (end.job, end.lost) == (late.job, True)
+
+
+def test_a_node_that_is_gone_before_all_are_there_is_not_taken_for_one(
+    environ: dict[str, str], tasks: Tasks, lost: list[str], steps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greets_and_dies(agent: AgentOnNode, seconds: float) -> bool:
+        was_up = await_hello(agent, seconds)
+        (pid,) = (path.read_text() for path in steps.iterdir() if path.name.startswith("7."))
+        os.kill(int(pid), signal.SIGKILL)
+        agent._reader.join()
+        return was_up
+
+    await_hello = AgentOnNode.await_hello
+    monkeypatch.setattr(AgentOnNode, "await_hello", greets_and_dies)
+    made, _ = gathered(
+        Subprocesses(), SystemClock(), environ, "n1", ["n1", "n2"], 4, lambda: lost.append("a node")
+    )
+
+    (end,) = run(made, replace(tasks.task("true"), nodes=(1,)))
+
+    made.close()
     assert (end.lost, lost) == (True, ["a node"])
 
 
