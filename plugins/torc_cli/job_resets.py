@@ -53,8 +53,9 @@ def reset_status(
     if completed:
         session.warn(f"{NOUN.counted(len(completed))} completed already: {_named(completed)}")
     if follow:
+        verbs = ("waits", "is") if len(follow) == 1 else ("wait", "are")
         session.note(
-            f"{NOUN.counted(len(follow))} that wait for them are reset with the next run: {_named(follow)}"
+            f"{NOUN.counted(len(follow))} that {verbs[0]} for them {verbs[1]} reset with the next run: {_named(follow)}"
         )
     extra: dict[str, Json] = {
         "jobs": [job.id for job in jobs],

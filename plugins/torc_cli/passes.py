@@ -87,7 +87,7 @@ def initialize(
     inputs = store.inspect(chosen.id, seen)
     if dry_run:
         return report(chosen, inputs)
-    refuse_state(store.totals([chosen.id])[0], force=force)
+    refuse_state(store.totals([chosen.id])[0], "initialized", force=force)
     if not force:
         refuse_missing(inputs)
     results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
@@ -139,7 +139,7 @@ def reinitialize(
     refuse_csv(session)
     chosen = found(session, workflow)
     store = session.store()
-    refuse_state(store.totals([chosen.id])[0], force=True)
+    refuse_state(store.totals([chosen.id])[0], "reinitialized", force=True)
     how = Initialize(force=force, fingerprints=prints(store, chosen, content=content_hash))
     if dry_run:
         tried = store.reinitialize(chosen.id, how, dry_run=True)
@@ -188,7 +188,7 @@ def reset_status(
     """
     refuse_csv(session)
     chosen = found(session, workflow)
-    refuse_state(session.store().totals([chosen.id])[0], force=force)
+    refuse_state(session.store().totals([chosen.id])[0], "reset", force=force)
     which = "failed jobs, and what waits for them," if failed_only else "all jobs"
     steps: dict[str, Callable[[], str]] = {
         "workflow_reset": lambda: _workflow_reset(session, chosen, force),
@@ -219,7 +219,7 @@ def reset_status(
 
 
 def archive(*words: str, session: Given) -> Outcome:
-    """Put workflows away: they are hidden from lists, and are neither run nor changed.
+    """Put workflows away: they are hidden from lists, and are neither run nor set back.
 
     Parameters
     ----------
@@ -267,7 +267,11 @@ def _archived(session: Session, words: Sequence[str], archived: bool) -> Outcome
 
 def _workflow_reset(session: Session, workflow: Workflow, force: bool) -> str:
     session.store().reset_workflow(workflow.id, force=force)
-    return f"workflow {workflow.id} is not canceled"
+    return (
+        f"workflow {workflow.id} is canceled no longer"
+        if workflow.is_canceled
+        else f"workflow {workflow.id} was not canceled"
+    )
 
 
 def _job_reset(session: Session, workflow: Workflow, failed_only: bool, force: bool) -> str:
@@ -312,12 +316,12 @@ def _begun(
 
         Recorder(session.store(), workflow, os.getcwd()).inputs()
     counts = session.store().totals([workflow.id])[0]
-    ready = f"{counts.counts.get(JobStatus.READY, 0)} jobs ready"
+    ready = f"{amount(counts.counts.get(JobStatus.READY, 0), 'job')} ready"
     return Outcome(
         message=f"{verb} workflow {workflow.id} '{workflow.name}': run {run_id}, {ready}",
         workflow_id=workflow.id,
         extra={"run_id": run_id, "moved": dict(moved), "jobs_by_status": dict(by_status(counts)), **more},
-        hint=f"run it: torc run {workflow.id}",
+        hint=None if counts.workflow.is_canceled else f"run it: torc run {workflow.id}",
     )
 
 

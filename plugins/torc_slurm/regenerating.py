@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from torc_core.errors import Conflict, UsageError
+from torc_core.errors import UsageError
 from torc_core.model import (
     Action,
     Allocation,
@@ -36,6 +36,7 @@ from torc_slurm.planning.standing import Held, served
 from torc_slurm.planning.work import Work
 from torc_slurm.planning.writing import MOST_AT_ONCE, scheduler_fields
 from torc_slurm.submission.due import scheduling
+from torc_terminal.preparing import refuse_closed
 from torc_terminal.walking import every
 
 if TYPE_CHECKING:
@@ -170,17 +171,14 @@ def regenerated(
 
     Raises
     ------
-    Conflict
+    WrongState, Conflict
         If the workflow is archived or canceled, or a cap cannot be kept.
     BadValue
         If a job fits nowhere.
     UsageError
         If there is nobody to charge.
     """
-    if workflow.is_archived or workflow.is_canceled:
-        raise Conflict(
-            f"workflow {workflow.id} is {'archived' if workflow.is_archived else 'canceled'}; it gets no nodes"
-        )
+    refuse_closed(workflow, "given nodes")
     jobs = list(every(store, Job, workflow.id))
     schedulers = list(every(store, SlurmScheduler, workflow.id))
     if missing := set(include) - {job.id for job in jobs}:

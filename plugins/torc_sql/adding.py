@@ -18,9 +18,10 @@ from torc_core.engine.records import (
     same_attempt,
     stamped,
 )
+from torc_core.engine.resets import check_open
 from torc_core.engine.runs import digest
 from torc_core.engine.triggers import check_action, required
-from torc_core.errors import Invalid
+from torc_core.errors import WrongState
 from torc_core.model import (
     Action,
     ActionId,
@@ -205,10 +206,9 @@ def add_jobs(change: Change, new: Sequence[NewJob]) -> list[Job]:
     """
     tx, wf = change.tx, change.wf
     jobs = [checked(job) for job in new]
-    if change.state.is_archived:
-        raise Invalid(f"workflow {wf} is archived; it takes no new jobs")
+    check_open(wf, change.state.is_archived == 1, "given new jobs")
     if change.live:
-        raise Invalid(busy(wf, change.live))
+        raise WrongState(busy(wf, change.live))
     known = relations.check(
         change, {name: [getattr(job, name) or () for job in jobs] for name in relations.TABLES}
     )

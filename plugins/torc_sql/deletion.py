@@ -31,7 +31,7 @@ def hide(tx: Transaction, wf: WorkflowId, force: bool) -> None:
     state = workflow_state(tx, wf)
     live = sum(count for status, count in tx.rows("COUNTS", wf_=wf) if status in LIVE)
     if live and not force:
-        raise Conflict(f"workflow {wf} has {live} pending or running jobs; cancel it first, or use force")
+        raise Conflict(f"workflow {wf} has {live} pending or running jobs; cancel it first, or use --force")
     tx.run("HIDE", wf_=wf)
     tx.tell(wf, *telling.of_workflow("workflow_deleted", wf, state.name, state.run_id))
     tx.wake(wf)

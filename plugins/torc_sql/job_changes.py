@@ -10,7 +10,7 @@ from torc_core.engine.checks import checked
 from torc_core.engine.completion import CASCADE, occupied
 from torc_core.engine.records import early, user_action
 from torc_core.engine.telling import job_ended
-from torc_core.errors import Conflict, Invalid
+from torc_core.errors import Conflict, Invalid, WrongState
 from torc_core.model import Job, JobId, JobStatus, Requirement, Source
 from torc_core.store.fields import FIELDS
 from torc_sql import relations, rows, triggers
@@ -96,9 +96,9 @@ def _check_status(job: Job, status: JobStatus) -> None:
             "Cannot update job status; a job can only be disabled, or a disabled one set to uninitialized"
         )
     if occupied(job):
-        raise Invalid(_in_use(job))
+        raise WrongState(_in_use(job))
     if job.status is JobStatus.COMPLETED:
-        raise Invalid(f"job {job.id} is completed; it cannot be disabled")
+        raise WrongState(f"job {job.id} is completed; it cannot be disabled")
 
 
 def _in_use(job: Job) -> str:

@@ -21,7 +21,7 @@ from torc_core.engine.runs import (
     terminated,
 )
 from torc_core.engine.stages import stride, summed
-from torc_core.errors import Invalid
+from torc_core.errors import WrongState
 from torc_core.model import (
     Ending,
     File,
@@ -71,7 +71,7 @@ def unwritten_user_data(tx: Transaction, wf: WorkflowId) -> list[UserData]:
 def initialize(change: Change, how: Initialize) -> None:
     """Start a new run (`engine.md` §6.2, with the refusals of §6.3)."""
     state, tx = change.state, change.tx
-    check_open(change.wf, state.is_archived == 1, "initialised")
+    check_open(change.wf, state.is_archived == 1, "initialized")
     change.settle()
     first = state.initialized_run == state.run_id == 0 and state.derived == 1
     derive(change)
@@ -199,7 +199,7 @@ def _fresh(change: Change, how: Initialize) -> set[JobId]:
     live = [job for job in kept if job.id in reached]
     if live and not how.force:
         job = live[0]
-        raise Invalid(
+        raise WrongState(
             f"job {job.id} ({job.name}) is {job.status.label}, and jobs before it start over; cancel it first"
         )
     reached -= {job.id for job in kept}
@@ -215,8 +215,8 @@ def _check_inputs(change: Change, fingerprints: Sequence[Fingerprint]) -> None:
     for noun, missing in (("files", files), ("user data", data)):
         if missing:
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-            raise Invalid(
-                f"required {noun} missing: {', '.join(missing[:NAMED])}{more}; provide them, or use force"
+            raise WrongState(
+                f"required {noun} missing: {', '.join(missing[:NAMED])}{more}; provide them, or use --force"
             )
 
 

@@ -62,7 +62,7 @@ def inspect(
 
 def renew(change: Change, how: Initialize) -> None:
     """Set all jobs back and begin a full run; a workflow that was canceled goes on (`engine.md` §6.3)."""
-    check_open(change.wf, change.state.is_archived == 1, "initialised")
+    check_open(change.wf, change.state.is_archived == 1, "initialized")
     resets.check_workflow_idle(change, runners=True, force=how.force)
     if change.tally[JobStatus.UNINITIALIZED] != sum(change.tally.values()):
         resets.open_again(change, [JobState(*row) for row in change.tx.rows("STATES", wf_=change.wf)])
@@ -79,7 +79,7 @@ def partial(how: Initialize) -> Initialize:
 
 def set_back_changed(change: Change, seen: Sequence[Fingerprint]) -> list[ChangedJob]:
     """Set back what changed since it ran, and what is below; those jobs, each with its reason (`engine.md` §6.4)."""
-    check_open(change.wf, change.state.is_archived == 1, "initialised")
+    check_open(change.wf, change.state.is_archived == 1, "initialized")
     derive(change)
     changes = _file_changes(change, seen)
     found = _reasons(change, changes)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 
 from torc_core.engine.change import SETTING
+from torc_core.engine.resets import check_open
 from torc_core.errors import Conflict
 from torc_core.model import (
     LIVE,
@@ -97,21 +98,23 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def refuse_state(totals: Totals, *, force: bool) -> None:
+def refuse_state(totals: Totals, verb: str, *, force: bool) -> None:
     """Object if a workflow is archived, or, without force, if jobs are held by runners.
 
     Raises
     ------
-    Conflict
+    WrongState, Conflict
         If so.
     """
     workflow = totals.workflow
-    if workflow.is_archived:
-        raise Conflict(f"workflow {workflow.id} '{workflow.name}' is archived; it cannot be initialized")
+    check_open(workflow.id, workflow.is_archived, verb)
     live = sum(totals.counts.get(status, 0) for status in LIVE)
     if live and not force:
         held = "1 job is" if live == 1 else f"{live} jobs are"
-        raise Conflict(f"{held} pending or running in workflow {workflow.id}; cancel it first")
+        raise Conflict(
+            f"{held} pending or running in workflow {workflow.id}; cancel it first: torc cancel {workflow.id}, or go on"
+            " with --force"
+        )
 
 
 def refuse_missing(inputs: Inputs) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torc_core.engine.resets import check_open
 from torc_core.errors import Conflict
-from torc_core.model import Initialize, Totals
+from torc_core.model import Initialize, Totals, Workflow
 from torc_core.protocols import Store
 from torc_core.session import Session
 from torc_terminal.initializing import check
@@ -20,11 +21,25 @@ def refuse_archived(totals: Totals) -> None:
 
     Raises
     ------
-    Conflict
+    WrongState
         If it is archived.
     """
-    if totals.workflow.is_archived:
-        raise Conflict(f"workflow {totals.workflow.id} is archived; it cannot be run")
+    check_open(totals.workflow.id, totals.workflow.is_archived, "run")
+
+
+def refuse_closed(workflow: Workflow, verb: str) -> None:
+    """Leave archived and canceled workflows alone.
+
+    Raises
+    ------
+    WrongState, Conflict
+        Naming what helps.
+    """
+    check_open(workflow.id, workflow.is_archived, verb)
+    if workflow.is_canceled:
+        raise Conflict(
+            f"workflow {workflow.id} is canceled; to let it run: torc workflows reset-status {workflow.id}"
+        )
 
 
 def initialize(session: Session, store: Store, totals: Totals) -> None:

@@ -77,7 +77,7 @@ def check_reset(jobs: Iterable[tuple[Attempted, str]], *, force: bool) -> None:
 
     Raises
     ------
-    Invalid
+    WrongState
         Without force, if there are any.
     """
     if force:
@@ -85,11 +85,11 @@ def check_reset(jobs: Iterable[tuple[Attempted, str]], *, force: bool) -> None:
     live = [(job, name) for job, name in jobs if job.status in LIVE]
     if len(live) == 1:
         job, name = live[0]
-        raise Invalid(f"job {job.id} ({name}) is {job.status.label}; cancel it first, or use force")
+        raise WrongState(f"job {job.id} ({name}) is {job.status.label}; cancel it first, or use --force")
     if live:
         more = f" and {len(live) - NAMED} more" if len(live) > NAMED else ""
         named = ", ".join(f"{job.id} ({name})" for job, name in live[:NAMED])
-        raise Invalid(f"jobs {named}{more} are pending or running; cancel them first, or use force")
+        raise WrongState(f"jobs {named}{more} are pending or running; cancel them first, or use --force")
 
 
 def reset_told(how: Reset, workflow: int, count: int) -> Told:
@@ -112,7 +112,7 @@ def check_doubts(jobs: Iterable[int], doubtful: Mapping[JobId, Node], *, force: 
         node = doubtful.get(JobId(job))
         if node is not None:
             raise Conflict(
-                f"job {job} may still be running on {node.hostname}; make sure that it is not, or use force"
+                f"job {job} may still be running on {node.hostname}; make sure that it is not, or use --force"
             )
 
 
@@ -200,15 +200,17 @@ def next_number(run_id: int, current: int) -> int | None:
 
 
 def check_open(workflow: int, archived: bool, verb: str) -> None:
-    """Refuse to set jobs of an archived workflow back.
+    """Refuse to begin anything with an archived workflow.
 
     Raises
     ------
-    Invalid
+    WrongState
         If it is archived.
     """
     if archived:
-        raise Invalid(f"workflow {workflow} is archived; it cannot be {verb}")
+        raise WrongState(
+            f"workflow {workflow} is archived and cannot be {verb}; take it out first: torc workflows unarchive {workflow}"
+        )
 
 
 def check_idle(workflow: int, found: Iterable[tuple[int, str]], *, force: bool) -> None:
@@ -216,14 +218,14 @@ def check_idle(workflow: int, found: Iterable[tuple[int, str]], *, force: bool) 
 
     Raises
     ------
-    Invalid
+    WrongState
         Without force, if there are any; the sentence says how many of each.
     """
     counted = list(found)
     if not force and any(count for count, _ in counted):
         *most, last = [f"{count} {noun}" for count, noun in counted]
         said = f"{', '.join(most)} and {last}" if most else last
-        raise Invalid(f"workflow {workflow} has {said}; cancel it first, or use force")
+        raise WrongState(f"workflow {workflow} has {said}; cancel it first, or use --force")
 
 
 def check_recovery(workflow: int, seen: int, run_id: int, *, canceled: bool) -> None:

@@ -144,14 +144,18 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
 def nothing_to_run(store: Store, totals: Totals, wish: Wish) -> Answer | QuietAnswer:
     """The summary of a complete workflow, and how to run it again (R4)."""
     number = totals.workflow.id
+    again = (
+        f": it is canceled; to run it again: torc workflows reset-status {number} --failed-only -r (what was canceled)"
+        if totals.workflow.is_canceled
+        else f"; to run it again: torc workflows reinit {number} (changed inputs)"
+    )
     return run_answer(
         totals,
         wall_seconds=0.0,
         output_dir=os.path.abspath(wish.output_dir),
         failed=failed_jobs(store, number, (), error_file(totals.workflow, wish.output_dir)),
         code=zeroed(exit_code(None, totals), wish),
-        hint=f"nothing to run; to run it again: torc workflows reinit {number} (changed inputs) or "
-        f"torc workflows reset-status {number} -r (all)",
+        hint=f"nothing to run{again} or torc workflows reset-status {number} -r (all)",
         to_stderr=wish.style is not None,
     )
 

@@ -62,7 +62,7 @@ def regenerate(
     include = [JobId(one) for one in ids(include_job_ids)]
     wf = found(session, workflow)
     if submit and not dry_run:
-        refuse_no_slurm(session)
+        refuse_no_slurm(session, str(wf.id))
     profile = profile_for(session, given.profile)
     store = session.store()
     made = regenerated(

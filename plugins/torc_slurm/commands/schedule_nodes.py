@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_core.errors import Conflict, UsageError
+from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import Workflow
 from torc_core.session import Session
@@ -70,6 +70,7 @@ def schedule_nodes(
     from torc_slurm.submission.starting import keep_terms, progress, refuse_no_slurm
     from torc_slurm.submission.telling import told
     from torc_slurm.submission.terms import Terms, options, reachable
+    from torc_terminal.preparing import refuse_closed
     from torc_terminal.serving import served
 
     if not 1 <= num_hpc_jobs <= 10_000:
@@ -80,11 +81,8 @@ def schedule_nodes(
         raise UsageError(f"-m '{max_parallel_jobs}' is out of range; give a number of at least 1")
     wf = found(session, workflow)
     if not dry_run:
-        refuse_no_slurm(session)
-    if wf.is_archived or wf.is_canceled:
-        raise Conflict(
-            f"workflow {wf.id} is {'archived' if wf.is_archived else 'canceled'}; it gets no nodes"
-        )
+        refuse_no_slurm(session, str(wf.id))
+    refuse_closed(wf, "given nodes")
     chosen = scheduler_of(session, wf.id, number=scheduler_config_id, name=scheduler)
     _warn_of_no_jobs(session, wf)
     said = options(

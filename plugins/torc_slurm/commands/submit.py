@@ -94,13 +94,13 @@ def submit(
         named(what, stdin, "submit"), lists=False, is_spec=lambda path: looks_like_spec(session, path)
     )
     if not dry_run:
-        refuse_no_slurm(session)
+        refuse_no_slurm(session, target.text)
     creating = creating or Creating()
     if not generate and options is not None and options != PlannerOptions():
         raise UsageError("options of the planner belong to --generate; add it, or leave them out")
     if generate and target.kind is not Kind.SPEC:
         raise UsageError(
-            "--generate is for specifications; plan a workflow anew with 'torc slurm regenerate'"
+            f"--generate is for specifications; plan a workflow anew with 'torc slurm regenerate {target.text} --submit'"
         )
     plan = None
     if target.kind is Kind.SPEC:

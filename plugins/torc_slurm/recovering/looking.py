@@ -26,6 +26,7 @@ from torc_core.model import (
 )
 from torc_core.record import record
 from torc_slurm.recovering.diagnosis import FAILED, Diagnosis, diagnose
+from torc_terminal.preparing import refuse_closed
 from torc_terminal.processes import active
 
 if TYPE_CHECKING:
@@ -96,28 +97,9 @@ def refuse_busy(now: Standing) -> None:
     Conflict
         Naming them and what helps.
     """
-    refuse_closed(now)
+    refuse_closed(now.totals.workflow, "recovered")
     if now.busy:
         raise Conflict(now.sentence)
-
-
-def refuse_closed(now: Standing) -> None:
-    """Object if a workflow is canceled or archived.
-
-    Raises
-    ------
-    Conflict
-        Naming what helps.
-    """
-    workflow = now.totals.workflow
-    if workflow.is_archived:
-        raise Conflict(
-            f"workflow {workflow.id} is archived; take it out first: torc workflows unarchive {workflow.id}"
-        )
-    if workflow.is_canceled:
-        raise Conflict(
-            f"workflow {workflow.id} is canceled; to let it run: torc workflows reset-status {workflow.id}"
-        )
 
 
 def uses_slurm(store: Store, workflow: WorkflowId) -> bool:

@@ -21,8 +21,9 @@ from torc_slurm.recovering.deciding import Decision, adjustment_items, decide, d
 from torc_slurm.recovering.diagnosis import Cause, Diagnosis, by_cause
 from torc_slurm.recovering.hook import ask
 from torc_slurm.recovering.limits import Room, before_end, caps_of
-from torc_slurm.recovering.looking import Standing, patients, refuse_busy, refuse_closed, standing, uses_slurm
+from torc_slurm.recovering.looking import Standing, patients, refuse_busy, standing, uses_slurm
 from torc_slurm.recovering.providing import Provided, Provider, Wanted
+from torc_terminal.preparing import refuse_closed
 from torc_terminal.processes import dead_nodes
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ class Recovery:
             If the user's hook fails; nothing has been changed then.
         """
         now = self.settled()
-        refuse_closed(now)
+        refuse_closed(now.totals.workflow, "recovered")
         found = self.diagnosed()
         slurm = uses_slurm(self._session.store(), self._workflow)
         if now.allocations and not _curable(found, self._wish):

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from torc_core.detection import Detected
+from torc_core.engine.resets import check_open
 from torc_core.errors import Conflict
 from torc_core.model import Workflow, WorkflowId
 from torc_core.model.resources import memory_text
@@ -154,8 +155,7 @@ def prepare(
         said = insist(store.hello, clock, wish.patience)[0]
         log.info("server url=%s version=%s", store.url, said.version)
     totals = insist(lambda: store.totals([WorkflowId(wish.workflow)])[0], clock, wish.patience)[0]
-    if totals.workflow.is_archived:
-        raise Conflict(f"workflow {wish.workflow} is archived; bring it back with 'torc workflows unarchive'")
+    check_open(wish.workflow, totals.workflow.is_archived, "run")
     insist(lambda: go_on(store, totals.workflow, place), clock, wish.patience)
     found = session.host.detect_resources()
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 
 from torc_core.errors import Conflict
@@ -28,8 +29,8 @@ TOLD_EVERY = 30_000
 """Milliseconds between two lines of progress."""
 
 
-def refuse_no_slurm(session: Session) -> None:
-    """Object where there is no sbatch.
+def refuse_no_slurm(session: Session, what: str) -> None:
+    """Object where there is no sbatch; `what` was to be submitted.
 
     Raises
     ------
@@ -40,7 +41,8 @@ def refuse_no_slurm(session: Session) -> None:
 
     if not Slurm.of(session.config, session.clock).here():
         raise Conflict(
-            "Slurm is not on this host: no 'sbatch' in PATH; submit on a login node, or run it here: torc run"
+            "Slurm is not on this host: no 'sbatch' in PATH; submit on a login node, or run it here: "
+            f"torc run {shlex.quote(what)}"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torc_core import __version__
+from torc_core.engine.resets import check_open
 from torc_core.errors import Conflict, TorcError, UsageError
 from torc_core.model import Json, RemoteWorker, RemoteWorkerId, Totals, WorkflowId
 from torc_core.record import record
@@ -94,8 +95,7 @@ def launch(session: Session, selector: str | None, wish: Wish) -> Report:
 def refuse(totals: Totals) -> None:
     """Object to a workflow that cannot be run."""
     one = totals.workflow
-    if one.is_archived:
-        raise Conflict(f"workflow {one.id} is archived; it cannot be run")
+    check_open(one.id, one.is_archived, "run")
     if one.is_canceled:
         raise Conflict(
             f"workflow {one.id} is canceled; to run it again: torc workflows reset-status {one.id} --reinitialize"

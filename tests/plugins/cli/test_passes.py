@@ -144,12 +144,40 @@ def test_an_archived_workflow_is_hidden_and_refuses_runs(torc, ran):
         torc("workflows", "reinit", "1").code,
         torc("workflows", "reset-status", "1", "--yes").code,
     ]
+    said = "workflow 1 is archived and cannot be {}; take it out first: torc workflows unarchive 1"
 
     assert (done["is_archived"], listed, refusals) == (True, 0, [3, 3, 3, 3])
+    for words, verb in (
+        (["run", "1"], "run"),
+        (["workflows", "reset-status", "1", "--yes"], "reset"),
+        (["jobs", "create", "1", "-n", "x", "-c", "true"], "given new jobs"),
+        (["jobs", "reset-status", "1", "--yes"], "reset"),
+        (["jobs", "retry", "1"], "retried"),
+        (["slurm", "schedule-nodes", "1", "--dry-run"], "given nodes"),
+    ):
+        told = torc(*words)
+        assert (told.code, told.err.splitlines()[-1]) == (3, f"error: {said.format(verb)}")
     torc("workflows", "unarchive", "1")
     assert torc("workflows", "list", "--json").json["count"] == 1
     torc("workflows", "archive", "1")
     assert torc("workflows", "archive", "false", "1", "--json").json["is_archived"] is False
+
+
+def test_what_is_said_of_a_canceled_workflow_lets_it_run_again(torc, diamond):
+    torc("cancel", "1", "--yes")
+
+    ran = torc("run", "1").err
+    reinit = torc("workflows", "reinit", "1").err
+    reset = torc("workflows", "reset-status", "1", "--failed-only", "-r", "--yes").out
+
+    assert "reinit" not in ran
+    assert (
+        "nothing to run: it is canceled; to run it again: torc workflows reset-status 1 --failed-only -r (what was"
+        " canceled) or torc workflows reset-status 1 -r (all)" in ran
+    )
+    assert "run it: torc run 1" not in reinit
+    assert "workflow 1 is canceled no longer\n" in reset
+    assert torc("status", "1", "--json").json["is_canceled"] is False
 
 
 def test_a_workflow_at_work_is_not_archived(torc, diamond):

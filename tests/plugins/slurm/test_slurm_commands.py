@@ -278,7 +278,7 @@ def test_without_slurm_nothing_is_made(site: Site, monkeypatch) -> None:
 
     code, _, err = site.torc("submit", "sweep.yaml")
 
-    assert (code, "Slurm is not on this host" in err) == (3, True)
+    assert (code, err.endswith("or run it here: torc run sweep.yaml\n")) == (3, True)
     assert not site.database.exists()
 
 

@@ -9,8 +9,9 @@ from torc_core.engine import telling
 from torc_core.engine.checks import checked, wrong
 from torc_core.engine.records import busy, duplicates
 from torc_core.engine.release import recount
+from torc_core.engine.resets import check_open
 from torc_core.engine.runs import cycle, producers
-from torc_core.errors import Invalid
+from torc_core.errors import Invalid, WrongState
 from torc_core.model import (
     Action,
     ActionId,
@@ -149,10 +150,9 @@ def add(change: Change, jobs: Sequence[NewJob]) -> list[Job]:
     """
     flow, jobs = change.flow, [checked(job) for job in jobs]
     workflow = flow.workflow
-    if workflow.is_archived:
-        raise Invalid(f"workflow {workflow.id} is archived; it takes no new jobs")
+    check_open(workflow.id, workflow.is_archived, "given new jobs")
     if live := sum(flow.tally[status] for status in flow.tally if status.live):
-        raise Invalid(busy(workflow.id, live))
+        raise WrongState(busy(workflow.id, live))
     for job in jobs:
         check_relations(flow, {field.name: getattr(job, field.name) for field in fields(job)})
     taken: dict[str, list[int]] = {}

@@ -10,7 +10,7 @@ from torc_core.engine.checks import checked
 from torc_core.engine.completion import CASCADE, occupied
 from torc_core.engine.records import early, user_action
 from torc_core.engine.telling import job_ended
-from torc_core.errors import Invalid
+from torc_core.errors import Invalid, WrongState
 from torc_core.model import InputKind, Job, JobId, JobStatus, Result, SlurmStats, Source
 from torc_core.store.fields import FIELDS
 from torc_core.testing.memory import triggers
@@ -98,9 +98,9 @@ def check_status(job: Job, status: JobStatus) -> None:
             "Cannot update job status; a job can only be disabled, or a disabled one set to uninitialized"
         )
     if occupied(job):
-        raise Invalid(in_use(job))
+        raise WrongState(in_use(job))
     if job.status is JobStatus.COMPLETED:
-        raise Invalid(f"job {job.id} is completed; it cannot be disabled")
+        raise WrongState(f"job {job.id} is completed; it cannot be disabled")
 
 
 def in_use(job: Job) -> str:

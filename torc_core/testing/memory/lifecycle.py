@@ -23,7 +23,7 @@ from torc_core.engine.runs import (
     terminated,
 )
 from torc_core.engine.stages import stride, summed
-from torc_core.errors import Conflict, Invalid
+from torc_core.errors import Conflict, Invalid, WrongState
 from torc_core.model import (
     Ending,
     File,
@@ -85,7 +85,7 @@ def initialize(change: Change, how: Initialize) -> None:
     """Start a new run (`engine.md` §6.2, with the refusals of §6.3)."""
     flow = change.flow
     workflow = flow.workflow
-    check_open(workflow.id, workflow.is_archived, "initialised")
+    check_open(workflow.id, workflow.is_archived, "initialized")
     change.settle()
     links = derived(flow)
     checks = not (how.force or how.unchecked)
@@ -158,7 +158,7 @@ def _downstream(flow: Flow, fresh: set[JobId], force: bool) -> set[JobId]:
     live = [job for job in sorted(reached) if occupied(flow.jobs[job])]
     if live and not force:
         job = flow.jobs[live[0]]
-        raise Invalid(
+        raise WrongState(
             f"job {job.id} ({job.name}) is {job.status.label}, and jobs before it start over; cancel it first"
         )
     kept = {job for job in reached if flow.jobs[job].status is JobStatus.DISABLED}
@@ -174,8 +174,8 @@ def _check_inputs(flow: Flow, fingerprints: Sequence[Fingerprint]) -> None:
     for noun, missing in (("files", files), ("user data", data)):
         if missing:
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-            raise Invalid(
-                f"required {noun} missing: {', '.join(missing[:NAMED])}{more}; provide them, or use force"
+            raise WrongState(
+                f"required {noun} missing: {', '.join(missing[:NAMED])}{more}; provide them, or use --force"
             )
 
 
@@ -305,5 +305,5 @@ def check_deletable(flow: Flow) -> None:
     """Refuse to delete a workflow with jobs that are pending or running."""
     if live := flow.tally[JobStatus.PENDING] + flow.tally[JobStatus.RUNNING]:
         raise Conflict(
-            f"workflow {flow.workflow.id} has {live} pending or running jobs; cancel it first, or use force"
+            f"workflow {flow.workflow.id} has {live} pending or running jobs; cancel it first, or use --force"
         )

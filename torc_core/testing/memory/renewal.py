@@ -54,7 +54,7 @@ def inspect(flow: Flow, seen: Sequence[Fingerprint], *, everything: bool = True)
 def renew(change: Change, how: Initialize) -> None:
     """Set all jobs back and begin a full run; a workflow that was canceled goes on (`engine.md` §6.3)."""
     flow = change.flow
-    check_open(flow.workflow.id, flow.workflow.is_archived, "initialised")
+    check_open(flow.workflow.id, flow.workflow.is_archived, "initialized")
     check_workflow_idle(flow, runners=True, force=how.force)
     open_again(change, list(flow.jobs.values()))
     flow.workflow = replace(flow.workflow, is_canceled=False)
@@ -69,7 +69,7 @@ def partial(how: Initialize) -> Initialize:
 def set_back_changed(change: Change, seen: Sequence[Fingerprint]) -> list[ChangedJob]:
     """Set back what changed since it ran, and what is below; those jobs, each with its reason (`engine.md` §6.4)."""
     flow = change.flow
-    check_open(flow.workflow.id, flow.workflow.is_archived, "initialised")
+    check_open(flow.workflow.id, flow.workflow.is_archived, "initialized")
     _derive(flow)
     writers = {FileId(file): jobs for file, jobs in flow.writers(InputKind.FILE).items()}
     readers = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torc_core.errors import Conflict, Forbidden, Invalid, NotFound, TorcError
+from torc_core.errors import Conflict, Forbidden, Invalid, NotFound, TorcError, WrongState
 from torc_core.model import (
     Action,
     Event,
@@ -193,7 +193,7 @@ class CatalogContract(SceneContract):
         scene.end(workflow, "job1")
 
         for name, sentence in (("job0", "is running; cancel it first"), ("job1", "is completed")):
-            with pytest.raises(Invalid, match=sentence):
+            with pytest.raises(WrongState, match=sentence):
                 scene.store.change(Job, scene.job(workflow, name).id, {"status": JobStatus.DISABLED})
 
     def test_a_disabled_job_is_enabled_by_a_reset(self, scene: Scene) -> None:
@@ -287,7 +287,7 @@ class CatalogContract(SceneContract):
 
         with pytest.raises(Conflict, match="has not ended it yet"):
             scene.store.remove(Job, [id])
-        with pytest.raises(Invalid, match="has not ended it yet"):
+        with pytest.raises(WrongState, match="has not ended it yet"):
             scene.store.change(Job, id, {"status": JobStatus.DISABLED})
         scene.finish(node, given, JobStatus.CANCELED)
 

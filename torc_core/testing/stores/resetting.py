@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from torc_core.errors import Invalid, NotFound
+from torc_core.errors import Invalid, NotFound, WrongState
 from torc_core.model import (
     Assignment,
     Initialize,
@@ -120,7 +120,7 @@ class ResettingContract(SceneContract):
         workflow = scene.started(fan(3))
         given = scene.claim(scene.node(workflow, cpus=2))
 
-        with pytest.raises(Invalid, match="pending or running; cancel them first, or use force"):
+        with pytest.raises(WrongState, match="pending or running; cancel them first, or use --force"):
             scene.store.reset(workflow, Reset())
         with pytest.raises(Invalid, match=rf"job {given[0].job.id} \(job0\) is running"):
             scene.store.reset(workflow, Reset(jobs=[given[0].job.id]))

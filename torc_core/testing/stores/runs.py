@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from torc_core.errors import Conflict, Invalid, NotFound
+from torc_core.errors import Conflict, Invalid, NotFound, WrongState
 from torc_core.model import (
     File,
     FileId,
@@ -322,7 +322,9 @@ class RunContract(SceneContract):
             lambda: store.add_jobs([NewJob(workflow_id=workflow, name="x", command="true")]),
         ]
         for call in calls:
-            with pytest.raises(Invalid, match=f"workflow {workflow} is archived"):
+            with pytest.raises(
+                WrongState, match=f"workflow {workflow} is archived .* torc workflows unarchive {workflow}$"
+            ):
                 call()
         assert (found, scene.counts(workflow)) == ([True, True], {"completed": 1})
         assert len(scene.events(workflow, "workflow_archived")) == 1
