@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from torc_core.errors import Unavailable
@@ -145,7 +146,7 @@ class Turns:
             self._ping = self._turn(beat=self._beat(now))
             self._caller.send(self._ping)
         elif self._again is not None:
-            self._flight, self._again = self._again, None
+            self._flight, self._again = self._again._replace(turn=self._timely(self._again.turn)), None
             self._overtaken = self._listening is not None
             self._caller.send(self._flight.turn)
         elif self._is_due(now):
@@ -162,8 +163,15 @@ class Turns:
         turn, self._listen_again = self._listen_again, None
         if turn is None:
             turn = self._turn(offer=self._offer(limit=max(0, self._ledger.spare()), wait_ms=LISTEN_MS))
-        self._listening, self._listening_since = turn, now
-        self._caller.listen(turn)
+        self._listening, self._listening_since = self._timely(turn), now
+        self._caller.listen(self._listening)
+
+    def _timely(self, turn: Turn) -> Turn:
+        """The same turn, as what is left of this runner's time allows it by now."""
+        if turn.offer is None or self._timeline is None:
+            return turn
+        left = self._timeline.left(self._clock.monotonic())
+        return replace(turn, offer=replace(turn.offer, time_limit=left))
 
     def next_time(self) -> float | None:
         """When to speak again without news, monotonic seconds; None: there is no need to."""

@@ -14,7 +14,9 @@ from tests.waiting import SOON, until
 from torc_core.errors import Fenced, NotFound, Unavailable
 from torc_core.model import JobStatus
 from torc_core.runner import lease, runner
+from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
+from torc_core.runner.timeline import Timeline
 from torc_core.testing.executors import survivors
 
 
@@ -69,6 +71,29 @@ def test_a_signal_ends_a_runner_that_could_not_join_yet(site, later, number, cod
 
     assert time.monotonic() - begin < SOON
     assert left.value.code == code
+
+
+def test_a_claim_that_is_repeated_says_how_much_time_is_left_by_then(site, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.1)
+    end = time.monotonic() + 1000
+    offered = []
+
+    def trouble(number, turn) -> None:
+        if time.monotonic() < end - 996:
+            raise Unavailable("away")
+        if turn.offer:
+            offered.append((turn.offer.time_limit, time.monotonic()))
+
+    site.create("exit 0")
+    one = site.runner(spools=True, end=end)
+    one._store = Troubled(site.store, trouble)
+
+    report = one.run()
+
+    times = Timeline.of(Options(end=end), Execution(), site.workflow)
+    assert report.leaving is Leaving.COMPLETE
+    assert [limit for limit, at in offered if limit > times.left(at) + 1] == []
+    assert offered
 
 
 def test_a_store_that_is_away_for_a_while_loses_nothing(site, monkeypatch) -> None:
