@@ -16,6 +16,7 @@ import orjson
 
 from torc_core import __version__
 from torc_core.errors import NotFound
+from torc_core.model import KEPT_FOR
 from torc_core.store.patience import WRITER_PATIENCE
 from torc_http import errors
 from torc_http.accesslog import PRINCIPAL, ROUTE
@@ -25,7 +26,7 @@ from torc_http.collecting import uncollected
 from torc_http.counting import Counts
 from torc_http.errors import Refused
 from torc_http.growth import Growing
-from torc_http.keeping import Deletes, Sent, once
+from torc_http.keeping import REPEATED_WITHIN, Answers, Sent, once
 from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
 from torc_http.routes import BASE, SIZES, Route, all_routes, checked
 from torc_http.shares import Shares
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 
 CAPABILITY = "torc.capability"
 """Where the environment of a request holds the token of `/t/<token>/…` (`security.md` O2)."""
+
+HOLD = "torc.hold"
+"""Where it holds the way to answer later."""
 
 DESK = "torc.desk"
 """Where the environment of a request holds the desk that serves it."""
@@ -91,7 +95,8 @@ class Desk:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.sizes = {**SIZES, **(service.sizes or {})}
-        self._deletes = Deletes(service.clock)
+        self._deletes = Answers(service.clock, REPEATED_WITHIN)
+        self._secrets = Answers(service.clock, KEPT_FOR / 1000)
         self._bulk = Turnstile()
         self._shares = Shares()
 
@@ -168,7 +173,11 @@ class Desk:
         key = environ.get("HTTP_IDEMPOTENCY_KEY") if route.method == "POST" else None
         if key is not None:
             target = f"POST {req.path}?{environ.get('QUERY_STRING', '')}"
-            _send(resp, once(service.store, call.identity, target, key, raw, lambda: _sent(_done(call))))
+            # NOTE: an answer that comes later could not be kept in the transaction of what it tells.
+            call = replace(call, environ={name: value for name, value in environ.items() if name != HOLD})
+            secrets = self._secrets if route.secret else None
+            sent = once(service.store, call.identity, target, key, raw, lambda: _sent(_done(call)), secrets)
+            _send(resp, sent)
         elif route.method == "DELETE":
             self._delete(call, audits, req, resp)
         else:
@@ -192,7 +201,7 @@ class Desk:
                 _send(resp, before)
                 return
         sent = _sent(answer)
-        self._deletes.keep(who, target, sent)
+        self._deletes.keep(who, target, sent=sent)
         _send(resp, sent)
 
 

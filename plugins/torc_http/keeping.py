@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from torc_core.errors import Invalid
+from torc_core.errors import Conflict, Invalid
 from torc_core.model import Kept
 from torc_core.protocols import Clock, Store
 from torc_core.protocols.store import Embedded
@@ -19,7 +19,7 @@ KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 REPEATED_WITHIN = 120.0
 """Seconds within which a repeated DELETE gets the first answer again."""
 
-MOST_DELETES = 10_000
+MOST_ANSWERS = 10_000
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -30,31 +30,51 @@ class Sent:
     raw: bytes
 
 
-class Deletes:
-    """Answers to DELETEs of the last two minutes."""
+class Answers:
+    """The last answers to some requests, in memory.
 
-    def __init__(self, clock: Clock) -> None:
+    Parameters
+    ----------
+    within
+        Seconds after which an answer is given no more.
+    """
+
+    def __init__(self, clock: Clock, within: float) -> None:
         self._clock = clock
+        self._within = within
         self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple[str, str], tuple[float, Sent]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, ...], tuple[float, Sent]] = OrderedDict()
 
-    def keep(self, principal: str, target: str, sent: Sent) -> None:
+    def keep(self, *what: str, sent: Sent) -> None:
         """Remember an answer."""
         with self._lock:
-            self._answers[principal, target] = (self._clock.monotonic(), sent)
-            self._answers.move_to_end((principal, target))
-            while len(self._answers) > MOST_DELETES:
+            self._answers[what] = (self._clock.monotonic(), sent)
+            self._answers.move_to_end(what)
+            while len(self._answers) > MOST_ANSWERS:
                 self._answers.popitem(last=False)
 
-    def again(self, principal: str, target: str) -> Sent | None:
-        """The answer to the same DELETE, if it is young enough."""
+    def again(self, *what: str) -> Sent | None:
+        """The answer to the same request, if it is young enough."""
         with self._lock:
-            at, sent = self._answers.get((principal, target), (float("-inf"), None))
-            return sent if self._clock.monotonic() - at <= REPEATED_WITHIN else None
+            at, sent = self._answers.get(what, (float("-inf"), None))
+            return sent if self._clock.monotonic() - at <= self._within else None
 
 
-def once(store: Store, principal: str, route: str, key: str, raw: bytes, do: Callable[[], Sent]) -> Sent:
+def once(
+    store: Store,
+    principal: str,
+    route: str,
+    key: str,
+    raw: bytes,
+    do: Callable[[], Sent],
+    secrets: Answers | None = None,
+) -> Sent:
     """Do what a POST asks for, or give the answer that its key already has.
+
+    Parameters
+    ----------
+    secrets
+        Where answers are kept that hold a secret, which no database gets (`security.md` O1); None: this one holds none.
 
     Raises
     ------
@@ -62,6 +82,8 @@ def once(store: Store, principal: str, route: str, key: str, raw: bytes, do: Cal
         400, if the key is none.
     Invalid
         If the key came with another body before.
+    Conflict
+        If it was done before, and the answer was a secret that only an earlier process knew.
     """
     if not KEY.fullmatch(key):
         raise Refused(400, "Idempotency-Key is 1 to 64 of the characters A-Z a-z 0-9 _ -")
@@ -73,10 +95,24 @@ def once(store: Store, principal: str, route: str, key: str, raw: bytes, do: Cal
         if kept is not None:
             if kept.body_hash != digest:
                 raise Invalid(f"Idempotency-Key '{key}' came with another body before; make a new one")
-            return Sent(status=kept.status, raw=kept.answer.encode())
+            return _told(kept, secrets)
         sent = do()
+        told = "" if secrets is not None else sent.raw.decode()
         answer = Kept(
-            principal=principal, route=route, key=key, body_hash=digest, status=sent.status, answer=sent.raw.decode()
+            principal=principal, route=route, key=key, body_hash=digest, status=sent.status, answer=told
         )  # fmt: skip
         store.keep(answer)
-        return sent
+    if secrets is not None:
+        secrets.keep(principal, route, key, sent=sent)
+    return sent
+
+
+def _told(kept: Kept, secrets: Answers | None) -> Sent:
+    if secrets is None:
+        return Sent(status=kept.status, raw=kept.answer.encode())
+    sent = secrets.again(kept.principal, kept.route, kept.key)
+    if sent is None:
+        raise Conflict(
+            f"what Idempotency-Key '{kept.key}' asked for was done, and its secret is told once; make a new key"
+        )
+    return sent

@@ -58,6 +58,8 @@ class Route:
         Success statuses besides 200, and the errors that the published contract lists.
     since
         The first published HTTP API that has it, where it matters.
+    secret
+        Its answer holds a secret, which is told and not kept.
     slow
         It may take seconds: only a quarter of the threads does such things at once (`promises.md` W2).
     x
@@ -83,6 +85,7 @@ class Route:
     statuses: Sequence[int] = ()
     since: str | None = None
     legacy: bool = False
+    secret: bool = False
     slow: bool = False
     x: bool = False
     outside: bool = False

@@ -163,11 +163,19 @@ def dead(call: Call) -> object:
 
 
 def _route(
-    name: str, handler: Any, body: Any, summary: str, *, access: str = "run", size: str = "plain"
+    name: str,
+    handler: Any,
+    body: Any,
+    summary: str,
+    *,
+    access: str = "run",
+    size: str = "plain",
+    secret: bool = False,
 ) -> Route:
     return Route(
         method="POST", path=f"/x/nodes/{{id}}/{name}", operation_id=f"node_{name}", access=access, group=GROUP, of=Node,
-        handler=handler, body=body, answer=Anything(), size=size, statuses=(403, 404, 409, 422), x=True, summary=summary,
+        handler=handler, body=body, answer=Anything(), size=size, statuses=(403, 404, 409, 422), x=True, secret=secret,
+        summary=summary,
     )  # fmt: skip
 
 
@@ -176,11 +184,13 @@ ROUTES = (
         method="POST", path="/x/nodes", operation_id="node_join", access="run", group=GROUP, handler=join, body=Join(),
         answer=Anything(), statuses=(403, 404, 422), x=True, summary="Register a runner.",
     ),
-    _route("claim", claim, ClaimBody(), "Take jobs that fit.", size="batch"),
+    _route("claim", claim, ClaimBody(), "Take jobs that fit.", size="batch", secret=True),
     _route("started", started, StartedBody(), "Record starts.", size="batch"),
     _route("finish", finish, FinishBody(), "Record ends.", size="batch"),
     _route("beat", beat, BeatBody(), "A heartbeat, answered with orders.", size="batch"),
-    _route("turn", turn, TurnBody(), "Ends, starts, give-back, beat and claim in one transaction.", size="batch"),
+    _route(
+        "turn", turn, TurnBody(), "Ends, starts, give-back, beat and claim in one transaction.", size="batch", secret=True
+    ),
     _route("give_back", give_back, GiveBackBody(), "Return what was never forked.", size="batch"),
     _route("leave", leave, LeaveBody(), "The runner goes."),
     _route("recovered", recovered, RecoveredBody(), "Say how a recovery script ended."),

@@ -153,7 +153,7 @@ def _about(one: Token) -> str:
 ROUTES = (
     Route(
         method="POST", path="/x/tokens", operation_id="create_token", access="user", group=GROUP, handler=create_token,
-        body=NewTokenBody(), answer=Anything(), x=True, summary="Make a token; its text is told once.",
+        body=NewTokenBody(), answer=Anything(), x=True, secret=True, summary="Make a token; its text is told once.",
     ),
     Route(
         method="GET", path="/x/tokens", operation_id="list_tokens", access="user", group=GROUP, handler=list_tokens,
@@ -165,7 +165,7 @@ ROUTES = (
     ),
     Route(
         method="POST", path="/x/workflows/{id}/capabilities", operation_id="create_capability", access="own",
-        group=GROUP, of=Workflow, handler=create_capability, body=CapabilityBody(), answer=Anything(), x=True,
+        group=GROUP, of=Workflow, handler=create_capability, body=CapabilityBody(), answer=Anything(), x=True, secret=True,
         summary="Make a derived token for a workflow, or end all it has.",
     ),
     Route(

@@ -80,7 +80,7 @@ ROUTES = tuple(
     Route(
         method="POST", path=f"/x/store/{name}", operation_id=f"store_{name}", access="read", group="store",
         handler=turn if name == "turn" else _handler(name), body=Arguments(), answer=Anything(), x=True,
-        size="bulk" if name in LARGE else "batch", slow=name in SLOW, summary=f"The verb `{name}` of the store protocol.",
+        size="bulk" if name in LARGE else "batch", secret=name == "turn", slow=name in SLOW, summary=f"The verb `{name}` of the store protocol.",
     )
     for name in sorted(CALLS)
 )  # fmt: skip
