@@ -10,7 +10,7 @@ from marshmallow import Schema
 
 from torc_core.engine.claim import room
 from torc_core.engine.explain import explain_empty, nothing_ready
-from torc_core.errors import BadValue, Conflict, Invalid, TorcError
+from torc_core.errors import BadValue, Conflict, Invalid, NotFound
 from torc_core.model import (
     Ending,
     Job,
@@ -49,6 +49,8 @@ ENDS = (
     JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.TERMINATED, JobStatus.PENDING_FAILED,
 )  # fmt: skip
 TAKEN = (Verdict.DONE, Verdict.SAME, Verdict.RETRY)
+REFUSALS = (Conflict, Invalid, NotFound)
+"""What a store says of one entry; all else is about the store itself, and fails the whole call."""
 
 
 class Strictly(Schema):
@@ -275,7 +277,7 @@ def _finished(
             try:
                 call.store.finish(workflow, [ending])
                 taken = True
-            except TorcError as error:
+            except REFUSALS as error:
                 errors.append((ending.job, str(error)))
         if taken:
             completed.append(ending.job)

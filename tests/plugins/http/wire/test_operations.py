@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from torc_core.errors import Full
+
 START = "2026-05-01T14:03:22.120Z"
 
 
@@ -275,6 +277,25 @@ def test_in_a_batch_a_refused_completion_spoils_no_other(each) -> None:
     assert told["completed"] == jobs[:2]
     assert [error["job_id"] for error in told["errors"]] == [99, jobs[1]]
     assert "already" in told["errors"][1]["message"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_database_that_fails_fails_the_whole_batch(each, monkeypatch, count: int) -> None:
+    id, jobs = started(each, "a", "b")
+    entries = [
+        {"job_id": job, "run_id": 0, "status": "completed", "result": result(id, job)} for job in jobs[:count]
+    ]
+
+    def full(*args: Any) -> None:
+        raise Full("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(each.store, "finish", full)
+        failed = each.send("POST", f"/workflows/{id}/batch_complete_jobs", {"completions": entries})
+
+    assert message(failed, 507) == "the disk is full"
+    told = each("POST", f"/workflows/{id}/batch_complete_jobs", {"completions": entries})
+    assert told == {"completed": jobs[:count], "errors": []}
 
 
 def test_children_are_spawned_by_a_running_job_only(each) -> None:
