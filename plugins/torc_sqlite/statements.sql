@@ -583,11 +583,12 @@ SELECT job.class_id, job.prefetched, count(*) AS count_1 FROM job WHERE job.node
 job.class_id, job.prefetched
 
 -- USED
-SELECT job.node_id, sum(CASE WHEN (job_class.num_nodes > 1) THEN job_class.num_nodes * compute_node.num_cpus
-ELSE job_class.num_cpus END) AS sum_1, sum(CASE WHEN (job_class.num_nodes > 1) THEN job_class.num_nodes *
-compute_node.memory_bytes ELSE job_class.memory_bytes END) AS sum_2, sum(CASE WHEN (job_class.num_nodes > 1)
-THEN job_class.num_nodes * compute_node.num_gpus ELSE job_class.num_gpus END) AS sum_3 FROM job JOIN job_class
-ON job_class.id = job.class_id JOIN compute_node ON compute_node.id = job.node_id WHERE compute_node.wf = :wf_
+SELECT job.node_id, CAST(total(CASE WHEN (job_class.num_nodes > 1) THEN job_class.num_nodes *
+compute_node.num_cpus ELSE job_class.num_cpus END) AS BIGINT) AS total_1, CAST(total(CASE WHEN
+(job_class.num_nodes > 1) THEN job_class.num_nodes * compute_node.memory_bytes ELSE job_class.memory_bytes
+END) AS BIGINT) AS total_2, CAST(total(CASE WHEN (job_class.num_nodes > 1) THEN job_class.num_nodes *
+compute_node.num_gpus ELSE job_class.num_gpus END) AS BIGINT) AS total_3 FROM job JOIN job_class ON
+job_class.id = job.class_id JOIN compute_node ON compute_node.id = job.node_id WHERE compute_node.wf = :wf_
 AND compute_node.is_active = 1 AND job.prefetched = 0 GROUP BY job.node_id
 
 -- ANY_OUTPUT
@@ -1046,10 +1047,10 @@ UPDATE workflow SET is_archived=:archived_ WHERE workflow.id = :wf_
 UPDATE job SET stop=1 WHERE job.wf = :wf_ AND job.status IN (3, 4) AND job.node_id IS NOT NULL
 
 -- READY_NEEDS
-SELECT coalesce(sum(job_class.num_ready), 0) AS coalesce_1, coalesce(sum(job_class.num_ready *
-job_class.num_cpus), 0) AS coalesce_2, coalesce(sum(job_class.num_ready * job_class.num_gpus), 0) AS
-coalesce_3, coalesce(sum(job_class.num_ready * job_class.memory_bytes), 0) AS coalesce_4,
-coalesce(max(job_class.num_nodes), 0) AS coalesce_5, coalesce(max(job_class.runtime_s), 0) AS coalesce_6 FROM
+SELECT CAST(total(job_class.num_ready) AS BIGINT) AS total_1, CAST(total(job_class.num_ready *
+job_class.num_cpus) AS BIGINT) AS total_2, CAST(total(job_class.num_ready * job_class.num_gpus) AS BIGINT) AS
+total_3, CAST(total(job_class.num_ready * job_class.memory_bytes) AS BIGINT) AS total_4,
+coalesce(max(job_class.num_nodes), 0) AS coalesce_1, coalesce(max(job_class.runtime_s), 0) AS coalesce_2 FROM
 job_class WHERE job_class.wf = :wf_ AND job_class.num_ready > 0 AND (:scheduler_ IS NULL OR
 job_class.scheduler_id = :scheduler_)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
+    ColumnElement,
     and_,
     bindparam,
     case,
+    cast,
     delete,
     func,
     literal_column,
@@ -176,12 +179,19 @@ LIVE_CLASSES = (
     .group_by(_J.class_id, _J.prefetched)
 )
 _WHOLE = _C.num_nodes > literal_column("1")
+
+
+def summed(amount: ColumnElement[int]) -> ColumnElement[int]:
+    """A sum of amounts that ends at 2^63 - 1: one of integers fails beyond it, and two jobs may ask for more."""
+    return cast(func.total(amount), BigInteger)
+
+
 USED = (
     select(
         _J.node_id,
-        func.sum(case((_WHOLE, _C.num_nodes * _N.num_cpus), else_=_C.num_cpus)),
-        func.sum(case((_WHOLE, _C.num_nodes * _N.memory_bytes), else_=_C.memory_bytes)),
-        func.sum(case((_WHOLE, _C.num_nodes * _N.num_gpus), else_=_C.num_gpus)),
+        summed(case((_WHOLE, _C.num_nodes * _N.num_cpus), else_=_C.num_cpus)),
+        summed(case((_WHOLE, _C.num_nodes * _N.memory_bytes), else_=_C.memory_bytes)),
+        summed(case((_WHOLE, _C.num_nodes * _N.num_gpus), else_=_C.num_gpus)),
     )
     .join(t.job_class, _C.id == _J.class_id)
     .join(t.node, _N.id == _J.node_id)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from torc_sql import tables as t
-from torc_sql.statements.attempts import AT_STATUS, FREED, IDS, STATE_COLUMNS
+from torc_sql.statements.attempts import AT_STATUS, FREED, IDS, STATE_COLUMNS, summed
 
 _b = bindparam
 _WF: BindParameter[int] = _b("wf_")
@@ -163,10 +163,10 @@ ORDER_LIVE = (
 )
 READY_NEEDS = (
     select(
-        func.coalesce(func.sum(_C.num_ready), literal_column("0")),
-        func.coalesce(func.sum(_C.num_ready * _C.num_cpus), literal_column("0")),
-        func.coalesce(func.sum(_C.num_ready * _C.num_gpus), literal_column("0")),
-        func.coalesce(func.sum(_C.num_ready * _C.memory_bytes), literal_column("0")),
+        summed(_C.num_ready),
+        summed(_C.num_ready * _C.num_cpus),
+        summed(_C.num_ready * _C.num_gpus),
+        summed(_C.num_ready * _C.memory_bytes),
         func.coalesce(func.max(_C.num_nodes), literal_column("0")),
         func.coalesce(func.max(_C.runtime_s), literal_column("0")),
     )

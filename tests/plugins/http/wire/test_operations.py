@@ -336,6 +336,21 @@ def test_the_variable_of_a_lineage_is_given_to_children_only(each) -> None:
     assert "TORC_" in message(each.send("POST", "/workflows", {"name": "w", "user": "ann", "env": env}), 422)
 
 
+def test_jobs_that_ask_for_more_than_can_be_counted_together_are_looked_at(each) -> None:
+    id = each.workflow()
+    for runtime in ("PT1M", "PT2M", "PT3M"):
+        body = {"workflow_id": id, "name": runtime, "memory": "8388607t", "runtime": runtime}
+        each.jobs(id, runtime, resource_requirements_id=each("POST", "/resource_requirements", body)["id"])
+    each("POST", f"/workflows/{id}/initialize_jobs")
+    runner = node(each, id)
+
+    assert each("GET", f"/workflows/{id}/ready_job_requirements")["num_jobs"] == 3
+    for job in each("POST", f"/workflows/{id}/claim_next_jobs", params={"limit": 2})["jobs"]:
+        each("PUT", f"/jobs/{job['id']}/start_job/1/{runner}")
+    assert each("GET", f"/workflows/{id}/status", params={"view": "full"})["jobs_by_status"]["running"] == 2
+    assert each("GET", f"/x/workflows/{id}/explain")["is_complete"] is False
+
+
 # Records.
 
 
