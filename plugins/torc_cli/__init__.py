@@ -53,6 +53,9 @@ def torc_commands(app: App) -> None:
     from torc_cli.completions import completions_of
 
     app.command(completions_of(app), name="completions")
+    from torc_cli.mistyped import refuse_mistyped
+
+    app.config = (refuse_mistyped,)
     # Older spellings (`cli.md` §8).
     app.command("torc_cli.older:initialize", name=["initialize", "init"], show=False)
     app.command("torc_cli.older:reinitialize", name=["reinitialize", "reinit"], show=False)
