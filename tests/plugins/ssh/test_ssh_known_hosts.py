@@ -71,6 +71,7 @@ def test_a_path_in_the_home_is_told_shortly(path: Path, monkeypatch: pytest.Monk
 def test_lines_that_make_no_sense_are_passed_over(path: Path) -> None:
     path.write_bytes(
         b"worker1\nworker1 ssh-ed25519\nworker1 ssh-ed25519 !!\n@odd worker1 ssh-ed25519 AAAA\n\xff\n"
+        b"keys for k\xf6ln: see below\nworker1 ssh-ed25519 k\xf6ln\n|1|k\xf6ln|= ssh-ed25519 AAAA\n"
     )
 
     assert known([str(path)], "worker1") == []

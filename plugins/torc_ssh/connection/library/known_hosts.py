@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import fcntl
 import hashlib
 import hmac
@@ -86,7 +85,7 @@ def _speaks_of(hosts: str, name: str) -> bool:
     if hosts.startswith(_HASHED):
         try:
             salt = base64.b64decode(hosts.split("|")[2], validate=True)
-        except (IndexError, binascii.Error):
+        except (IndexError, ValueError):
             return False
         return hmac.compare_digest(hash_of(name, salt).encode(), hosts.encode())
     return fits_any(hosts.lower().split(","), name)
@@ -108,6 +107,6 @@ def _read(path: str) -> Iterator[tuple[str, Known]]:
             continue
         try:
             key = base64.b64decode(words[2], validate=True)
-        except binascii.Error:
+        except ValueError:
             continue
         yield words[0], Known(marker=marker, kind=words[1], key=key, path=path, number=number)
