@@ -14,7 +14,9 @@ from torc_ssh.agent.asked import Asked
 from torc_ssh.agent.places import MARKER
 
 FOLDERS = ("job_stdio", "actions", "resource_utilization", ".torc-spool")
-NEVER = (MARKER, "*.pid", ".*.pid.*", "*.part")
+MANIFEST = ".torc-manifest.json"
+"""The last member of an archive; one that lies there was unpacked from another."""
+NEVER = (MARKER, MANIFEST, "*.pid", ".*.pid.*", "*.part")
 """What is no log, whatever else is asked for."""
 
 DATABASES = "*.db"
@@ -78,9 +80,11 @@ class Wanted:
     def _ours(self, path: str, name: str) -> bool:
         number = self.workflow
         if path.startswith(".torc-spool/"):
-            return f".{number}." in name
+            # NOTE: numbers of runs, jobs and attempts follow, and look like those of workflows.
+            return name.startswith(f"{self.store_id}.{number}.")
         if path.startswith("resource_utilization/"):
-            return re.search(rf"_{number}_[0-9]+(\.db|\.html|_|$)", name) is not None or "/" in path[21:]
+            end = r"\.db" if ".db" in name else r"(\.html|_|$)"
+            return re.search(rf"_{number}_[0-9]+{end}", name) is not None or "/" in path[21:]
         if name.startswith(f"torc_worker_{number}_"):
             return True
         return re.search(rf"(^|_)wf{number}_", name) is not None

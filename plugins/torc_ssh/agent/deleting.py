@@ -24,9 +24,10 @@ def clear(asked: Asked) -> Answered:
     whose = Whose.of(asked)
     lock = Lock(whose)
     try:
-        if not asked.flag("finished") and _runs(whose, lock, asked.text("output_dir")):
-            return {"status": "running"}
         folder = places.output_dir(asked.text("output_dir"))
+        runs = _runs(whose, lock, asked.text("output_dir")) or (asked.flag("all") and used(folder))
+        if runs and not asked.flag("finished"):
+            return {"status": "running"}
         removed, stayed = 0, list[Json]()
         for path, about in asked.mapping("files").items():
             if _remove(folder, path, about):
@@ -52,7 +53,7 @@ def delete(asked: Asked) -> Answered:
         return {"status": "missing", "path": str(folder)}
     lock = Lock(whose)
     try:
-        if _runs(whose, lock, text) or _used(folder):
+        if _runs(whose, lock, text) or used(folder):
             return {"status": "running", "path": str(folder)}
         files, size = _measured(folder)
         told: Answered = {"path": str(folder), "files": files, "bytes": size}
@@ -110,7 +111,7 @@ def _runs(whose: Whose, lock: Lock, output_dir: str) -> bool:
     return state in (State.RUNNING, State.STARTING)
 
 
-def _used(folder: Path) -> bool:
+def used(folder: Path) -> bool:
     """Whether a worker of any workflow writes there."""
     return any(
         (note := places.note_in(one)) is not None and note.lives for one in folder.glob("torc_worker_*.pid")

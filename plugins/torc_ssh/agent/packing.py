@@ -18,12 +18,10 @@ from typing import BinaryIO, Protocol, cast
 from torc_core.model import Json
 from torc_ssh.agent import places
 from torc_ssh.agent.asked import Answered, Asked
-from torc_ssh.agent.choosing import DATABASES, Found, Wanted, chosen
+from torc_ssh.agent.choosing import DATABASES, MANIFEST, Found, Wanted, chosen
+from torc_ssh.agent.deleting import used
 from torc_ssh.agent.looking import State, seen
 from torc_ssh.agent.places import Lock, Whose
-
-MANIFEST = ".torc-manifest.json"
-"""The last member of an archive."""
 
 PIECE = 1 << 18
 
@@ -51,7 +49,7 @@ def pack(asked: Asked, out: Out) -> None:
         state = seen(whose, lock, asked.text("output_dir")).state
     finally:
         lock.close()
-    running = state in (State.RUNNING, State.STARTING)
+    running = state in (State.RUNNING, State.STARTING) or (wanted.all and used(folder))
     if not files:
         out.line({"status": "none", "running": running})
         return

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from torc_ssh.commands.archives import proven, unpacked
+
 WHOSE = {"store_id": "abc", "workflow": 7, "output_dir": "torc_output"}
 NODE = os.uname().nodename
 
@@ -24,7 +26,7 @@ def folder(machine: Any) -> Path:
         ".torc-output": "{}", "job_stdio/job_wf7_j1_r1_a1.o": "one\n", "job_stdio/job_wf7_j2_r1_a1.e": "two\n",
         "job_stdio/job_wf71_j1_r1_a1.o": "another workflow\n", "actions/action_wf7_1_r1.log": "action\n",
         f"job_runner_{NODE}_wf7_r1.log": "runner\n", f"torc_worker_7_{NODE}.log": "worker\n",
-        f"torc_worker_7_{NODE}.pid": "{}", ".torc-spool/s.7.e.1.json": "{}", "results/big.bin": "mine\n",
+        f"torc_worker_7_{NODE}.pid": "{}", ".torc-spool/abc.7.e.1.json": "{}", "results/big.bin": "mine\n",
     }.items():  # fmt: skip
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
@@ -38,12 +40,38 @@ def test_an_archive_has_the_files_of_the_workflow_and_a_list_of_them(machine: An
     told = json.loads(files.pop(".torc-manifest.json"))
     assert head["status"] == "logs"
     assert sorted(files) == [
-        ".torc-spool/s.7.e.1.json", "actions/action_wf7_1_r1.log", f"job_runner_{NODE}_wf7_r1.log",
+        ".torc-spool/abc.7.e.1.json", "actions/action_wf7_1_r1.log", f"job_runner_{NODE}_wf7_r1.log",
         "job_stdio/job_wf7_j1_r1_a1.o", "job_stdio/job_wf7_j2_r1_a1.e", f"torc_worker_7_{NODE}.log",
     ]  # fmt: skip
     assert {one["path"]: one["sha256"] for one in told["files"]} == {
         name: hashlib.sha256(text).hexdigest() for name, text in files.items()
     }
+
+
+def test_what_other_workflows_have_not_delivered_or_measured_stays_theirs(machine: Any, folder: Path) -> None:
+    (folder / "resource_utilization").mkdir()
+    for other in (
+        ".torc-spool/abc.4.7.17.7.json", ".torc-spool/abd.7.1.17.1.json",
+        "resource_utilization/resource_metrics_w_7_4_1.db",
+    ):  # fmt: skip
+        (folder / other).write_text("{}")
+
+    _, files = machine.archive(**WHOSE)
+
+    assert [one for one in files if "spool" in one or "utilization" in one] == [".torc-spool/abc.7.e.1.json"]
+
+
+def test_everything_may_have_names_of_any_kind_and_older_lists(machine: Any, folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder / "results") + b"/k\xf6ln")).write_text("city")
+    (folder / ".torc-manifest.json").write_text("{}")
+    path = machine.home / "archive"
+
+    path.write_bytes(machine.raw(action="logs", all=True, **WHOSE).partition(b"\n")[2])
+    entries = proven(path)
+    unpacked(path, machine.home / "here", entries)
+
+    assert ".torc-manifest.json" not in {one.path for one in entries}
+    assert Path(os.fsdecode(os.fsencode(machine.home) + b"/here/results/k\xf6ln")).read_text() == "city"
 
 
 def test_patterns_and_what_came_before_narrow_it(machine: Any, folder: Path) -> None:
@@ -185,3 +213,5 @@ def test_nothing_is_deleted_below_a_worker(machine: Any, centre: Any, until: Cal
     assert machine.ask(action="delete", **centre.about(other))["status"] == "running"
     assert machine.ask(action="clear", files={}, **centre.about(workflow))["status"] == "running"
     assert machine.archive(**centre.about(workflow))[0]["running"] is True
+    assert machine.ask(action="clear", files={}, all=True, **centre.about(other))["status"] == "running"
+    assert machine.archive(all=True, **centre.about(other))[0]["running"] is True
