@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,14 @@ from typing import IO, Any, Self
 
 from torc_core.errors import Conflict, TorcError, Unavailable
 from torc_core.record import record
-from torc_ssh.agent.packing import MANIFEST
+from torc_ssh.agent.choosing import MANIFEST
 
 MOST_MEMBERS = 1_000_000
 LARGEST_MANIFEST = 256 << 20
+LARGEST_HEADER = 1 << 20
+"""Bytes of what is told of a member beside its header, such as a long path."""
+DAMAGED = (OSError, EOFError, tarfile.TarError, ValueError, zlib.error, RecursionError)
+"""What reading an archive raises that is not what it should be."""
 PIECE = 1 << 18
 
 
@@ -178,7 +183,7 @@ def proven(path: Path) -> Sequence[Entry]:
     seen: dict[str, tuple[int, str]] = {}
     manifest: bytes | None = None
     try:
-        with gzip.open(path, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
+        with gzip.open(path, "rb") as packed, _opened(packed) as archive:
             for member in archive:
                 _check(member)
                 file = archive.extractfile(member)
@@ -194,7 +199,7 @@ def proven(path: Path) -> Sequence[Entry]:
                 seen[member.name] = (member.size, _digest(file))
             while packed.read(PIECE):  # the checksum of gzip stands at the end
                 pass
-    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
+    except DAMAGED as error:
         raise BadArchive(f"it is not complete: {error}") from error
     if manifest is None:
         raise BadArchive("it is not complete: the list of its files is missing")
@@ -210,7 +215,7 @@ def unpacked(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
     """Unpack a proven archive: plain files below the folder, and nothing else."""
     wanted = {one.path for one in entries}
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with gzip.open(path, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
+    with gzip.open(path, "rb") as packed, _opened(packed) as archive:
         for member in archive:
             if member.name not in wanted:
                 continue
@@ -250,6 +255,35 @@ def _written_below(folder: Path, name: str, file: IO[bytes]) -> None:
             os.close(one)
 
 
+class _Header(tarfile.TarInfo):
+    """A header of a member, or of what is told of the next one, which is read into memory whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read it.
+
+        Raises
+        ------
+        BadArchive
+            If far more is told of a member than there is to say.
+        """
+        found = super().frombuf(buf, encoding, errors)
+        if found.size > LARGEST_HEADER and found.type in TELLING:
+            raise BadArchive("what it tells of a member is too long")
+        return found
+
+
+TELLING = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+"""Types of headers that tell something of the next member."""
+
+
+def _opened(packed: IO[bytes]) -> tarfile.TarFile:
+    """An archive as a stream of members."""
+    return tarfile.open(fileobj=packed, mode="r|", tarinfo=_Header)
+
+
 def _check(member: tarfile.TarInfo) -> None:
     """Refuse everything but plain files below the folder."""
     parts = member.name.split("/")
@@ -257,7 +291,7 @@ def _check(member: tarfile.TarInfo) -> None:
         raise BadArchive(f"{member.name!r} is not a plain file")
     if member.name.startswith("/") or any(part in ("", ".", "..") for part in parts) or "\0" in member.name:
         raise BadArchive(f"{member.name!r} is not a path below a folder")
-    if len(member.name) > 4_096 or any(len(part.encode()) > 255 for part in parts):
+    if len(member.name) > 4_096 or any(len(os.fsencode(part)) > 255 for part in parts):
         raise BadArchive("a path in it is too long")
 
 
@@ -278,5 +312,5 @@ def _entries(manifest: bytes) -> Sequence[Entry]:
             )
             for one in told["files"]
         ]  # fmt: skip
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadArchive("its list of files is not understood") from error

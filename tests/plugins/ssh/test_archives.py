@@ -10,6 +10,7 @@ import io
 import json
 import random
 import tarfile
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,50 @@ def test_what_no_host_of_ours_sends_is_refused(tmp_path: Path, hostile: tarfile.
 def test_a_list_that_says_something_else_is_refused(tmp_path: Path, entries: list[dict[str, Any]]) -> None:
     with pytest.raises(BadArchive):
         proven(saved(tmp_path, packed(FILES, entries)))
+
+
+def test_a_damaged_stream_is_refused_wherever_it_is_damaged(tmp_path: Path) -> None:
+    lots = random.Random(3)
+    raw = bytearray(packed({f"job_stdio/{number}": lots.randbytes(900) for number in range(20)}))
+    for _ in range(300):
+        damaged = bytearray(raw)
+        for _ in range(3):
+            damaged[lots.randrange(10, len(raw))] ^= 1 << lots.randrange(8)
+        with pytest.raises(BadArchive):
+            proven(saved(tmp_path, bytes(damaged)))
+
+
+def told_of(kind: bytes, size: int, times: int) -> bytes:
+    one = tarfile.TarInfo("told")
+    one.type, one.size = kind, size
+    header, padding = one.tobuf(tarfile.USTAR_FORMAT), bytes(-size % 512)
+    return gzip.compress((header + b"x" * size + padding) * times, compresslevel=1)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_what_is_told_of_a_member_is_not_read_whole_however_long(tmp_path: Path, kind: bytes) -> None:
+    path = saved(tmp_path, told_of(kind, 40 << 20, 1))
+    tracemalloc.start()
+
+    with pytest.raises(BadArchive, match="too long"):
+        proven(path)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_members_that_only_tell_of_the_next_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadArchive):
+        proven(saved(tmp_path, told_of(tarfile.GNUTYPE_LONGNAME, 10, 3_000)))
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"files": [{"path": "a", "size": 1e999, "sha256": "x"}]}']
+)
+def test_a_list_that_nobody_of_ours_writes_is_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(BadArchive, match="not understood"):
+        proven(saved(tmp_path, packed({MANIFEST: text}, manifest=False)))
 
 
 def test_without_a_list_or_with_more_after_it_an_archive_is_refused(tmp_path: Path) -> None:
