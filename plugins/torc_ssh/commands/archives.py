@@ -279,7 +279,7 @@ TELLING = (
 """Types of headers that tell something of the next member."""
 
 
-def _opened(packed: IO[bytes]) -> tarfile.TarFile:
+def _opened(packed: gzip.GzipFile) -> tarfile.TarFile:
     """An archive as a stream of members."""
     return tarfile.open(fileobj=packed, mode="r|", tarinfo=_Header)
 
