@@ -130,7 +130,7 @@ def test_two_dashes_end_the_options(capsys: pytest.CaptureFixture[str]) -> None:
         ("show 7 --usrname x", 2, "error: unknown option '--usrname' of 'torc show'; did you mean '--username'? (see 'torc show --help')\n"),
         ("show", 2, "error: 'torc show' needs ID (see 'torc show --help')\n"),
         ("show 7 8", 2, "error: '8' is one argument too many for 'torc show' (see 'torc show --help')\n"),
-        ("show x", 2, "error: invalid value for ID: unable to convert \"x\" into int (see 'torc show --help')\n"),
+        ("show x", 2, "error: ID 'x' is not a whole number (see 'torc show --help')\n"),
         ("-f jsn show 7", 2, "error: -f 'jsn' is none of table, json, csv; did you mean 'json'?\n"),
         ("--config", 2, "error: option '--config' needs a value: FILE (see 'torc --help')\n"),
         ("fail conflict", 3, "error: the workflow 7 is archived\nhint: unarchive it\n"),
