@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from torc_core.engine.utilization import MINUTE, OOM, TOO_LONG
 from torc_core.model import Job, JobStatus, Requirement, Result
-from torc_core.model.resources import duration_text, memory_text
+from torc_core.model.resources import MIB, duration_text, memory_text
 from torc_core.record import record
 
 EARLY = 0.8
@@ -26,6 +26,9 @@ ENDED_BY_SIGNAL = (*KILLED, 143, -15, TOO_LONG)
 
 GONE = frozenset({"node_lost", "lease_lost", "runner_died", "interrupted"})
 """Reasons of ends that are no fault of the job."""
+
+BY_ITSELF = frozenset({"", "exit_code", "signal"})
+"""Kinds of reasons that name nobody who has ended the job."""
 
 GONE_STATES = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED", "DEADLINE"})
 """States of Slurm that say the same."""
@@ -111,9 +114,11 @@ def _oom(needs: Requirement, result: Result, kind: str, state: str) -> str | Non
     peak = result.usage.peak_memory_bytes
     if kind == "oom":
         return result.reason
-    if peak is not None and peak > needs.memory_bytes:
+    # NOTE: what asks for no more than 1 MiB has stated nothing, and is held to nothing (`workflow-spec.md` §6).
+    if peak is not None and peak > needs.memory_bytes > MIB:
         return f"peak {memory_text(peak)} of {needs.memory}"
-    if result.return_code in KILLED and _part(needs, result) < EARLY:
+    # Whoever ends jobs for another reason, or dies above them, kills them too.
+    if kind in BY_ITSELF and result.return_code in KILLED and _part(needs, result) < EARLY:
         ran = f"after {duration_text(result.exec_minutes * MINUTE)} of {duration_text(needs.runtime_s)}"
         return f"killed (return code {result.return_code}) {ran}"
     cut = result.return_code in (*KILLED, LOST) or kind in GONE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from torc_core.model import (
@@ -71,6 +73,9 @@ NEEDS = Requirement(
         (ended(-128, "node_lost"), "", Cause.NODE_LOST),
         (ended(-128, None), "", Cause.NODE_LOST),
         (ended(-9, "runner_died", minutes=50, status=TERMINATED), "", Cause.NODE_LOST),
+        (ended(-9, "runner_died", status=TERMINATED), "", Cause.NODE_LOST),
+        (ended(-9, "interrupted", status=TERMINATED), "", Cause.NODE_LOST),
+        (ended(137, "walltime", status=TERMINATED), "", Cause.TIMEOUT),
         (ended(-15, "lease_lost", minutes=50, status=TERMINATED), "", Cause.NODE_LOST),
         (ended(-15, "interrupted", status=TERMINATED), "", Cause.NODE_LOST),
         (ended(-15, "signal:SIGTERM"), "PREEMPTED", Cause.NODE_LOST),
@@ -96,6 +101,13 @@ def test_evidence_says_why(result: Result | None, state: str, cause: Cause) -> N
 
     assert found.cause is cause
     assert found.evidence
+
+
+def test_what_states_no_memory_has_no_more_than_it_asked_for() -> None:
+    unstated = replace(NEEDS, memory="1m", memory_bytes=1024**2)
+
+    assert diagnose(JOB, unstated, ended(1, "exit_code", peak=GIB), "").cause is Cause.UNKNOWN
+    assert diagnose(JOB, unstated, ended(137, "exit_code", peak=GIB), "").cause is Cause.OOM
 
 
 def test_memory_is_looked_at_before_time_and_time_before_the_node() -> None:
