@@ -73,13 +73,14 @@ def instant_of(line: str) -> int | None:
     day, clock, part, zone = found.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}")
-    except ValueError:
+        if zone == "Z":
+            moment = moment.replace(tzinfo=UTC)
+        elif zone:
+            moment = datetime.fromisoformat(f"{day}T{clock}{zone[:3]}:{zone[-2:]}")
+        return int(moment.timestamp() * 1000) + (int(part[:3].ljust(3, "0")) if part else 0)
+    except (ValueError, OverflowError):
+        # What looks like a time is none, or lies at the end of all times.
         return None
-    if zone == "Z":
-        moment = moment.replace(tzinfo=UTC)
-    elif zone:
-        moment = datetime.fromisoformat(f"{day}T{clock}{zone[:3]}:{zone[-2:]}")
-    return int(moment.timestamp() * 1000) + (int(part[:3].ljust(3, "0")) if part else 0)
 
 
 def job_of(line: str, workflow: WorkflowId) -> int | None:

@@ -107,5 +107,7 @@ def test_a_line_may_tell_its_time_and_its_step(monkeypatch: pytest.MonkeyPatch) 
     assert instant_of("2026-05-01 14:03:22,120 INFO") is not None
     assert instant_of("2026-05-01T16:03:22+02:00") == 1_777_644_202_000
     assert instant_of("nothing of the kind") is None
+    assert instant_of("0001-01-01 00:00:00 out of memory") is None
+    assert instant_of("2026-05-01 14:03:22+8000 MB: out of memory") is None
     assert job_of("error: wf3_j17_r1_a2: task 0: Killed", 3) == 17  # type: ignore[arg-type]  # an id
     assert job_of("error: wf30_j17_r1_a2: task 0: Killed", 3) is None  # type: ignore[arg-type]
