@@ -139,9 +139,10 @@ class Budget:
         """Take a token; seconds to wait if there is none."""
         now = self._clock.now()
         until: int = state.get("paused_until", 0)
-        if until > now:
-            return min(LONGEST_PAUSE, (until - now) / 1000)
-        slow = state.get("slow_until", 0) > now
+        # What lies later than any pause was written before the clock was set back.
+        if now < until <= now + LONGEST_PAUSE * 1000:
+            return (until - now) / 1000
+        slow = now < state.get("slow_until", 0) <= now + HALVED * 1000
         rate = max(1, self._per_minute[bucket]) / 60 / (2 if slow else 1)
         most = float(min(BURSTS[bucket], max(1, self._per_minute[bucket])))
         tokens: float

@@ -156,6 +156,16 @@ def test_complaints_slow_us_down(budget: Budget, clock: SetClock) -> None:
     assert waits == [5, 10, 20, 40, 80, 120]
 
 
+def test_a_pause_ends_also_where_the_clock_was_set_back(budget: Budget, clock: SetClock) -> None:
+    budget.record("squeue", 5, 1, "slurm_load_jobs error: Socket timed out on send/recv operation")
+    clock.move(-86_400)
+    begin = clock.monotonic()
+
+    budget.take(QUERIES)
+
+    assert clock.monotonic() - begin <= 120
+
+
 def test_without_a_shared_place_the_process_has_its_own(tmp_path: Path, clock: SetClock) -> None:
     (tmp_path / "file").write_text("")
     lone = Budget(tmp_path / "file" / "rpc.json", {QUERIES: 20, SUBMISSIONS: 120}, clock, wait=clock.move)
