@@ -187,7 +187,7 @@ def _read(path: str, server_id: str, workflow: WorkflowId) -> Left | None:
         if (found["schema"], found["server_id"], found["workflow_id"]) != (SCHEMA, server_id, workflow):
             return None
         return _left(path, found)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         log.warning("outbox_ignored path=%s why=%s", path, error)
         return None
 

@@ -109,9 +109,17 @@ def test_files_of_somebody_else_and_nonsense_are_left_alone(torc, home, kept) ->
     bad = home / "torc_output" / FOLDER / (name.rsplit(".", 2)[0] + ".9.json")
     bad.write_text("{")
     (home / "torc_output" / FOLDER / "other.1.x.json").write_text("{}")
+    said = {
+        "schema": "torc.spool/1",
+        "server_id": name.split(".")[0],
+        "workflow_id": 1,
+        "endings": [],
+        "run_id": 7,
+    }
+    bad.with_name(f"{said['server_id']}.1.10.json").write_text(json.dumps(said).replace("7}", "1e999}"))
 
     assert torc("reconcile", "1").out == "delivered 3 results\n"
-    assert len(files(home)) == 2
+    assert len(files(home)) == 3
 
 
 def test_a_directory_that_is_not_there_is_said(torc, home, kept) -> None:
