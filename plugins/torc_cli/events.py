@@ -136,8 +136,12 @@ def monitor(
         every second.
     """
     refuse_csv(session)
-    if (duration is not None and duration < 0) or not 0 < poll_interval <= 86_400:
-        raise UsageError("--duration is not negative and --poll-interval is above 0 and at most 86400")
+    if duration is not None and duration < 0:
+        raise UsageError(f"--duration '{duration:g}' is negative; give minutes")
+    if not 0 < poll_interval <= 86_400:
+        raise UsageError(
+            f"--poll-interval '{poll_interval:g}' is out of range; give seconds above 0, up to 86400"
+        )
     wf = selected(session, workflow)
     if after is None:
         newest = session.store().find(Event, Query(workflow=wf, reverse=True, limit=1)).items

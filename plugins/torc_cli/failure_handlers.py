@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from cyclopts import App, Parameter
 from torc_core.errors import BadValue, UsageError
 from torc_core.given import Given
 from torc_core.model import FailureHandler, Json
+from torc_terminal.given_text import json_value
 from torc_terminal.noun import Noun
 from torc_terminal.options import Yes
 from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
@@ -53,7 +53,7 @@ def create(
     name
         Name of the handler.
     rules
-        A JSON list of rules, such as `[{"exit_codes": [137], "max_retries": 3, "delay_seconds": 60}]`.
+        A JSON list of rules, or `@FILE` with one in it, such as `[{"exit_codes": [137], "max_retries": 3, "delay_seconds": 60}]`.
     """
     refuse_csv(session)
     if not name:
@@ -110,13 +110,10 @@ def read(text: str) -> list[Mapping[str, Json]]:
 
     Raises
     ------
-    BadValue
+    UsageError
         If it is no JSON list.
     """
-    try:
-        rules = json.loads(text)
-    except ValueError as error:
-        raise BadValue(f"--rules is not JSON: {error}") from error
+    rules = json_value(text, "--rules")
     if not isinstance(rules, list):
         raise BadValue("--rules has to be a JSON list of rules, such as '[{\"exit_codes\": [137]}]'")
     return rules

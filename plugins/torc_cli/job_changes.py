@@ -133,7 +133,10 @@ def create_from_file(
         Longest run time of each job, ISO 8601, such as `PT30M`.
     """
     refuse_csv(session)
-    needs = checked(num_cpus=cpus_per_job, memory=memory_per_job, runtime=runtime_per_job)
+    needs = checked(
+        num_cpus=cpus_per_job, memory=memory_per_job, runtime=runtime_per_job,
+        options={"num_cpus": "--cpus-per-job", "memory": "--memory-per-job", "runtime": "--runtime-per-job"},
+    )  # fmt: skip
     commands = parse_list(read_list(file)[0], file)
     if not commands:
         raise UsageError(f"'{file}' has no command in it")

@@ -177,8 +177,14 @@ def checked(
     num_nodes: int | None = None,
     memory: str | None = None,
     runtime: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """The fields of a requirement that were given, checked as in a spec (`workflow-spec.md` §6).
+
+    Parameters
+    ----------
+    options
+        What gave them, where it is not the option of that name.
 
     Raises
     ------
@@ -186,6 +192,7 @@ def checked(
         If a number is too small, or memory or runtime cannot be read.
     """
     fields: dict[str, object] = {}
+    names = options or {}
     for field, number, least in (
         ("num_cpus", num_cpus, 1),
         ("num_gpus", num_gpus, 0),
@@ -194,14 +201,17 @@ def checked(
         if number is None:
             continue
         if not least <= number < 2**31:
-            raise BadValue(f"--{field.replace('_', '-')} '{number}' is out of range; it is at least {least}")
+            name = names.get(field, f"--{field.replace('_', '-')}")
+            raise BadValue(f"{name} '{number}' is out of range; it is at least {least}")
         fields[field] = number
-    if memory is not None:
-        memory_bytes(memory)
-        fields["memory"] = memory
-    if runtime is not None:
-        duration_seconds(runtime)
-        fields["runtime"] = runtime
+    for field, text, read in (("memory", memory, memory_bytes), ("runtime", runtime, duration_seconds)):
+        if text is None:
+            continue
+        try:
+            read(text)
+        except BadValue as error:
+            raise (BadValue(f"{names[field]}: {error}") if field in names else error) from error
+        fields[field] = text
     return fields
 
 

@@ -108,6 +108,12 @@ def run(
             ),
             dry_run=dry_run,
         )
+    if target.kind is Kind.WORKFLOW:
+        creating.refuse_for(what)
+        if new:
+            raise UsageError(
+                f"--new makes another workflow of a specification; '{what}' is a workflow already"
+            )
     from torc_cli.execute.workflows import Start, dry, go
 
     start = Start(

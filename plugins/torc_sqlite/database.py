@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from torc_core.errors import Unavailable
+from torc_core.errors import BadValue, Unavailable
 from torc_core.store.patience import WRITER_PATIENCE
 from torc_sql.transaction import Transaction
 from torc_sqlite import connections
@@ -75,7 +75,7 @@ class SqliteDatabase:
     ) -> None:
         connections.check_version()
         if not path.startswith("/") or "\0" in path:
-            raise Unavailable(f"database path {path!r} is not absolute; write sqlite:///home/you/torc.db")
+            raise BadValue(f"database path {path!r} is not absolute; write sqlite:///home/you/torc.db")
         self._path = Path(path)
         self._clock = clock
         self._network = network_type(self._path)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from torc_core.errors import UsageError
 from torc_core.record import record
 from torc_terminal.options import Flag
 
@@ -24,7 +25,7 @@ class Creating:
     project
         Project of the workflow, instead of that in the specification.
     metadata
-        JSON object, instead of that in the specification.
+        A JSON object, or `@FILE` with one in it, instead of that in the specification.
     access_group
         Group that may see the workflow, instead of those in the specification; may be repeated.
     spec_format
@@ -46,3 +47,17 @@ class Creating:
     no_resource_monitoring: Flag = False
     skip_checks: Flag = False
     max_expanded: int = 1_000_000
+
+    def refuse_for(self, workflow: str) -> None:
+        """Object if something is said of a workflow that is there already (`workflow`: its id, or `last`).
+
+        Raises
+        ------
+        UsageError
+            If so.
+        """
+        if self != Creating(skip_checks=self.skip_checks):
+            raise UsageError(
+                f"'{workflow}' is a workflow that is there already, to which options about specifications do not apply; "
+                f"change it with 'torc workflows update {workflow}'"
+            )

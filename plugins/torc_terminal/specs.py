@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
+from torc_core.errors import UsageError
 from torc_core.model import Json, Plan
 from torc_core.session import Session
 from torc_terminal.creating import Creating
@@ -27,9 +29,21 @@ def read(session: Session, file: str, creating: Creating) -> Validated:
 
 
 def options_of(creating: Creating) -> Options:
-    """What the command line adds to a document, as the reader of specifications takes it."""
-    from torc_core.spec.parse import Options
+    """What the command line adds to a document, as the reader of specifications takes it.
 
+    Raises
+    ------
+    UsageError
+        If an option makes no sense.
+    """
+    from torc_core.spec.parse import Options
+    from torc_terminal.given_text import json_object
+
+    if creating.name == "":
+        raise UsageError("a workflow needs a name; --name is empty")
+    if creating.max_expanded < 1:
+        raise UsageError(f"--max-expanded '{creating.max_expanded}' is out of range; give at least 1")
+    metadata = None if creating.metadata is None else json_object(creating.metadata, "--metadata")
     return Options(
         skip_checks=creating.skip_checks,
         max_expanded=creating.max_expanded,
@@ -37,7 +51,7 @@ def options_of(creating: Creating) -> Options:
         name=creating.name,
         description=creating.description,
         project=creating.project,
-        metadata=creating.metadata,
+        metadata=None if metadata is None else json.dumps(metadata),
         access_groups=creating.access_group,
         submission_directory=os.getcwd(),
     )

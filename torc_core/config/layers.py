@@ -244,7 +244,7 @@ def find_key(name: str) -> Key:
     keys = known_keys()
     if name not in keys:
         raise InvalidConfig(
-            f"unknown key {name!r}{did_you_mean(name, keys)}; list them with 'torc config show'"
+            f"unknown key {name!r}{did_you_mean(name, keys)} (list them with 'torc config show')"
         )
     return keys[name]
 

@@ -118,7 +118,7 @@ FIELDS: Mapping[type[Any], Fields] = {
     ),
     Event: Fields(noun="event", plain=("id", "timestamp", "category", "severity"), changed=("data",)),
     Node: Fields(
-        noun="node",
+        noun="compute node",
         plain=("id", "epoch", "hostname", "pid", "boot_id", "type", "label", "scheduler_id", "is_active",
                "start_time", "last_beat", "end_time", "state", "allocation_id", "draining"),
         changed=("hostname", "pid", "type", "label", "num_nodes", "scheduler", "scheduler_id", "time_limit", "is_active",
@@ -158,7 +158,7 @@ FIELDS: Mapping[type[Any], Fields] = {
     ),
     RunningJob: Fields(noun="running job", plain=("job_id",)),
     SlurmCorrelation: Fields(noun="Slurm correlation", plain=("job_id", "slurm_job_id")),
-    JobDependency: Fields(noun="dependency", plain=("job_id", "depends_on_job_id")),
+    JobDependency: Fields(noun="job relation", plain=("job_id", "depends_on_job_id")),
     JobFile: Fields(noun="file relation", plain=("file_id", "producer_job_id", "consumer_job_id")),
     JobUserData: Fields(noun="user data relation", plain=("user_data_id", "producer_job_id", "consumer_job_id")),
 }  # fmt: skip
@@ -231,8 +231,8 @@ def _check(noun: str, verb: str, names: Iterable[str], allowed: tuple[str, ...])
     for name in names:
         if name not in allowed:
             hint = did_you_mean(name, allowed)
-            choices = f"choose from {', '.join(allowed)}" if allowed else "there is no choice"
-            raise Invalid(f"{noun}s cannot be {verb} {name!r}{hint}; {choices}")
+            choices = f" (choose from {', '.join(allowed)})" if allowed else "; there is no choice"
+            raise Invalid(f"{noun}s cannot be {verb} {name!r}{hint}{choices}")
 
 
 def _texts(kind: type[Any], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -257,6 +257,10 @@ def pending(choice: Choice, commands: Commands) -> Commands:
         raise UsageError(f"{' and '.join(ways)} exclude each other; give one of them")
     if choice.running.joblog is None:
         raise UsageError(f"{ways[0]} needs to know the job log; add --joblog FILE")
+    if choice.retry_failed and not os.path.exists(choice.running.joblog):
+        raise UsageError(
+            f"there is no job log '{choice.running.joblog}'; --retry-failed takes its commands from one"
+        )
     log = read_joblog(choice.running.joblog)
     if choice.retry_failed:
         return Commands(

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult
 
-from torc_core.errors import Unavailable, Unreached
+from torc_core.errors import BadValue, Unavailable, Unreached
 from torc_http.auth.session import Unproven
 from torc_http.serving.identity import unix_uid
 
@@ -62,7 +62,7 @@ def place_of(url: SplitResult, prefix: str, tls: ssl.SSLContext | None, pin: str
 
     Raises
     ------
-    Unavailable
+    BadValue
         If it names none.
     """
     name = url.geturl()
@@ -71,9 +71,9 @@ def place_of(url: SplitResult, prefix: str, tls: ssl.SSLContext | None, pin: str
     try:
         port = url.port
     except ValueError as error:
-        raise Unavailable(f"the address '{name}' has no valid port: {error}") from error
+        raise BadValue(f"the address '{name}' has no valid port: {_words(error).lower()}") from error
     if not url.hostname:
-        raise Unavailable(f"the address '{name}' has no host; write http://HOST:PORT/torc-service/v1")
+        raise BadValue(f"the address '{name}' has no host; write http://HOST:PORT/torc-service/v1")
     return Place(url.hostname, port or (443 if tls else 80), None, tls, prefix, name, pin)
 
 
@@ -251,4 +251,6 @@ def _check_pin(wire: Any, pin: str) -> None:
 
 
 def _words(error: Exception) -> str:
+    if getattr(error, "reason", None) == "WRONG_VERSION_NUMBER":
+        return "it does not speak TLS; try the address with http://"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

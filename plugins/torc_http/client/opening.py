@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 from torc_core.config.credentials import Credentials
-from torc_core.errors import Unavailable
+from torc_core.errors import BadValue, Unavailable
 from torc_core.protocols import Clock, Store
 from torc_http.auth.signing import pinned, signer
 from torc_http.client.line import Line, place_of
@@ -46,7 +46,7 @@ def _prefix(url: SplitResult) -> str:
     if path.endswith(BASE):
         return path
     if path and not path.startswith("/t/"):
-        raise Unavailable(
+        raise BadValue(
             f"the address '{url.geturl()}' does not end with {BASE}; write {url.scheme}://{url.netloc}{BASE}"
         )
     if url.scheme != "unix":

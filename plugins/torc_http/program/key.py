@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from torc_core.errors import Unavailable
 from torc_core.given import Given
 from torc_core.model import AuditEntry
 from torc_http.auth import keyfile
-from torc_http.program.opening import store_of
+from torc_http.program.opening import path_of, store_of
 
 app = App(name="key", help="The key of a server.")
 
@@ -31,6 +33,9 @@ def rotate(
     database
         The database; normally that of the configuration.
     """
+    path = path_of(session, database)
+    if not os.path.exists(path):
+        raise Unavailable(f"there is no database '{path}'")
     with closing(store_of(session, database)) as store:
         folder, server = keyfile.servers(session.config.environ), store.server_id
         # NOTE: written down first: the old key may be what this command is known by.

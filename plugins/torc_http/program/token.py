@@ -84,6 +84,7 @@ def new(
         raise UsageError("name the workflows with --workflow, or say --all-workflows")
     seconds = round(seconds_of(expires, "--expires"))
     now = session.clock.now()
+    place = _place(session, database)
     with closing(store_of(session, database)) as store:
         for id in workflow:
             store.get(Workflow, id)
@@ -96,7 +97,7 @@ def new(
             )  # fmt: skip
             store.add([made.kept, _noted(session, "token_new", f"token {made.kept.key}", access_class)])
             text = made.text
-    return f"{_place(session, database)}/t/{text}{BASE}"
+    return f"{place}/t/{text}{BASE}"
 
 
 def _noted(session: Session, operation: str, object: str, detail: str) -> AuditEntry:

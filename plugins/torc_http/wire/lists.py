@@ -138,8 +138,8 @@ def sort_of(kind: type[Any], schema: type[Schema], query: Mapping[str, Any]) -> 
     if name not in names:
         choices = ", ".join(sorted(names)) or "nothing"
         raise Invalid(
-            f"parameter sort_by: {FIELDS[kind].noun}s cannot be sorted by '{name}'{did_you_mean(name, names)}; "
-            f"choose from {choices}",
+            f"parameter sort_by: {FIELDS[kind].noun}s cannot be sorted by '{name}'{did_you_mean(name, names)} "
+            f"(choose from {choices})",
             details={"field": "sort_by", "value": name},
         )
     return names[name], reverse

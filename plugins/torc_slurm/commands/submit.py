@@ -96,6 +96,8 @@ def submit(
     if not dry_run:
         refuse_no_slurm(session, target.text)
     creating = creating or Creating()
+    if target.kind is Kind.WORKFLOW:
+        creating.refuse_for(target.text)
     if not generate and options is not None and options != PlannerOptions():
         raise UsageError("options of the planner belong to --generate; add it, or leave them out")
     if generate and target.kind is not Kind.SPEC:

@@ -23,7 +23,7 @@ def test_a_handler_has_its_rules_with_all_defaults(torc, diamond):
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ("{", "--rules is not JSON"),
+        ("{", "--rules '{' is not JSON: expecting property name"),
         ("{}", "has to be a JSON list"),
         ("[]", "at least one rule"),
         ('[{"exit_codes": [0]}]', "rules[0].exit_codes[0]"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from torc_core.errors import Invalid, NotFound, Unavailable
+from torc_core.errors import BadValue, Invalid, NotFound, Unavailable
 from torc_core.model import File, Initialize, Job, Query, Workflow
 from torc_core.system import SystemClock
 from torc_core.testing.plans import chain, diamond
@@ -178,7 +178,7 @@ def test_any_character_may_stand_in_the_path(opened: Open, path: Path) -> None:
 
 
 def test_a_relative_path_is_refused() -> None:
-    with pytest.raises(Unavailable, match="not absolute"):
+    with pytest.raises(BadValue, match="not absolute"):
         open_sqlite("sqlite://torc.db", SqliteSettings(), SystemClock())
 
 

@@ -77,6 +77,17 @@ def test_a_token_without_a_server_has_no_address(account) -> None:
     told = account.torc("server", "token", "new", "--all-workflows", "--print", *db(account), code=3)
 
     assert "start torc-server first" in told
+    assert account.answer("server", "token", "list", *db(account))["items"] == []
+
+
+@pytest.mark.parametrize(
+    "words", [["token", "new", "--all-workflows", "--print"], ["key", "rotate"]], ids=lambda one: one[0]
+)
+def test_a_refused_credential_leaves_no_database(account, words) -> None:
+    told = account.torc("server", *words, *db(account), code=3 if words[0] == "token" else 4)
+
+    assert str(account.database) in told
+    assert not account.database.parent.exists()
 
 
 def test_a_new_key_takes_the_place_of_the_old_one(account, served) -> None:

@@ -1,0 +1,94 @@
+"""What is said wrongly on the command line is told as what it is, and is never passed over."""
+
+from __future__ import annotations
+
+import pytest
+
+SPEC = '{"name": "w", "jobs": [{"name": "a", "command": "true"}]}'
+
+
+@pytest.fixture
+def spec(home):
+    """A specification of one job, and its workflow."""
+    (home / "w.json").write_text(SPEC)
+    (home / "commands.txt").write_text("true\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["create", "w.json", "--metadata", "x"], "--metadata 'x' is not JSON: expecting value at line 1, column 1"),
+        (["create", "w.json", "--metadata", "[1]"], "--metadata has to be a JSON object such as '{\"key\": 1}'"),
+        (["create", "w.json", "--name", ""], "a workflow needs a name; --name is empty"),
+        (["create", "w.json", "--max-expanded", "0"], "--max-expanded '0' is out of range; give at least 1"),
+        (
+            ["run", "1", "--name", "other"],
+            (
+                "'1' is a workflow that is there already, to which options about specifications do not apply; "
+                "change it with 'torc workflows update 1'"
+            ),
+        ),
+        (["run", "1", "--new"], "--new makes another workflow of a specification; '1' is a workflow already"),
+        (
+            ["jobs", "create-from-file", "1", "commands.txt", "--cpus-per-job", "0"],
+            "--cpus-per-job '0' is out of range; it is at least 1",
+        ),
+        (
+            ["jobs", "create-from-file", "1", "commands.txt", "--memory-per-job", "q"],
+            '--memory-per-job: memory "q" is not a size; write e.g. "10g"',
+        ),
+        (
+            ["jobs", "create-from-file", "1", "commands.txt", "--runtime-per-job", "1h"],
+            '--runtime-per-job: runtime "1h" is not an ISO 8601 duration; write "PT30M"',
+        ),
+        (
+            ["exec", "--retry-failed", "--joblog", "none.log"],
+            "there is no job log 'none.log'; --retry-failed takes its commands from one",
+        ),
+        (
+            ["failure-handlers", "create", "1", "-n", "x", "--rules", "{"],
+            "--rules '{' is not JSON: expecting property name enclosed in double quotes at line 1, column 2",
+        ),
+        (["events", "monitor", "1", "-d", "-1"], "--duration '-1' is negative; give minutes"),
+        (["events", "monitor", "1", "-p", "0"], "--poll-interval '0' is out of range; give seconds above 0, up to 86400"),
+        (["--url", "http://", "ping"], "the address 'http://' has no host; write http://HOST:PORT/torc-service/v1"),
+        (
+            ["--url", "http://localhost:99999", "ping"],
+            "the address 'http://localhost:99999' has no valid port: port out of range 0-65535",
+        ),
+        (
+            ["job-dependencies", "job-job", "1", "--sort-by", "x"],
+            "job relations cannot be sorted by 'x'; there is no choice",
+        ),
+        (
+            ["files", "list", "1", "--sort-by", "nme"],
+            "files cannot be sorted by 'nme'; did you mean 'name'? (choose from id, name, path, identifier, st_mtime, size, content_hash)",
+        ),
+        (
+            ["config", "get", "client.run.outputdir"],
+            "unknown key 'client.run.outputdir'; did you mean 'client.run.output_dir'? (list them with 'torc config show')",
+        ),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else None,
+)  # fmt: skip
+def test_wrong_words_are_one_sentence(torc, spec, words, sentence):
+    torc("create", "w.json")
+
+    ran = torc(*words)
+
+    assert (ran.code, ran.out, ran.err) == (2, "", f"error: {sentence}\n")
+    assert torc("workflows", "list", "--json").json["count"] == 1
+
+
+def test_a_node_that_is_not_there_is_called_as_its_group(torc, spec):
+    torc("create", "w.json")
+
+    assert torc("compute-nodes", "get", "9").err == "error: no compute node 9\n"
+
+
+def test_metadata_is_taken_from_a_file_as_everywhere(torc, spec, home):
+    (home / "m.json").write_text('{"a": [1]}')
+
+    torc("create", "w.json", "--metadata", "@m.json")
+
+    assert torc("workflows", "get", "1", "--json").json["metadata"] == {"a": [1]}
