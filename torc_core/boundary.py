@@ -32,6 +32,10 @@ class Boundary:
         self.exit_code = 0
 
     def __enter__(self) -> Self:
+        # NOTE: what our parent has closed is None, and the next file to be opened would take its number.
+        for name in ("stdin", "stdout", "stderr"):
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))
         return self
 
     def __exit__(
@@ -47,14 +51,13 @@ class Boundary:
         return True
 
     def _tell(self, error: BaseException) -> int:
-        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
-            return _nobody_reads()  # as whoever prints the help says it
+        # Whoever prints the help says it in the context of an end.
+        if isinstance(error.__context__ if isinstance(error, SystemExit) else error, BrokenPipeError):
+            return _nobody_reads()
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
-        if isinstance(error, BrokenPipeError):
-            return _nobody_reads()
         if isinstance(error, TorcError):
             self._say(error.code, str(error), error.exit_code, error.hint, _details(error))
             if self.debug:

@@ -102,7 +102,7 @@ def _owned(app: App, words: Sequence[str]) -> Collection[str]:
     """Names of the options that the command has itself."""
     _, apps, _ = app.parse_commands(list(words))
     command = apps[-1].default_command
-    if command is None:
+    if command is None or hasattr(command, "__self__"):  # of the app itself: help, version
         return ()
     names = {name for argument in apps[-1].assemble_argument_collection() for name in argument.names}
     return names | set(getattr(command, PASSES_ON, ()))

@@ -208,9 +208,8 @@ def check_open(workflow: int, archived: bool, verb: str) -> None:
         If it is archived.
     """
     if archived:
-        raise WrongState(
-            f"workflow {workflow} is archived and cannot be {verb}; take it out first: torc workflows unarchive {workflow}"
-        )
+        helps = f"take it out first: torc workflows unarchive {workflow}"
+        raise WrongState(f"workflow {workflow} is archived and cannot be {verb}; {helps}")
 
 
 def check_idle(workflow: int, found: Iterable[tuple[int, str]], *, force: bool) -> None:

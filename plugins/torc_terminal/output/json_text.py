@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torc_core.model import Json
+from torc_terminal.output.stdout import opened
 
 
 def write(document: Mapping[str, Json]) -> None:
     """Write one document; of a list, one item per line, so that line tools can work on it."""
-    out = sys.stdout.write
+    with opened() as stream:
+        _write(document, stream.write)
+
+
+def _write(document: Mapping[str, Json], out: Callable[[str], object]) -> None:
     items = document.get("items")
     if not isinstance(items, (list, tuple)) or not items:
         out(

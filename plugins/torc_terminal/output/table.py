@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from torc_core.model import Json
 from torc_terminal.output.cells import Column
+from torc_terminal.output.stdout import write
 
 GAP = "  "
+LONGEST = 20
+"""Words with more characters are broken where a column has to be narrow."""
 
 
 def text(columns: Sequence[Column], items: Sequence[Mapping[str, Json]]) -> str:
@@ -21,18 +24,49 @@ def text(columns: Sequence[Column], items: Sequence[Mapping[str, Json]]) -> str:
 
 
 def boxed(columns: Sequence[Column], items: Sequence[Mapping[str, Json]], *, color: bool) -> None:
-    """Print the table with box lines, wrapped to the width of the terminal."""
+    """Print the table wrapped to the width of the terminal, with box lines where that breaks no words.
+
+    Where it does not fit without them either, its lines are as long as in a pipe.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(no_color=not color, highlight=False, markup=False)
+    rows = [[column.text(item) for column in columns] for item in items]
+    cells = [[column.title, *(row[place] for row in rows)] for place, column in enumerate(columns)]
+    least = [
+        max(min(_width(word), LONGEST) for cell in one for word in (cell.split() or [""])) for one in cells
+    ]
+    plain, lines = len(GAP) * (len(columns) - 1), 3 * len(columns) + 1
+    if sum(least) + plain > console.width:
+        write(text(columns, items))
+        return
+    drawn = sum(least) + lines <= console.width
+    natural = [max(_width(line) for cell in one for line in (cell.splitlines() or [""])) for one in cells]
+    widths = _narrowed(natural, least, console.width - (lines if drawn else plain))
     table = Table(box=box.ROUNDED, header_style="bold" if color else None)
-    for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
-    for item in items:
-        table.add_row(*(Text(column.text(item)) for column in columns))
-    Console(no_color=not color, highlight=False, markup=False).print(table)
+    if not drawn:
+        table.box, table.padding, table.pad_edge = None, (0, len(GAP), 0, 0), False
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(
+            column.title, justify="right" if column.right else "left", overflow="fold", width=width
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that fit in so many: the widest give up first, none more than its words allow."""
+    made = list(widths)
+    while sum(made) > room:
+        widest = max(
+            (place for place in range(len(made)) if made[place] > least[place]), key=made.__getitem__
+        )
+        made[widest] -= 1
+    return made
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], rights: Sequence[bool]) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 from cyclopts import App
 
 from torc_cli.completion_scripts import commands
 from torc_core.config import Config
 from torc_core.host import Host
+
+
+@pytest.mark.parametrize("more", [["--no-color"], ["-q"], ["--db", "x.db"], ["-f", "json"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["jobs", "list"], ["jobs"], ["run"], []], ids=" ".join)
+def test_global_options_may_stand_after_help(torc, words, more):
+    ran = torc(*words, "--help", *more)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: {' '.join(['torc', *words])} ")
 
 
 def test_every_argument_and_option_is_explained() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pexpect
@@ -52,6 +53,48 @@ def test_colour_is_left_out_where_it_is_not_wanted(diamond, terminal, environ):
     text, _ = ended(terminal("jobs", "list", str(diamond), **environ))
 
     assert "\x1b[" not in text
+
+
+def test_where_box_lines_would_break_words_there_are_none(diamond, terminal):
+    wide, _ = ended(terminal("jobs", "list", str(diamond), COLUMNS="110"))
+    narrow, _ = ended(terminal("jobs", "list", str(diamond), COLUMNS="84", NO_COLOR="1"))
+
+    assert "╭" in wide
+    assert "╭" not in narrow
+    assert all(word in narrow for word in ("Priority", "Attempt", "running", "0:01:00", "canceled"))
+    assert max(map(len, narrow.splitlines())) <= 84
+
+
+def test_a_table_for_which_the_terminal_is_too_narrow_is_as_in_a_pipe(diamond, torc, terminal):
+    piped = torc("jobs", "list", str(diamond)).out
+    narrow, _ = ended(terminal("jobs", "list", str(diamond), COLUMNS="40"))
+
+    assert narrow.splitlines() == piped.splitlines()
+
+
+@pytest.mark.parametrize(
+    "words", [["jobs", "list", "1"], ["jobs", "list", "1", "-f", "json"], ["config", "show"]], ids=" ".join
+)
+def test_a_full_disk_under_the_output_is_one_sentence(diamond, home, words):
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "torc_core", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert ran.returncode == 4
+    assert "the output cannot be written: no space left on device" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_no_error(diamond, home, closed):
+    line = f"{sys.executable} -m torc_core jobs list 1 {closed}"
+
+    assert subprocess.run(["bash", "-c", line], capture_output=True, check=False).returncode == 0
 
 
 def test_no_cell_is_cut_off_on_a_terminal_either(diamond, terminal):
