@@ -279,7 +279,7 @@ def _extra(extra: str, serialized: bool) -> None:
         raise wrong("extra", extra, f"extra {extra!r} cannot be split into words: {error}") from error
     for word in words:
         option = word.removeprefix("--").partition("=")[0].lower().replace("_", "-")
-        if word.startswith("-") and not word.startswith("--"):
+        if not word.startswith("--") and (word.startswith("-") or word is words[0]):
             raise wrong("extra", extra, f"extra takes long options only, got {word!r}")
         if word.startswith("--") and option in MANAGED:
             raise wrong("extra", extra, f"extra may not hold {word!r}: torc sets --{option} itself")

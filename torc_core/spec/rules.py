@@ -104,7 +104,7 @@ def _extra(extra: str, path: Path, report: Report) -> list[str]:
             if options[-1] in MANAGED:
                 message = f"extra may not hold {quoted(word)}: torc sets --{options[-1]} itself"
                 report.error("reserved", path, message)
-        elif word.startswith("-"):
+        elif word.startswith("-") or word is words[0]:
             report.error("bad-value", path, f"extra takes long options only, got {quoted(word)}")
     return options
 

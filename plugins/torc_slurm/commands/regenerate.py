@@ -119,7 +119,9 @@ def _carried_out(
 
 def _standing(made: Regenerated) -> str:
     served = f"; {made.served} of them run in allocations that are there" if made.served else ""
-    return f"workflow {made.workflow.id}: {made.left} jobs are left{served}"
+    return (
+        f"workflow {made.workflow.id}: {made.left} {'job is' if made.left == 1 else 'jobs are'} left{served}"
+    )
 
 
 def _outcome(made: Regenerated, tended: Tended | None) -> list[str]:

@@ -277,7 +277,9 @@ def scheduler_of(
         return known[0]
     listed = ", ".join(f"{one.id} '{one.name}'" for one in known)
     if not session.interactive:
-        raise UsageError(f"workflow {workflow} has several schedulers: {listed}; pass --scheduler NAME")
+        raise UsageError(
+            f"workflow {workflow} has several schedulers: {listed}; pass --scheduler NAME or --scheduler-config-id ID"
+        )
     sys.stderr.write(f"Which scheduler: {listed}? ")
     sys.stderr.flush()
     word = sys.stdin.readline().strip()

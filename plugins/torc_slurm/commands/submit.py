@@ -147,7 +147,7 @@ def planned(session: Session, file: str, creating: Creating, generate: PlannerOp
         found = read(session, file, creating)
     plan = accepted(session, found)
     if not asks_for_nodes(plan):
-        raise refuse_no_action(f"'{file}'", file)
+        raise refuse_no_action(file)
     if not plan.jobs:
         raise Conflict(f"'{file}' has no jobs; there is nothing to submit")
     return plan

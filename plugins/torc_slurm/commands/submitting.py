@@ -6,7 +6,7 @@ from torc_core.model import Json, Plan, Workflow
 from torc_core.session import Session
 from torc_slurm.submission.due import schedulers_of, scheduling
 from torc_slurm.submission.rehearsing import of_actions, of_plan, rehearsed
-from torc_slurm.submission.starting import actions_of, keep_terms, made_ready, refuse_no_action, submitted
+from torc_slurm.submission.starting import actions_of, keep_terms, made_ready, refuse_no_nodes, submitted
 from torc_slurm.submission.telling import told
 from torc_slurm.submission.terms import Terms, options, reachable
 from torc_terminal.output.answer import Report
@@ -56,7 +56,7 @@ def submission(
     else:
         workflow = found(session, text)
         if not actions_of(store, workflow.id):
-            raise refuse_no_action(f"workflow {workflow.id} '{plain(workflow.name)}'", str(workflow.id))
+            raise refuse_no_nodes(workflow)
     made_ready(session, store, workflow.id, ignore_missing_data=ignore_missing_data)
     workflow = keep_terms(store, store.get(Workflow, workflow.id), {**said, "api_url": url})
     results, before = submitted(session, store, workflow, url)
@@ -76,7 +76,7 @@ def _rehearsal(session: Session, text: str, plan: Plan | None, said: dict[str, J
         workflow = found(session, text)
         actions = actions_of(store, workflow.id)
         if not actions:
-            raise refuse_no_action(f"workflow {workflow.id} '{plain(workflow.name)}'", str(workflow.id))
+            raise refuse_no_nodes(workflow)
         due = [one for one in store.due_actions(workflow.id) if scheduling(one)]
         requests = of_actions(actions, due, schedulers_of(store, workflow.id))
         store_id = store.server_id

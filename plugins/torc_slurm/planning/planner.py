@@ -313,9 +313,14 @@ class Planner:
                 f"{outcome.left} jobs found no allocation on paper; what is missing then is submitted while the workflow runs"
             )
         if share_of_time < LOW_UTILISATION and groups:
+            together = (
+                ""
+                if self.wishes.group_by == "partition"
+                else ", or put jobs together with --group-by partition"
+            )
             warnings.append(
-                f"only {share_of_time:.0%} of the time of the nodes is used; ask for less of a node with --partition, "
-                "or put jobs together with --group-by partition"
+                f"only {share_of_time:.0%} of the time of the nodes is used; ask for less of a node with --partition"
+                f"{together}"
             )
         return SlurmPlan(
             profile=self.profile, groups=groups, kinds=self.kinds, overhead=self.overhead, warnings=warnings,

@@ -23,6 +23,7 @@ from torc_core.session import Session
 from torc_slurm.batch import SlurmBatch
 from torc_slurm.submission.due import rearm_failed, release_dead, scheduling
 from torc_slurm.submission.submitting import Result
+from torc_terminal.output.cells import plain
 from torc_terminal.standing import amount
 
 TOLD_EVERY = 30_000
@@ -46,11 +47,21 @@ def refuse_no_slurm(session: Session, what: str) -> None:
         )
 
 
-def refuse_no_action(name: str, what: str) -> Conflict:
-    """Why a workflow cannot be submitted that asks for no nodes, and what helps."""
+def refuse_no_action(what: str) -> Conflict:
+    """Why a specification cannot be submitted that asks for no nodes, and what helps."""
+    file = shlex.quote(what)
     return Conflict(
-        f"{name} has no action that asks for nodes; plan them with 'torc slurm generate {what}' or "
-        f"'torc submit --generate --account ACCOUNT {what}'"
+        f"'{what}' has no action that asks for nodes; plan them with 'torc slurm generate {file}' or "
+        f"'torc submit --generate --account ACCOUNT {file}'"
+    )
+
+
+def refuse_no_nodes(workflow: Workflow) -> Conflict:
+    """The same of a workflow that is there already."""
+    begun = "" if workflow.run_id else f"torc workflows initialize {workflow.id} && "
+    return Conflict(
+        f"workflow {workflow.id} '{plain(workflow.name)}' has no action that asks for nodes; plan and ask for them with "
+        f"'{begun}torc slurm regenerate {workflow.id} --submit --account ACCOUNT'"
     )
 
 

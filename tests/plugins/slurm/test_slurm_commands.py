@@ -273,6 +273,19 @@ def test_what_cannot_be_submitted_is_told(site: Site, words: list[str], code: in
     assert not site.slurm.calls("sbatch")
 
 
+def test_what_is_said_of_a_workflow_without_nodes_can_be_pasted(site: Site) -> None:
+    (site.home / "plain.yaml").write_text("name: x\njobs: [{name: a, command: 'true'}]\n")
+    site.torc("create", "plain.yaml")
+
+    code, _, err = site.torc("submit", "1")
+    helps = err.partition("ask for them with 'torc ")[2].partition("'")[0].split(" && torc ")
+    done = [site.torc(*one.replace("ACCOUNT", "me").split())[0] for one in helps]
+
+    assert (code, helps) == (3, ["workflows initialize 1", "slurm regenerate 1 --submit --account ACCOUNT"])
+    assert done == [0, 0]
+    assert site.slurm.calls("sbatch")
+
+
 def test_without_slurm_nothing_is_made(site: Site, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 

@@ -81,7 +81,7 @@ class RecordContract(SceneContract):
         ("field", "value"),
         [
             ("account", "a b"), ("account", "-x"), ("account", ""), ("partition", "p\n#SBATCH"), ("mem", "4 GB"),
-            ("gres", "gpu;rm"), ("nodes", 0), ("walltime", "soon"), ("ntasks_per_node", 0), ("extra", "-J x"),
+            ("gres", "gpu;rm"), ("nodes", 0), ("walltime", "soon"), ("ntasks_per_node", 0), ("extra", "-J x"), ("extra", "exclusive"),
             ("extra", "--nodes=4"), ("extra", "--x='"), ("extra", "--a\n--b"), ("colour", "red"), ("auto_top_up", 1),
         ],
     )  # fmt: skip

@@ -257,7 +257,12 @@ def test_many_allocations_come_with_the_alternative():
 
 
 def test_nodes_that_lie_idle_are_told():
-    assert "only 1% of the time of the nodes is used" in planned(fan(1, cpus=1), ONE, Wishes()).warnings[0]
+    used = "only 1% of the time of the nodes is used; ask for less of a node with --partition"
+
+    assert planned(fan(1, cpus=1), ONE, Wishes()).warnings[0] == used
+    assert planned(fan(1, cpus=1), ONE, Wishes(group_by="resource-requirements")).warnings[0] == (
+        f"{used}, or put jobs together with --group-by partition"
+    )
 
 
 def test_a_hundred_thousand_jobs_are_planned_by_counting():
