@@ -51,7 +51,16 @@ def purge(write: Write, wf: WorkflowId) -> None:
 
 def purge_rest(database: Database) -> None:
     """Go on with what a crash has interrupted: deletions, and creations that nobody has seen."""
-    with database.read() as tx:
-        hidden = tx.rows("HIDDEN")
-    for (wf,) in hidden:
+    for wf in _hidden(database):
         purge(database.write, wf)
+
+
+def purge_hidden(database: Database, wf: WorkflowId) -> None:
+    """Remove what a workflow consists of, if it is hidden after all: what hid it may have been undone."""
+    if wf in _hidden(database):
+        purge(database.write, wf)
+
+
+def _hidden(database: Database) -> list[WorkflowId]:
+    with database.read() as tx:
+        return [WorkflowId(wf) for (wf,) in tx.rows("HIDDEN")]

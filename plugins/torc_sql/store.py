@@ -373,4 +373,5 @@ class SqlStore(
         """Delete a workflow; only the event that says so stays."""
         with self._write() as tx:
             deletion.hide(tx, workflow, force)
-        deletion.purge(self._write, workflow)
+        # NOTE: not in a transaction of somebody else, which would keep all others from writing as long as it takes.
+        self._afterwards(lambda: deletion.purge_hidden(self._database, workflow))

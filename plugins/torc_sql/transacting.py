@@ -49,12 +49,22 @@ class Transacting:
             with tx.part():
                 yield
             return
+        self._mine.after = after = []
         with self._begin() as tx:
             self._mine.tx = tx
             try:
                 yield
             finally:
                 self._mine.tx = None
+        for do in after:
+            do()
+
+    def _afterwards(self, do: Callable[[], None]) -> None:
+        """Do something when what this thread writes is committed; that is now, unless it is in `together`."""
+        if self._present() is None:
+            do()
+        else:
+            self._mine.after.append(do)
 
     def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
         """Call back after each commit that stored events, in commit order and outside of any lock."""

@@ -146,6 +146,23 @@ class TogetherContract(SceneContract):
             "after",
         ]
 
+    def test_a_workflow_whose_deletion_is_undone_is_whole(self, scene: Scene) -> None:
+        workflow, other = (scene.started(fan(3)) for _ in range(2))
+
+        def fail() -> None:
+            with embedded(scene).together():
+                scene.store.delete(workflow)
+                scene.store.get(Workflow, 99)
+
+        with embedded(scene).together():
+            with pytest.raises(NotFound):
+                fail()
+            scene.store.delete(other)
+
+        assert scene.counts(workflow) == {"ready": 3}
+        assert len(scene.jobs(workflow)) == 3
+        assert [one.id for one in scene.store.find(Workflow, Query()).items] == [workflow]
+
     def test_ids_and_classes_of_what_was_undone_come_again_without_harm(self, scene: Scene) -> None:
         workflow = scene.created(fan(0)).id
 
