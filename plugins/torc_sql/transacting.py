@@ -49,7 +49,8 @@ class Transacting:
             with tx.part():
                 yield
             return
-        self._mine.after = after = []
+        after: list[Callable[[], None]] = []
+        self._mine.after = after
         with self._begin() as tx:
             self._mine.tx = tx
             try:

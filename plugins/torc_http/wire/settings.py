@@ -9,7 +9,14 @@ from torc_core.errors import Invalid
 from torc_core.spec.complaint import Complaint, Report, path_text
 from torc_core.spec.document import Position
 from torc_core.spec.shape import Reading, Table, list_of, map_of
-from torc_core.spec.tables import EXECUTION, MONITOR, NOTIFY, slurm_default
+from torc_core.spec.tables import DYNAMIC, EXECUTION, MONITOR, NOTIFY, slurm_default
+
+_TABLES: Mapping[str, Table] = {
+    "execution_config": EXECUTION, "resource_monitor_config": MONITOR, "dynamic_jobs": DYNAMIC,
+}  # fmt: skip
+_KINDS: Mapping[str, type[Any]] = {
+    **dict.fromkeys((*_TABLES, "slurm_defaults"), dict), "submission_directory": str,
+}  # fmt: skip
 
 
 def read_as(kind: Callable[[Reading, Any, Any], Any], name: str, value: Any) -> Any:
@@ -41,7 +48,7 @@ def check_settings(body: Mapping[str, Any]) -> None:
     Invalid
         Naming the field.
     """
-    for name, table in (("execution_config", EXECUTION), ("resource_monitor_config", MONITOR)):
+    for name, table in _TABLES.items():
         if body.get(name):
             read_as(table, name, _known(table, body[name]))
     if body.get("slurm_defaults"):
@@ -53,6 +60,21 @@ def check_settings(body: Mapping[str, Any]) -> None:
         raise Invalid(
             f"submission_directory '{directory}' is not absolute",
             details={"field": "submission_directory", "value": directory},
+        )
+
+
+def check_document(document: Mapping[str, Any]) -> None:
+    """Refuse settings of a workflow from elsewhere that published clients cannot read; wrong types its reader refuses.
+
+    Raises
+    ------
+    Invalid
+        Naming the field.
+    """
+    workflow = document.get("workflow")
+    if isinstance(workflow, Mapping):
+        check_settings(
+            {name: workflow[name] for name, kind in _KINDS.items() if isinstance(workflow.get(name), kind)}
         )
 
 

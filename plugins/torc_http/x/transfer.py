@@ -15,6 +15,7 @@ from torc_http.routes import Route
 from torc_http.wire.access import GroupLinkModel
 from torc_http.wire.fields import Anything, Choice, Flag, Name, Object
 from torc_http.wire.plans import writer
+from torc_http.wire.settings import check_document
 
 GROUP = "x"
 
@@ -66,6 +67,7 @@ def imports(call: Call) -> object:
         document.pop("results", None)
     if body.get("skip_events"):
         document.pop("events", None)
+    check_document(document)
     user = call.principal.name
     with call.together():
         workflow = call.store.import_workflow(document, user, keep_status=body.get("keep_status", False))

@@ -12,7 +12,7 @@ from torc_http.call import Answer, Call
 from torc_http.routes import Route
 from torc_http.wire import values
 from torc_http.wire.fields import Anything, Kind
-from torc_http.x import holding
+from torc_http.x import fitting, holding
 
 LARGE = frozenset({"add", "add_jobs", "create", "import_workflow"})
 """Verbs whose arguments may be as large as a whole workflow."""
@@ -31,13 +31,9 @@ class Arguments(Kind):
 
 def _handler(name: str) -> Callable[[Call], object]:
     def handle(call: Call) -> object:
-        args, named = arguments(call.body)
+        args, named = arguments(name, call.body)
         member = getattr(call.store, name)
-        try:
-            value = member(*args, **named) if callable(member) else member
-        except TypeError as error:
-            raise _misfit(name, error) from error
-        return Answer(raw=values.dumps(value))
+        return Answer(raw=values.dumps(member(*args, **named) if callable(member) else member))
 
     handle.__name__ = name
     return handle
@@ -45,17 +41,18 @@ def _handler(name: str) -> Callable[[Call], object]:
 
 def turn(call: Call) -> object:
     """A turn; one that only waits for work is held without a thread."""
-    args, _ = arguments(call.body)
-    return holding.turn(call, args[0], values.dumps)
+    args, named = arguments("turn", call.body)
+    (told,) = (*args, *named.values())
+    return holding.turn(call, told, values.dumps)
 
 
-def arguments(body: Any) -> tuple[list[Any], dict[str, Any]]:
+def arguments(name: str, body: Any) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a verb.
 
     Raises
     ------
     Invalid
-        If they are no values of the model.
+        If they are no values of the model, or not those that the verb takes.
     """
     if not isinstance(body, dict) or not {"args", "named"} >= body.keys():
         raise Invalid('the body has to be {"args": [...], "named": {...}}')
@@ -65,15 +62,8 @@ def arguments(body: Any) -> tuple[list[Any], dict[str, Any]]:
         raise Invalid(f"the arguments cannot be read: {error}") from error
     if not isinstance(args, list) or not isinstance(named, dict):
         raise Invalid('"args" has to be a list and "named" an object')
+    fitting.check(name, args, named)
     return args, named
-
-
-def _misfit(name: str, error: TypeError) -> Exception:
-    """What to raise for arguments that do not fit the verb; a bug of ours stays one."""
-    trace, depth = error.__traceback__, 0
-    while trace is not None:
-        trace, depth = trace.tb_next, depth + 1
-    return Invalid(f"{name} cannot be called so: {error}") if depth < 3 else error
 
 
 ROUTES = tuple(
