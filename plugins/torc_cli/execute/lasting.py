@@ -93,7 +93,7 @@ def times_of(
         ("--wait-for-server", wait_for_server, 0, 1_000_000),
     ):
         if not least <= value <= most:
-            raise UsageError(f"{option} '{value:g}' is out of range; give {least:g} to {most:g}")
+            raise UsageError(f"{option} '{value:g}' is out of range; give {least:g} to {most:.12g}")
     return Times(
         end=min(ends, default=None),
         poll_interval=poll,

@@ -23,8 +23,6 @@ from torc_terminal.selector import LAST, workflow
 CHECK_SECONDS = 10.0
 """To connect, when workers are added (RW61)."""
 
-HINT = "try: ssh {} true"
-
 
 @record(frozen=True, slots=True, kw_only=True)
 class Added:
@@ -257,7 +255,7 @@ def _added(
     if done.failed:
         for line in connectivity(done.failed):
             print(line, file=sys.stderr)
-        session.note(HINT.format(next(iter(done.failed))))
+        session.note(to_try(next(iter(done.failed))))
     if not done.added and not done.failed:
         message = f"All workers already exist for workflow {number}"
     elif not done.added:
@@ -274,6 +272,14 @@ def _added(
         status="partial_success" if done.failed else "success",
         exit_code=1 if done.failed else 0,
     )
+
+
+def to_try(worker: str) -> str:
+    """What to try where a worker cannot be connected to: ssh takes the port by itself, and no brackets."""
+    place = parse(worker)
+    port = f"-p {place.port} " if place.port else ""
+    user = f"{place.user}@" if place.user else ""
+    return f"try: ssh {port}{user}{place.host} true"
 
 
 def connectivity(failed: Mapping[str, str]) -> Sequence[str]:

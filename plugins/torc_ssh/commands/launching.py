@@ -13,7 +13,7 @@ from torc_core.errors import Conflict, TorcError, UsageError
 from torc_core.model import Json, RemoteWorker, RemoteWorkerId, Totals, WorkflowId
 from torc_core.record import record
 from torc_core.session import Session
-from torc_ssh.commands.adding import HINT, added, connectivity, from_file
+from torc_ssh.commands.adding import added, connectivity, from_file, to_try
 from torc_ssh.commands.addressing import Address, Way, address, through
 from torc_ssh.commands.calling import SAME, HostTrouble
 from torc_ssh.commands.hosts import Fleet, Host, output_dir, selected, stored, trouble
@@ -165,8 +165,7 @@ class Launch:
         connected = self._fleet.over(lambda host: host.connect() and None, "checking")
         if failed := [one for one in connected if one.error]:
             reasons = {one.host.name: trouble(one.error) for one in failed}
-            hint = HINT.format(failed[0].host.name)
-            return self._none_started(connectivity(reasons), hint, connected)
+            return self._none_started(connectivity(reasons), to_try(failed[0].host.name), connected)
         self._session.note(f"Checking torc version on {len(hosts)} worker(s)...")
         fits = self._fleet.over(self._fit, "checking")
         if failed_fits := [one for one in fits if one.error]:

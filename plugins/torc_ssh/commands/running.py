@@ -82,7 +82,7 @@ class WorkerOptions:
             ("--idle-exit", self.idle_exit, 0, 31_536_000),
         ):
             if value is not None and not least <= value <= most:
-                raise UsageError(f"{option} '{value:g}' is out of range; give {least:g} to {most:g}")
+                raise UsageError(f"{option} '{value:g}' is out of range; give {least:g} to {most:.12g}")
         if self.time_limit is not None:
             seconds_of(self.time_limit, "--time-limit")
         for option, text in (

@@ -13,6 +13,7 @@ from paramiko import SSHException
 from torc_core.config import Config
 from torc_core.errors import InvalidConfig
 from torc_ssh import framing
+from torc_ssh.commands.adding import to_try
 from torc_ssh.commands.lines import process_text, size_text
 from torc_ssh.connection import causes, open_connector
 from torc_ssh.connection.program.telling import cause_of, new_keys
@@ -227,3 +228,15 @@ def test_a_process_that_has_not_said_who_it_is_is_not_made_up() -> None:
     assert process_text(4711) == " (PID 4711)"
     assert re.fullmatch(r" \(PID 4711, since \d\d:\d\d\)", process_text(4711, 1_700_000_000.5))
     assert process_text(None, 1_700_000_000.5) == ""
+
+
+@pytest.mark.parametrize(
+    ("worker", "command"),
+    [
+        ("node1", "ssh node1 true"),
+        ("admin@10.0.0.5:2222", "ssh -p 2222 admin@10.0.0.5 true"),
+        ("[2001:db8::1]:22", "ssh -p 22 2001:db8::1 true"),
+    ],
+)
+def test_what_to_try_is_a_command_that_ssh_understands(worker: str, command: str) -> None:
+    assert to_try(worker) == f"try: {command}"
