@@ -57,8 +57,7 @@ def _named(call: Call) -> Iterator[tuple[type[Any], Sequence[int]]]:
     ]
     found = [place.get(NAME) for place in (call.ids, call.query, body, *parts)]
     # PERF: a hundred thousand entries of one workflow are one question.
-    for workflow in dict.fromkeys(found):
-        if isinstance(workflow, int):
-            yield Workflow, (workflow,)
+    for workflow in dict.fromkeys(one for one in found if isinstance(one, int)):
+        yield Workflow, (workflow,)
     if jobs := body.get(JOBS):
         yield Job, jobs

@@ -35,6 +35,8 @@ from torc_core.model import (
 from torc_http.routes import Route, all_routes, whole
 from torc_http.wire.fields import Part, Parts
 
+from .conftest import Api, Credential, basic
+
 TABLE = tomllib.loads(Path(__file__).with_name("routes.toml").read_text())
 CLASS_OF = {name: level for level, names in TABLE["class"].items() for name in names}
 PRINCIPALS: Mapping[str, Any] = TABLE["principals"]
@@ -288,3 +290,16 @@ def test_kinds_of_records_are_complete(records: Mapping[str, Mapping[type[Any], 
     wanted = {route.of for route in ROUTES if route.of} - {Token, RemoteWorker}
 
     assert wanted <= {*records["own"]} | {None}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/x/plans", {"plan_version": 1, "create_id": "c", "workflow": {"name": "w"}, "jobs": [{"workflow_id": [1]}]}),
+        ("/x/store/join", {"args": [{"@": "NewNode", "workflow_id": {"a": 1}}]}),
+    ],
+)  # fmt: skip
+def test_what_is_named_in_a_body_and_is_no_id_is_refused(rooms: Api, path: str, body: Any) -> None:
+    reply = rooms.ask("POST", BASE + path, Credential(headers=basic("ann")), body)
+
+    assert reply.status == 422, reply.raw
