@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torc_core.model import Assignment, Node, Orders, Turn
 from torc_core.protocols.store import Embedded
+from torc_core.store.principal import Right
 from torc_http.call import Answer, Call
 from torc_http.hub.turns import HeldTurns, only_waits
 
 if TYPE_CHECKING:
+    from torc_core.store.guarded import Guarded
     from torc_http.counting import Counts
     from torc_http.running import Running
 
@@ -22,6 +24,9 @@ PAUSE_MS = (2_000, 5_000)
 
 def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     """Answer a turn, at once or later."""
+    if not call.principal.is_admin:
+        # NOTE: before anything is ended or remembered in the name of a node: the caller has to be one who speaks for it.
+        cast("Guarded", call.store).admit(Right.RUN, Node, (turn.node,))
     parts = call.service.parts or {}
     held: HeldTurns | None = parts.get("turns")
     if held is not None and turn.beat is not None and held.is_old(turn.node, turn.epoch, turn.beat.number):
