@@ -22,6 +22,9 @@ from torc_http.wire.fields import (
     TextOrObject,
 )
 
+LONGEST_LEASE = 2**31 - 1
+"""Minutes; leases are counted in milliseconds of 64 bits, and no runner could join with a longer one."""
+
 
 class DynamicJobs(Schema):
     """How far a lineage of spawned jobs may go."""
@@ -56,7 +59,7 @@ class WorkflowBody(Schema):
     enable_ro_crate = Flag()
     compute_node_wait_for_new_jobs_seconds = Int(minimum=0)
     compute_node_ignore_workflow_completion = Flag()
-    compute_node_wait_for_healthy_database_minutes = Int(minimum=1)
+    compute_node_wait_for_healthy_database_minutes = Int(minimum=1, maximum=LONGEST_LEASE)
     compute_node_min_time_for_new_jobs_seconds = Int(minimum=0)
     compute_node_expiration_buffer_seconds = Int(minimum=0)
     slurm_config = Text()

@@ -54,6 +54,15 @@ def test_null_keeps_and_empty_values_clear(each) -> None:
     assert changed["project"] == "p"
 
 
+def test_a_lease_that_no_runner_could_count_is_refused(each) -> None:
+    body = {"name": "w", "user": "ann", "compute_node_wait_for_healthy_database_minutes": 2**31}
+
+    sentence = "is out of range; write an integer from 1 to 2147483647"
+
+    assert sentence in message(each.send("POST", "/workflows", body), 422)
+    assert sentence in message(each.send("PUT", f"/workflows/{each.workflow()}", body), 422)
+
+
 def test_flags_and_runs_of_a_workflow_are_not_changed_by_a_put(each) -> None:
     id = each.workflow()
     body = {"name": "x", "user": "ann", "run_id": 7, "is_canceled": True, "is_archived": True}
