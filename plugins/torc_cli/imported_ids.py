@@ -38,10 +38,10 @@ def _suspects(document: Mapping[str, Any], empty: set[int]) -> Sequence[tuple[st
     groups = document.get("input_groups") or []
     found = []
     for job in document.get("jobs") or []:
-        read = [*job.get("input_user_data_ids", ())]
-        for place in job.get("input_groups", ()):
+        read = [*(job.get("input_user_data_ids") or ())]
+        for place in job.get("input_groups") or ():
             read += groups[place]["ids"] if groups[place]["kind"] == "user_data" else ()
-        own = {*job.get("output_user_data_ids", ()), *(one for one in read if one in empty)}
+        own = {*(job.get("output_user_data_ids") or ()), *(one for one in read if one in empty)}
         text = f"{job.get('invocation_script') or ''} {job.get('command') or ''}"
         named = own and [number for number in map(int, NUMBER.findall(text)) if number in own]
         if named:

@@ -15,7 +15,8 @@ from torc_cli.imported_ids import warning
 from torc_core.engine.exporting import check_whole
 from torc_core.errors import UsageError
 from torc_core.given import Given
-from torc_core.model import Json, Workflow
+from torc_core.model import Workflow
+from torc_terminal.given_text import json_of
 from torc_terminal.noun import Noun
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import Outcome, Record, Text, refuse_csv
@@ -148,13 +149,7 @@ def read_document(file: str) -> dict[str, Any]:
         raise UsageError(f"cannot read {shown}: {(error.strerror or 'error').lower()}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown} is not valid UTF-8 at byte {error.start}") from error
-    try:
-        document: Json = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise UsageError(f"{shown} is not JSON: {error.msg.lower()} at {where}") from error
-    except RecursionError as error:
-        raise UsageError(f"{shown} is nested too deeply") from error
+    document = json_of(text, shown)
     if not isinstance(document, dict):
         raise UsageError(f"{shown} is no exported workflow; make one with 'torc workflows export'")
     return document

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isinf
 from typing import Literal, NoReturn
 
 from torc_core.errors import BadValue, UsageError, did_you_mean
@@ -31,28 +32,40 @@ def json_value(text: str, option: str) -> Json:
         If it cannot be read or is not JSON; the message says where.
     """
     source, name = text, option
-    if text == "-":
-        source, name = sys.stdin.read(LONGEST_TEXT + 1), "standard input"
-    elif text.startswith("@"):
-        name = f"'{text[1:]}'"
-        try:
+    try:
+        if text == "-":
+            name = "standard input"
+            source = sys.stdin.read(LONGEST_TEXT + 1)
+        elif text.startswith("@"):
+            name = f"'{text[1:]}'"
             with open(text[1:], encoding="utf-8") as file:
                 source = file.read(LONGEST_TEXT + 1)
-        except OSError as error:
-            raise UsageError(f"cannot read {name}: {(error.strerror or 'error').lower()}") from error
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{name} is not valid UTF-8 at byte {error.start}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {(error.strerror or 'error').lower()}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not valid UTF-8 at byte {error.start}") from error
     if len(source) > LONGEST_TEXT:
         raise UsageError(f"{name} is longer than {LONGEST_TEXT // 1024**2} MiB")
+    return json_of(source, f"{name} '{text}'" if source is text and len(text) <= 80 else name)
+
+
+def json_of(text: str, name: str) -> Json:
+    """The value of a JSON text, read so strictly that it can be written again.
+
+    Raises
+    ------
+    UsageError
+        If it is none; the message says where.
+    """
     try:
-        return json.loads(source, parse_constant=_no_number)  # type: ignore[no-any-return]  # JSON is what it yields
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)  # type: ignore[no-any-return]  # JSON is what it yields
     except json.JSONDecodeError as error:
-        shown = f" '{text}'" if source is text and len(text) <= 80 else ""
-        raise UsageError(
-            f"{name}{shown} is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
-        ) from error
+        where = f"line {error.lineno}, column {error.colno}"
+        raise UsageError(f"{name} is not JSON: {error.msg.lower()} at {where}") from error
     except RecursionError as error:
         raise UsageError(f"{name} is nested too deeply") from error
+    except ValueError as error:  # Python reads no longer ones
+        raise UsageError(f"{name} holds a number of more than 4,300 digits; write it as text") from error
 
 
 def json_object(text: str, option: str) -> dict[str, Json]:
@@ -127,6 +140,13 @@ def moment(text: str, now: int) -> int:
         example = "write e.g. 2026-05-01T14:03:22Z, '2026-05-01 14:03' or 10m"
         raise BadValue(f"'{text}' is not a time; {example}") from error
     return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if isinf(value):
+        raise UsageError(f"{number[:40]} is beyond the numbers of JSON; write it as text")
+    return value
 
 
 def _no_number(name: str) -> NoReturn:

@@ -79,7 +79,10 @@ def node(one: Entry, ids: Ids) -> Node:
     given: dict[str, Any] = {name: one.get(name, kinds.get(name, int)) for name in NODE}
     memory = one.get("memory_bytes", int)
     if memory is None:
-        memory = int((one.get("memory_gb", float) or 0.0) * 1024**3)
+        size = one.get("memory_gb", float) or 0.0
+        if not 0 <= size < 2**33:
+            raise one.wrong("memory_gb", "is out of range", size)
+        memory = int(size * 1024**3)
     start = one.read("start_time", instant_of) or 0
     return Node(
         id=NodeId(0), workflow_id=_NOWHERE, epoch="", boot_id="", process_start=0,
@@ -129,6 +132,8 @@ def event(one: Entry, ids: Ids) -> Event:
     data = dict(one.get("data", dict) or {})
     category = one.get("category", str) or str(data.get("category") or "user")
     severity = one.get("severity", str)
+    if severity is not None and severity not in (levels := [level.value for level in Severity]):
+        raise one.wrong("severity", f"{severity!r} is not known; choose from {', '.join(levels)}", severity)
     known = EVENTS.get(category, Severity.INFO) if ours(category) or severity is None else Severity(severity)
     for key, name in EVENT_IDS.items():
         id = data.get(key)

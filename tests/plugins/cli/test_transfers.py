@@ -108,6 +108,18 @@ def test_a_document_comes_on_standard_input(torc, document, home, monkeypatch):
             '{"export_version": "1.0", "workflow": {"name": "x"}, "jobs": [{"id": 1}]}',
             "jobs[0].name is missing",
         ),
+        ('{"export_version": "1.0", "a": ' + "1" * 5000 + "}", "a number of more than 4,300 digits"),
+        ('{"export_version": "1.0", "workflow": {"name": "x", "metadata": {"a": NaN}}}', "NaN is not JSON"),
+        ('{"export_version": "1.0", "workflow": {"name": "x", "metadata": {"a": 1e999}}}', "1e999 is beyond"),
+        (
+            '{"export_version": "1.0", "workflow": {"name": "x"}, "events": [{"id": 1, "severity": "fatal"}]}',
+            "events[0].severity 'fatal' is not known; choose from debug, info, warning, error",
+        ),
+        (
+            '{"export_version": "1.0", "workflow": {"name": "x"}, '
+            '"compute_nodes": [{"id": 1, "hostname": "h", "memory_gb": 1e300}]}',
+            "compute_nodes[0].memory_gb is out of range",
+        ),
     ],
 )
 def test_what_is_no_document_is_refused_with_a_sentence(torc, home, content, words):
@@ -117,6 +129,14 @@ def test_what_is_no_document_is_refused_with_a_sentence(torc, home, content, wor
 
     assert (ran.code, words in ran.err, "Traceback" in ran.err) == (2, True, False)
     assert torc("workflows", "list", "--json").json["count"] == 0
+
+
+def test_lists_of_a_job_that_are_null_are_empty(torc, document, home):
+    for key in ("depends_on_job_ids", "input_file_ids", "input_user_data_ids", "output_user_data_ids", "input_groups"):
+        document["jobs"][0][key] = None
+    (home / "w.json").write_text(json.dumps({**document, "checksum": checksum(document)}))
+
+    assert torc("workflows", "import", "w.json").code == 0
 
 
 def test_a_missing_file_is_named(torc, home):

@@ -47,7 +47,7 @@ def test_a_value_comes_from_a_file_or_from_standard_input(torc, home, monkeypatc
     assert torc("user-data", "update", "1", "-d", "-", "--json").json["data"] == [2]
 
 
-@pytest.mark.parametrize("text", ["{", "NaN", "@nothing.json", "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", "NaN", "1e999", "1" * 5000, "@nothing.json", "[" * 100_000])
 def test_what_is_not_json_is_refused_with_the_place(torc, text):
     torc("workflows", "new", "-n", "w")
 
@@ -56,6 +56,15 @@ def test_what_is_not_json_is_refused_with_the_place(torc, text):
     assert ran.code == 2
     assert ran.err.count("\n") == 1
     assert torc("user-data", "list", "last", "--json").json["count"] == 0
+
+
+def test_standard_input_that_is_no_text_is_refused(torc, monkeypatch):
+    torc("workflows", "new", "-n", "w")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'"\xff"'), encoding="utf-8"))
+
+    ran = torc("user-data", "create", "last", "-n", "d", "-d", "-")
+
+    assert (ran.code, "standard input is not valid UTF-8 at byte 1" in ran.err) == (2, True)
 
 
 def test_a_new_value_can_be_given_to_jobs(torc):
