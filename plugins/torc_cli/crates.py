@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from torc_core.model import File, FileId, RoCrateEntity, Workflow
+from torc_core.errors import UsageError
+from torc_core.model import File, FileId, Json, RoCrateEntity, Workflow
 from torc_core.record import record
 from torc_terminal.output.cells import instant
 
@@ -27,6 +30,8 @@ PROV = {
     "SoftwareApplication": "prov:SoftwareAgent", "Person": "prov:Person", "Organization": "prov:Organization",
 }  # fmt: skip
 """What the types of RO-Crate are in the ontology of provenance."""
+
+_NO_TEXT = re.compile("[\udc80-\udcff]")
 
 Node = dict[str, Any]
 
@@ -98,22 +103,45 @@ def problems(document: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def pack(path: Path, document: Mapping[str, Any], files: Mapping[str, Path]) -> list[str]:
-    """Write a crate with these files in it, by their place; the places of those that are not there."""
+def pack(archive: BinaryIO, document: Mapping[str, Any], files: Mapping[str, Path]) -> list[str]:
+    """Write a crate with these files in it, by their place; the places of those that are not there.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be read.
+    """
     missing = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(CRATE, text(document))
+    itself = os.fstat(archive.fileno())
+    # NOTE: the times of a ZIP file go from 1980 to 2107; what is older or newer gets the nearest one.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as packed:
+        packed.writestr(CRATE, text(document))
         for place, source in files.items():
             if source.is_file():
-                archive.write(source, place)
+                _add(packed, source, place)
             elif source.is_dir():
-                archive.write(source, place)
+                _add(packed, source, place)
                 for inner in sorted(source.rglob("*")):
-                    if inner.is_file() and not inner.is_symlink():
-                        archive.write(inner, place.rstrip("/") + "/" + inner.relative_to(source).as_posix())
+                    if (
+                        inner.is_file()
+                        and not inner.is_symlink()
+                        and not os.path.samestat(inner.stat(), itself)
+                    ):
+                        _add(packed, inner, place.rstrip("/") + "/" + inner.relative_to(source).as_posix())
             else:
                 missing.append(place)
     return missing
+
+
+def _add(packed: zipfile.ZipFile, source: Path, place: str) -> None:
+    # Names in a ZIP file are text: bytes that are none are written as in a URI.
+    name = _NO_TEXT.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", place)
+    try:
+        packed.write(source, name)
+    except OSError as error:
+        if error.filename is None:  # it is the archive that cannot be written
+            raise
+        raise UsageError(f"cannot read '{source}': {(error.strerror or 'error').lower()}") from error
 
 
 def inside(
@@ -139,10 +167,18 @@ def text(document: Mapping[str, Any]) -> str:
 
 def _node(entity: RoCrateEntity) -> Node:
     given: Node = dict(entity.metadata)
-    types = _types(given.pop("@type", entity.entity_type))
+    # Documents and other programs may say anything here; what is no name says nothing.
+    types = _types(_names(given.pop("@type", None)) or entity.entity_type)
+    names = _names(given.pop("@id", None))
     if isinstance(given.get("contentSize"), int):
         given["contentSize"] = str(given["contentSize"])  # text by the vocabulary
-    return {"@id": given.pop("@id", entity.entity_id), "@type": types, **given}
+    return {"@id": names[0] if len(names) == 1 else entity.entity_id, "@type": types, **given}
+
+
+def _names(value: Json) -> list[str]:
+    """One name or several; none if it is anything else."""
+    listed = value if isinstance(value, list) else [value]
+    return [one for one in listed if isinstance(one, str) and one]
 
 
 def _types(types: str | Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import EISDIR
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from cyclopts import App, Parameter
 from torc_cli.crates import CRATE, Crate, crate, inside, pack, problems, text
 from torc_cli.datasets import HashMode, measured
 from torc_cli.provenance import ALL, automatic
-from torc_cli.transfers import write_file
+from torc_cli.transfers import replaced, write_file
 from torc_core.errors import UsageError
 from torc_core.given import Given
 from torc_core.model import CLEAR, File, FileId, Json, Query, RoCrateEntity
@@ -289,7 +290,10 @@ def export(
         )  # fmt: skip
     if zip is not None:
         try:
-            missing = pack(zip, document, inside(chosen, told.entities, files))
+            if zip.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            with replaced(zip) as archive:
+                missing = pack(archive, document, inside(chosen, told.entities, files))
         except OSError as error:
             raise UsageError(f"cannot write '{zip}': {(error.strerror or 'error').lower()}") from error
         if missing:

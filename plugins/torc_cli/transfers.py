@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EISDIR
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from cyclopts import Parameter
 
@@ -156,21 +158,38 @@ def read_document(file: str) -> dict[str, Any]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all.
+    """Write a file that only its owner may read, whole or not at all; what is no file, such as a pipe, is written to.
 
     Raises
     ------
     UsageError
         If it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     try:
-        with suppress(FileNotFoundError):
-            part.unlink()
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if path.exists() and not path.is_file():
+            with os.fdopen(os.open(path, os.O_WRONLY), "wb") as file:
+                file.write(content)
+            return
+        with replaced(path) as file:
             file.write(content)
+    except OSError as error:
+        raise UsageError(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file that only its owner may read and that takes its place once it is whole."""
+    part = path.with_name(f"{path.name}.part")
+    with suppress(FileNotFoundError):
+        part.unlink()
+    try:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 
 import pytest
@@ -114,3 +115,50 @@ def test_what_is_no_valid_crate_is_not_written(torc, crate, home):
         True,
         False,
     )
+
+
+def test_files_of_any_age_and_name_are_packed_but_not_the_archive_itself(torc, crate, home):
+    (home / "d").mkdir()
+    (home / "d" / "sub").mkdir()
+    (home / "d" / "old").write_text("1")
+    os.utime(home / "d" / "old", (0, 0))
+    os.utime(home / "data.csv", (2**33, 2**33))
+    with open(os.fsencode(home / "d") + b"/\xff", "wb") as file:
+        file.write(b"2")
+    torc("files", "create", "1", "-n", "folder", "-p", "d")
+    torc("ro-crate", "create", "1", "--entity-id", "d/", "--type", "Dataset", "--file-id", "2")
+
+    ran = torc("ro-crate", "export", "1", "--zip", "d/c.zip", "--include-files")
+
+    assert ran.code == 0
+    with zipfile.ZipFile(home / "d" / "c.zip") as archive:
+        names = archive.namelist()
+    assert names == ["ro-crate-metadata.json", "data.csv", "d/", "d/old", "d/%FF"]
+    assert not list(home.rglob("*.part"))
+
+
+def test_a_crate_that_cannot_be_packed_leaves_the_earlier_one(torc, crate, home, monkeypatch):
+    (home / "c.zip").write_text("earlier")
+
+    def broken(*words, **named):
+        raise PermissionError(13, "Permission denied", "data.csv")
+
+    monkeypatch.setattr("zipfile.ZipFile.write", broken)
+
+    ran = torc("ro-crate", "export", "1", "--zip", "c.zip", "--include-files")
+
+    assert (ran.code, "cannot read" in ran.err, "data.csv" in ran.err) == (2, True, True)
+    assert (home / "c.zip").read_text() == "earlier"
+    assert not list(home.rglob("*.part"))
+    assert "is a directory" in torc("ro-crate", "export", "1", "--zip", ".").err
+
+
+@pytest.mark.parametrize(
+    "told", ['{"@type": 5, "@id": 7}', '{"@type": [{}], "@id": []}', '{"@type": "", "@id": ""}']
+)
+def test_metadata_that_names_no_type_is_passed_over(torc, crate, told):
+    torc("ro-crate", "create", "1", "--entity-id", "x", "--type", "Thing", "--metadata", told)
+
+    graph = torc("ro-crate", "export", "1").json["@graph"]
+
+    assert {"@id": "x", "@type": ["Thing"]} in graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 
 import pytest
@@ -29,6 +30,25 @@ def test_a_file_is_written_for_its_owner_only(torc, diamond, home):
     assert stat.S_IMODE((home / "w.json").stat().st_mode) == 0o600
     assert "dependency_groups" in json.loads((home / "w.json").read_text())
     assert [one.name for one in home.glob("w.json*")] == ["w.json"]
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(torc, diamond, home):
+    os.mkfifo(home / "pipe")
+    reader = os.open(home / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+
+    ran = torc("workflows", "export", str(diamond), "-o", "pipe", "--compact")
+    text = os.read(reader, 1_000_000)
+    os.close(reader)
+
+    assert (ran.code, json.loads(text)["workflow"]["name"]) == (0, "diamond")
+    assert stat.S_ISFIFO((home / "pipe").stat().st_mode)
+
+
+@pytest.mark.parametrize("folder", [".", "/", ""])
+def test_a_folder_is_no_file_to_write(torc, diamond, folder):
+    ran = torc("workflows", "export", str(diamond), "-o", folder)
+
+    assert (ran.code, "is a directory" in ran.err) == (2, True)
 
 
 def test_what_was_exported_is_imported_under_another_name(torc, document, home):
@@ -116,8 +136,10 @@ def test_a_document_comes_on_standard_input(torc, document, home, monkeypatch):
             "events[0].severity 'fatal' is not known; choose from debug, info, warning, error",
         ),
         (
-            '{"export_version": "1.0", "workflow": {"name": "x"}, '
-            '"compute_nodes": [{"id": 1, "hostname": "h", "memory_gb": 1e300}]}',
+            (
+                '{"export_version": "1.0", "workflow": {"name": "x"}, "compute_nodes": [{"id": 1, "hostname": "h",'
+                ' "memory_gb": 1e300}]}'
+            ),
             "compute_nodes[0].memory_gb is out of range",
         ),
     ],
@@ -132,7 +154,13 @@ def test_what_is_no_document_is_refused_with_a_sentence(torc, home, content, wor
 
 
 def test_lists_of_a_job_that_are_null_are_empty(torc, document, home):
-    for key in ("depends_on_job_ids", "input_file_ids", "input_user_data_ids", "output_user_data_ids", "input_groups"):
+    for key in (
+        "depends_on_job_ids",
+        "input_file_ids",
+        "input_user_data_ids",
+        "output_user_data_ids",
+        "input_groups",
+    ):
         document["jobs"][0][key] = None
     (home / "w.json").write_text(json.dumps({**document, "checksum": checksum(document)}))
 
