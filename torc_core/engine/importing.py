@@ -222,13 +222,11 @@ class _Reading:
         })  # fmt: skip
 
     def _scheduler(self, one: Entry) -> PlannedScheduler:
-        fields = {
-            name: value for name, value in one.value.items() if name not in ("id", "workflow_id", "name")
-        }
-        made: SlurmScheduler = sound(
-            one, SlurmScheduler(workflow_id=_NOWHERE, name=one.get("name", str) or "", fields=fields)
-        )
-        return PlannedScheduler(name=made.name, fields=made.fields)
+        fields = {key: value for key, value in one.value.items() if key not in ("id", "workflow_id", "name")}
+        name = one.get("name", str) or ""
+        check_name("Slurm scheduler", name or "scheduler")  # any that a specification may give
+        made: SlurmScheduler = sound(one, SlurmScheduler(workflow_id=_NOWHERE, name="", fields=fields))
+        return PlannedScheduler(name=name, fields=made.fields)
 
     def _handler(self, one: Entry) -> PlannedHandler:
         rules: Any = one.value.get("rules")

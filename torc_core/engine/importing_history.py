@@ -79,10 +79,7 @@ def node(one: Entry, ids: Ids) -> Node:
     given: dict[str, Any] = {name: one.get(name, kinds.get(name, int)) for name in NODE}
     memory = one.get("memory_bytes", int)
     if memory is None:
-        size = one.get("memory_gb", float) or 0.0
-        if not 0 <= size < 2**33:
-            raise one.wrong("memory_gb", "is out of range", size)
-        memory = int(size * 1024**3)
+        memory = int(min(one.get("memory_gb", float) or 0.0, 2**32) * 1024**3)
     start = one.read("start_time", instant_of) or 0
     return Node(
         id=NodeId(0), workflow_id=_NOWHERE, epoch="", boot_id="", process_start=0,
@@ -131,10 +128,8 @@ def event(one: Entry, ids: Ids) -> Event:
     """An event; the ids in its data are positions."""
     data = dict(one.get("data", dict) or {})
     category = one.get("category", str) or str(data.get("category") or "user")
-    severity = one.get("severity", str)
-    if severity is not None and severity not in (levels := [level.value for level in Severity]):
-        raise one.wrong("severity", f"{severity!r} is not known; choose from {', '.join(levels)}", severity)
-    known = EVENTS.get(category, Severity.INFO) if ours(category) or severity is None else Severity(severity)
+    severity = None if ours(category) else one.read("severity", Severity)
+    known = severity or EVENTS.get(category, Severity.INFO)
     for key, name in EVENT_IDS.items():
         id = data.get(key)
         if type(id) is int:

@@ -32,13 +32,14 @@ class Moment:
 def moments(dag: Dag) -> Sequence[Moment]:
     """The moments of a workflow in the order in which they can come."""
     levels = dag.levels()
-    found: dict[tuple[int, ...], Moment] = {}
+    found, same = dict[tuple[int, ...], Moment](), dict[tuple[int, ...], Moment]()
     for job in sorted(range(len(dag.steps)), key=lambda job: (levels[job], job)):
         key = tuple(sorted(dag.waits[job]))
         if key not in found:
-            found[key] = Moment(trigger=dag.blockers(job), level=levels[job])
+            trigger = tuple(dag.blockers(job))
+            found[key] = same.setdefault(trigger, Moment(trigger=trigger, level=levels[job]))
         found[key].jobs.append(job)
-    listed = sorted(found.values(), key=lambda one: (one.level, one.jobs[0]))
+    listed = sorted(same.values(), key=lambda one: (one.level, one.jobs[0]))
     moment_of = {job: place for place, one in enumerate(listed) for job in one.jobs}
     for place, one in enumerate(listed):
         one.after = sorted({moment_of[job] for job in one.trigger})
@@ -62,8 +63,7 @@ def folded(names: Iterable[str]) -> Sequence[str]:
         if len(varying) != 1:
             told += [name for _, name in members]
             continue
-        at = varying[0]
-        fixed = members[0][0]
+        at, fixed = varying[0], members[0][0]
         for first, last in _runs([numbers[at] for numbers, _ in members]):
             middle = first if first == last else f"{{{first}..{last}}}"
             parts = [

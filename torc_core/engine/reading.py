@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any, TypeVar, cast
 
 from torc_core.engine.checks import checked
@@ -47,9 +46,7 @@ class Entry:
             raise self.wrong(key, f"is {_said(value)}, not {_NOUNS[kind]}", value)
         if isinstance(value, str) and "\0" in value:
             raise self.wrong(key, "holds a NUL character", value)
-        if isinstance(value, float) and not isfinite(value):
-            raise self.wrong(key, "is not finite", None)
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        if isinstance(value, int | float) and not -(2**63) <= value < 2**63:
             raise self.wrong(key, "is beyond 64 bits", value)
         return cast("V", value)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torc_core.spec.document import Path
-from torc_core.spec.shape import DEEPEST, WRONG, Kind, Reading, bare, plain_text
+from torc_core.spec.shape import DEEPEST, UNSTORABLE, WRONG, Kind, Reading, bare, plain_text, storable
 
 
 def json_value(reading: Reading, value: Any, path: Path) -> Any:
@@ -63,6 +63,8 @@ def _json(reading: Reading, value: Any, path: Path, *, template: bool) -> Any:
     if isinstance(value, int) and abs(value) >= 10**300:
         return reading.wrong("out-of-range", path, "a number of more than 300 digits; write it in quotes")
     if isinstance(value, Mapping):
+        if not all(map(storable, value)):
+            return reading.wrong("bad-value", path, UNSTORABLE)
         entries = {key: _json(reading, item, (*path, key), template=template) for key, item in value.items()}
         return WRONG if WRONG in entries.values() else entries
     if isinstance(value, list | tuple):

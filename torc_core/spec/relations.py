@@ -182,23 +182,26 @@ class Relations:
             self._report.warning("two-producers", path, f"{told}; the last one wins", about=other.about)
 
     def _same_paths(self) -> None:
-        first: dict[str, int] = {}
+        first, written = dict[str, int](), dict[str, int]()
         producers = self.producers[InputKind.FILE]
         for position, file in enumerate(self._made.files):
             path = posixpath.normpath(file.path) if "/" in file.path or "." in file.path else file.path
             other = first.setdefault(path, position)
+            rival = written.setdefault(path, position) if position in producers else position
             if other == position:
                 continue
             place = (*self._made.places["files"][position], "path")
-            told = f"files {quoted(self._made.files[other].name)} and {quoted(file.name)} have one path {quoted(path)}"
-            one, two = producers.get(other), producers.get(position)
-            if one and two and one != two:
-                names = [f"'{self._made.drafts[jobs[0]].name}'" for jobs in (one, two)]
-                self._report.error(
-                    "two-producers", place, f"{told}, but are written by {' and '.join(names)}"
-                )
+            if rival != position and producers[rival] != producers[position]:
+                names = [f"'{self._made.drafts[producers[one][0]].name}'" for one in (rival, position)]
+                told = f"{self._one_path(rival, position, path)}, but are written by {' and '.join(names)}"
+                self._report.error("two-producers", place, told)
             else:
-                self._report.warning("same-path", place, f"{told}; one file is enough")
+                told = f"{self._one_path(other, position, path)}; one file is enough"
+                self._report.warning("same-path", place, told)
+
+    def _one_path(self, one: int, other: int, path: str) -> str:
+        names = [quoted(self._made.files[position].name) for position in (one, other)]
+        return f"files {' and '.join(names)} have one path {quoted(path)}"
 
     def _self_cycle(self, draft: Draft, own: int, why: Source, inputs: Sequence[int]) -> None:
         path, name = draft.template.path, draft.name

@@ -31,6 +31,7 @@ from torc_core.spec.shape import (
     quoted,
     shown,
     text,
+    warn_unresolved,
     whole,
 )  # fmt: skip
 
@@ -41,6 +42,15 @@ MANAGED = ("partition", "nodes", "walltime", "time", "mem", "gres", "name", "job
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
+_LIST = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(,[A-Za-z0-9_][A-Za-z0-9_.+-]*)*"
+_SLURM = {
+    **dict.fromkeys(("account", "partition", "qos"), re.compile(_LIST)),
+    "gres": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:.,=()*-]*"),
+    **dict.fromkeys(("mem", "tmp"), re.compile(r"[0-9]+[KMGTkmgt]?")),
+}
+"""What can be passed to Slurm, by field of a scheduler (`security.md` E5)."""
+
+_FORMS = {"gres": "gpu:2", "mem": "180G", "tmp": "180G"}
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SRUN_SIGNAL = re.compile(r"(?:B:)?(?:[A-Z][A-Z0-9]{1,15}|[0-9]{1,2})(?:@[0-9]{1,9})?")
 _MPI = re.compile(r"[A-Za-z0-9_,-]+")
@@ -66,14 +76,31 @@ def variable_value(reading: Reading, value: Any, path: Path) -> Any:
     return got
 
 
-def _env_value(reading: Reading, value: Any, path: Path) -> Any:
+def _env_template(reading: Reading, value: Any, path: Path) -> Any:
     got = unquoted_text(reading, value, path)
     return WRONG if got is WRONG else reading.fill(got, path, template=True)
 
 
+def _env_text(reading: Reading, value: Any, path: Path) -> Any:
+    got = unquoted_text(reading, value, path)
+    got = WRONG if got is WRONG else reading.fill(got, path)
+    if got is not WRONG:
+        warn_unresolved(reading, got, path)
+    return got
+
+
+def job_env(reading: Reading, value: Any, path: Path) -> Any:
+    """Environment variables of a job; the values are templates."""
+    return _env(reading, value, path, _env_template)
+
+
 def env(reading: Reading, value: Any, path: Path) -> Any:
-    """Environment variables; the values are templates where the object has parameters."""
-    got = map_of(_env_value)(reading, value, path)
+    """Environment variables of a workflow."""
+    return _env(reading, value, path, _env_text)
+
+
+def _env(reading: Reading, value: Any, path: Path, kind: Kind) -> Any:
+    got = map_of(kind)(reading, value, path)
     if got is WRONG:
         return WRONG
     for key in got:
@@ -106,6 +133,17 @@ def one_line(*, low: int = 1) -> Kind:
     return text(low=low, control="control-character")
 
 
+def slurm_value(reading: Reading, value: Any, path: Path) -> Any:
+    """A value that goes to Slurm under the name of its field."""
+    got = one_line()(reading, value, path)
+    if got is not WRONG and not _SLURM[str(path[-1])].fullmatch(got):
+        form = _FORMS.get(str(path[-1]))
+        remedy = f"write e.g. {form}" if form else "use letters, digits and _.+-"
+        message = f"{path[-1]} {shown(got)} cannot be passed to Slurm; {remedy}"
+        return reading.wrong("bad-value", path, message)
+    return got
+
+
 def walltime(reading: Reading, value: Any, path: Path) -> Any:
     """A time in one of Slurm's forms; a whole number means minutes."""
     got = bare(value)
@@ -136,6 +174,8 @@ def slurm_default(reading: Reading, value: Any, path: Path) -> Any:
     if key.lower().replace("_", "-") in MANAGED:
         message = f"{quoted(key)} is set by torc; use the field of the scheduler"
         return reading.wrong("reserved", path, message)
+    if key == "account":
+        return slurm_value(reading, shown(got) if type(got) is int else got, path)
     return reading.fill(got, path) if isinstance(got, str) else got
 
 
@@ -218,7 +258,7 @@ JOB = Table(
     command=Field(_template, required=True),
     invocation_script=Field(_template),
     priority=Field(_count, default=0),
-    env=Field(env),
+    env=Field(job_env),
     **_each(_template, "resource_requirements", "failure_handler", "scheduler", "label"),
     cancel_on_blocking_job_failure=Field(boolean, default=True),
     supports_termination=_switch,
@@ -267,7 +307,7 @@ RULE = Table(
 HANDLER = Table(name=Field(name, required=True), rules=Field(list_of(RULE, low=1), required=True))
 SCHEDULER = Table(
     name=Field(name, required=True),
-    **_each(one_line(), "account", "partition", "qos", "gres", "mem", "tmp"),
+    **_each(slurm_value, *_SLURM),
     nodes=Field(_positive, default=1),
     walltime=Field(walltime, default="01:00:00"),
     ntasks_per_node=Field(_positive),

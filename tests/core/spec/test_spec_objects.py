@@ -343,6 +343,7 @@ def test_variables_are_replaced_in_every_string_but_not_in_keys(planned):
             "name": "{v}",
             "variables": {"v": "x", "home": "${HOME}/{}"},
             "project": "{{v}} {v} ${v}",
+            "env": {"A": "{{v}} {v} ${v}"},
             "metadata": {"{v}": ["{v}"]},
             "resource_requirements": [{"name": "r", "num_cpus": 1, "memory": "1g"}],
             "jobs": [{"name": "a-{v}", "command": "{home} {{v}}", "resource_requirements": "r"}],
@@ -351,6 +352,7 @@ def test_variables_are_replaced_in_every_string_but_not_in_keys(planned):
 
     assert plan.workflow.name == "x"
     assert plan.workflow.project == "{v} x ${v}"
+    assert plan.workflow.env == plan.jobs[0].env == {"A": "{v} x ${v}"}
     assert plan.workflow.metadata == {"{v}": ["x"]}
     assert (plan.jobs[0].name, plan.jobs[0].command) == ("a-x", "${HOME}/{} {v}")
 

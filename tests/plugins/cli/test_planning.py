@@ -35,6 +35,19 @@ def test_a_plan_tells_what_becomes_ready_when(torc, spec):
     assert "Critical Path: first → work_1 → last (1h 2m)" in lines
 
 
+def test_jobs_that_wait_for_the_same_others_become_ready_together(torc, home):
+    (home / "w.yaml").write_text(
+        "name: w\nfiles: [{name: f, path: f}]\njobs:\n- {name: a, command: x}\n"
+        "- {name: b, command: x, output_files: [f]}\n- {name: c, command: x, depends_on: [a, b]}\n"
+        "- {name: d, command: x, depends_on: [a], input_files: [f]}\n- {name: e, command: x, depends_on: [c, d]}\n"
+    )
+
+    events = torc("workflows", "execution-plan", "w.yaml", "--json").json["events"]
+
+    assert [one["jobs_becoming_ready"] for one in events] == [["a", "b"], ["c", "d"], ["e"]]
+    assert [one["depends_on_events"] for one in events] == [[], ["stage_1"], ["stage_2"]]
+
+
 def test_a_document_and_its_workflow_have_the_same_plan(torc, spec):
     torc("create", spec)
 

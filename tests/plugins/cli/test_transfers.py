@@ -133,14 +133,14 @@ def test_a_document_comes_on_standard_input(torc, document, home, monkeypatch):
         ('{"export_version": "1.0", "workflow": {"name": "x", "metadata": {"a": 1e999}}}', "1e999 is beyond"),
         (
             '{"export_version": "1.0", "workflow": {"name": "x"}, "events": [{"id": 1, "severity": "fatal"}]}',
-            "events[0].severity 'fatal' is not known; choose from debug, info, warning, error",
+            "events[0].severity is wrong: 'fatal'",
         ),
         (
             (
                 '{"export_version": "1.0", "workflow": {"name": "x"}, "compute_nodes": [{"id": 1, "hostname": "h",'
                 ' "memory_gb": 1e300}]}'
             ),
-            "compute_nodes[0].memory_gb is out of range",
+            "compute_nodes[0].memory_gb is beyond 64 bits",
         ),
     ],
 )
@@ -151,6 +151,21 @@ def test_what_is_no_document_is_refused_with_a_sentence(torc, home, content, wor
 
     assert (ran.code, words in ran.err, "Traceback" in ran.err) == (2, True, False)
     assert torc("workflows", "list", "--json").json["count"] == 0
+
+
+def test_what_a_specification_may_say_comes_back_from_an_export(torc, home):
+    (home / "w.yaml").write_text(
+        "name: w\nslurm_defaults: {account: 12345}\nslurm_schedulers: [{name: 'big (gpu)', walltime: 90, mem: 180G}]\n"
+        "jobs: [{name: a, command: x, scheduler: 'big (gpu)'}]\n"
+    )
+    assert torc("create", "w.yaml").code == 0
+    (home / "w.json").write_text(torc("workflows", "export", "1").out)
+
+    assert torc("workflows", "import", "w.json").code == 0
+    one, other = [torc("slurm", "list", number, "--json").json["items"][0] for number in "12"]
+
+    assert (one["name"], one["account"], one["mem"]) == (other["name"], other["account"], other["mem"])
+    assert (one["name"], one["account"]) == ("big (gpu)", "12345")
 
 
 def test_lists_of_a_job_that_are_null_are_empty(torc, document, home):
