@@ -72,6 +72,8 @@ def initialize(change: Change, how: Initialize) -> None:
     """Start a new run (`engine.md` §6.2, with the refusals of §6.3)."""
     state, tx = change.state, change.tx
     check_open(change.wf, state.is_archived == 1, "initialized")
+    if how.if_needed and state.run_id and not change.tally[JobStatus.UNINITIALIZED]:
+        return
     change.settle()
     first = state.initialized_run == state.run_id == 0 and state.derived == 1
     derive(change)

@@ -64,7 +64,8 @@ def initialize(session: Session, store: Store, totals: Totals) -> None:
     if seen.existing_outputs:
         session.warn(seen.outputs_sentence)
     partial = workflow.run_id > 0
-    store.initialize(workflow.id, Initialize(only_uninitialized=partial, fingerprints=seen.fingerprints))
+    how = Initialize(only_uninitialized=partial, if_needed=True, fingerprints=seen.fingerprints)
+    store.initialize(workflow.id, how)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -200,6 +200,8 @@ class Initialize:
     unchecked
         Neither inputs nor runners are looked at: the operation of published clients, which refuses only a partial
         form above live jobs (§6.2).
+    if_needed
+        Nothing happens if another has initialised it meanwhile: several runners may start at the same moment.
     fingerprints
         What the required files look like.
     """
@@ -208,4 +210,5 @@ class Initialize:
     clear_ephemeral: bool = True
     force: bool = False
     unchecked: bool = False
+    if_needed: bool = False
     fingerprints: Sequence[Fingerprint] = ()

@@ -102,7 +102,8 @@ def made_ready(session: Session, store: Store, workflow: WorkflowId, *, ignore_m
     if not totals.initialized and ignore_missing_data:
         prints = check(store, totals.workflow).fingerprints
         partial = totals.workflow.run_id > 0
-        store.initialize(workflow, Initialize(only_uninitialized=partial, fingerprints=prints, force=True))
+        how = Initialize(only_uninitialized=partial, fingerprints=prints, force=True, if_needed=True)
+        store.initialize(workflow, how)
     else:
         initialize(session, store, totals)
     return store.totals([workflow])[0]

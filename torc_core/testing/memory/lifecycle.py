@@ -86,6 +86,9 @@ def initialize(change: Change, how: Initialize) -> None:
     flow = change.flow
     workflow = flow.workflow
     check_open(workflow.id, workflow.is_archived, "initialized")
+    waits = any(job.status is JobStatus.UNINITIALIZED for job in flow.jobs.values())
+    if how.if_needed and workflow.run_id and not waits:
+        return
     change.settle()
     links = derived(flow)
     checks = not (how.force or how.unchecked)

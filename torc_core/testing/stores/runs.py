@@ -42,6 +42,17 @@ class RunContract(SceneContract):
 
     # Begun again.
 
+    def test_of_several_that_initialize_where_it_is_needed_one_does(self, scene: Scene) -> None:
+        workflow = scene.started(fan(2))
+        scene.claim(scene.node(workflow, cpus=1))
+        before = scene.statuses(workflow)
+
+        for partial in (False, True):
+            scene.store.initialize(workflow, Initialize(if_needed=True, only_uninitialized=partial))
+
+        assert scene.statuses(workflow) == before
+        assert scene.store.get(Workflow, workflow).run_id == 1
+
     def test_renewing_sets_all_back_and_begins_one_run(self, scene: Scene) -> None:
         workflow = scene.completed(diamond())
 
