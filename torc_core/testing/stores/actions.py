@@ -503,7 +503,7 @@ def acting(plan: Plan, *actions: PlannedAction) -> Plan:
 
 def scheduling(plan: Plan, **config: Any) -> Plan:
     """The plan with an action that asks for allocations at its start."""
-    scheduler = PlannedScheduler(name="s", fields={"nodes": 2})
+    scheduler = PlannedScheduler(name="s", fields={"account": "a", "nodes": 2})
     asked = PlannedAction(
         trigger_type="on_workflow_start", action_type="schedule_nodes",
         config={"scheduler": "s", "scheduler_type": "slurm", **config},

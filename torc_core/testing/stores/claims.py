@@ -322,7 +322,7 @@ def _published(scene: Scene, workflow: WorkflowId) -> Node:
 def _with_schedulers(scene: Scene) -> tuple[WorkflowId, list[SchedulerId]]:
     plan = shaped(need("a"), need("b"), need("c"))
     jobs = [replace(plan.jobs[0], scheduler=0), replace(plan.jobs[1], scheduler=1), plan.jobs[2]]
-    schedulers = [PlannedScheduler(name=name, fields={}) for name in ("first", "second")]
+    schedulers = [PlannedScheduler(name=name, fields={"account": "a"}) for name in ("first", "second")]
     workflow = scene.started(
         Plan(workflow=plan.workflow, jobs=jobs, requirements=plan.requirements, schedulers=schedulers)
     )

@@ -81,7 +81,10 @@ class CreationContract(SceneContract):
             schedulers=[PlannedScheduler(name="s", fields={"account": "a", "walltime": "01:00:00"})],
             actions=[
                 PlannedAction(
-                    trigger_type="on_jobs_complete", action_type="run_commands", config={}, jobs=(0, 3)
+                    trigger_type="on_jobs_complete",
+                    action_type="run_commands",
+                    config={"commands": ["true"]},
+                    jobs=(0, 3),
                 )
             ],
         )

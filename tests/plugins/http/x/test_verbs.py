@@ -54,6 +54,41 @@ def test_what_does_not_fit_a_verb_is_refused_by_its_place(
     assert said.body["error"]["message"].startswith(sentence)
 
 
+JOB = {"@": "PlannedJob", "name": "a", "command": "true"}
+GROUP = {"()": [0, {"=": "Source", "value": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentence"),
+    [
+        ({"jobs": [{**JOB, "groups": [GROUP]}]}, "plan.jobs.groups names position 0, and the plan has 0 groups"),
+        ({"jobs": [{**JOB, "groups": [GROUP]}], "groups": [[5]]}, "plan.groups names position 5, and the plan has 1 jobs"),
+        ({"jobs": [{**JOB, "requirement": 9}]}, "plan.jobs.requirement names position 9"),
+        ({"jobs": [{**JOB, "command": "cat \x007\x00"}]}, "plan.a mark in command names position 7"),
+        ({"jobs": [{**JOB, "command": "cat \x00"}]}, "command holds a NUL character"),
+        ({"jobs": [{**JOB, "name": "a\nb"}]}, "name 'a\\nb' holds a control character"),
+        ({"jobs": [{**JOB, "command": ""}]}, "job 'a' needs a command"),
+        ({"workflow": {"@": "PlannedWorkflow", "name": "w", "env": {"TORC_X": "1"}}}, "environment variable 'TORC_X'"),
+        ({"workflow": {"@": "PlannedWorkflow", "name": "w", "api_access": "own"}}, "api_access 'own' is not known"),
+        ({"requirements": [{"@": "PlannedRequirement", "name": "r", "num_cpus": -5}]}, "num_cpus -5 is out of range"),
+        ({"requirements": [{"@": "PlannedRequirement", "name": "r", "memory": "2k"}]}, "memory_bytes of requirement 'r' is 2048"),
+        ({"handlers": [{"@": "PlannedHandler", "name": "h", "rules": [{"a": 1}]}]}, "rules[0] knows no 'a'"),
+        ({"schedulers": [{"@": "PlannedScheduler", "name": "s", "fields": {"account": "-x"}}]}, "account '-x' cannot be passed"),
+        ({"actions": [{"@": "PlannedAction", "trigger_type": "x", "action_type": "run_commands", "config": {}}]}, "trigger_type 'x'"),
+    ],
+)  # fmt: skip
+def test_a_plan_of_which_no_workflow_can_be_made_is_refused_by_its_place(
+    api: Api, plan: Any, sentence: str
+) -> None:
+    whole = {"@": "Plan", "workflow": {"@": "PlannedWorkflow", "name": "w"}, **plan}
+
+    said = say(api, "create", whole, "ann")
+
+    assert said.status == 422, said
+    assert said.body["error"]["message"].startswith(sentence)
+    assert api("GET", "/workflows")["items"] == []
+
+
 @pytest.mark.parametrize("verb", sorted(CALLS - {"server_id", "sweep", "renew_leases"}))
 def test_no_verb_fails_by_what_it_is_called_with(api: Api, verb: str) -> None:
     values = [None, "a", 1.5, [1], {"a": 1}, {"()": [{"()": []}]}, KIND, "\ud800"]
