@@ -57,7 +57,8 @@ def why_oom(needs: Requirement, result: Result) -> str | None:
     if _kind(result) == "oom":
         return "reported"
     peak = result.usage.peak_memory_bytes
-    if peak is not None and peak > needs.memory_bytes:
+    # What nobody has stated is bookkeeping for packing, and no limit (`workflow-spec.md` §4).
+    if peak is not None and peak > needs.memory_bytes > MIB:
         return "memory_exceeded"
     return "sigkill_137" if result.return_code == OOM else None
 

@@ -65,6 +65,13 @@ def test_a_failure_points_to_what_there_was_too_little_of(
     assert (why_oom(NEEDS, ended), why_timeout(ended)) == (oom, timeout)
 
 
+def test_a_job_that_states_no_memory_has_no_limit_that_it_could_exceed() -> None:
+    unstated = Requirement(workflow_id=WF, name="default")
+
+    assert why_oom(unstated, result(memory=9 * GIB, return_code=3)) is None
+    assert why_oom(unstated, result(reason="oom: 9g of 8g")) == "reported"
+
+
 def test_what_one_job_exceeds_all_of_them_ask_for() -> None:
     found = correction(NEEDS, [result(memory=GIB), result(memory=10 * GIB, minutes=70), None], Factors())
 

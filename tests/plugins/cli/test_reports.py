@@ -42,8 +42,17 @@ def test_a_failed_job_is_told_with_what_it_points_to(torc, diamond):
 
     (bad,) = ran["resource_violations"]
     assert (bad["job_name"], bad["return_code"]) == ("left", 3)
-    assert (bad["likely_oom"], bad["oom_reason"]) == (True, "memory_exceeded")
+    assert (bad["likely_oom"], bad["oom_reason"]) == (False, None)
     assert bad["runtime_utilization"] == "150.0%"
+
+
+def test_a_failed_job_that_asked_for_less_memory_than_it_used_points_to_that(torc, diamond):
+    torc("jobs", "update", "2", "--memory", "512m")
+
+    ran = torc("reports", "check-resource-utilization", diamond, "--include-failed", "--json").json
+
+    (bad,) = ran["resource_violations"]
+    assert (bad["likely_oom"], bad["oom_reason"]) == (True, "memory_exceeded")
 
 
 def test_all_within_the_limits_is_said_in_a_sentence(torc, diamond):
