@@ -21,7 +21,7 @@ from torc_sqlite.dialect import sqlite
 from torc_sqlite.errors import broken
 from torc_sqlite.filesystem import network_type
 from torc_sqlite.lease import BEAT, Lease, Row
-from torc_sqlite.owner import PATIENCE, Owner
+from torc_sqlite.owner import PATIENCE, Owner, file_itself
 from torc_sqlite.schema import migrate
 from torc_sqlite.settings import SqliteSettings
 from torc_sqlite.shared import Shared
@@ -76,7 +76,7 @@ class SqliteDatabase:
         connections.check_version()
         if not path.startswith("/") or "\0" in path:
             raise BadValue(f"database path {path!r} is not absolute; write sqlite:///home/you/torc.db")
-        self._path = Path(path)
+        self._path = file_itself(Path(path))
         self._clock = clock
         self._network = network_type(self._path)
         self._mode = _mode(settings, self._network)

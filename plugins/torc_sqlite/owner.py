@@ -45,6 +45,14 @@ def process_start(pid: int) -> int:
     return int(text.rpartition(")")[2].split()[19])
 
 
+def file_itself(path: Path) -> Path:
+    """The file behind a link, so that a database has one lock, whatever it is called.
+
+    A link to nothing stays what it is: no file is made behind it.
+    """
+    return Path(os.path.realpath(path)) if os.path.islink(path) and os.path.exists(path) else path
+
+
 class Owner:
     """The lock of one database, and the word about who has it.
 

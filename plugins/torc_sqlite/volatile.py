@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from torc_core.errors import BadValue, Unavailable
 from torc_sqlite.database import SqliteDatabase
-from torc_sqlite.owner import Owner
+from torc_sqlite.owner import Owner, file_itself
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock
@@ -41,7 +41,7 @@ class VolatileDatabase(SqliteDatabase):
         every = memory.snapshot_interval_seconds
         if every is not None and not 0.1 <= every <= 31_536_000:
             raise BadValue(f"snapshot_interval_seconds '{every:g}' is not a number of seconds from 0.1 on")
-        self._file = Path(path)
+        self._file = file_itself(Path(path))
         self._keeper = Owner(self._file)
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ def owner_of(database: Path) -> Owner | None:
     Unavailable
         If the file that says so belongs to somebody else.
     """
+    database = Path(os.path.realpath(database))
     path = database.with_name(database.name + ".server.json")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

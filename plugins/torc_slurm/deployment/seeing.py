@@ -67,6 +67,7 @@ class Owner:
 
 def owner_of(database: Path) -> Owner:
     """Who serves a database."""
+    database = Path(os.path.realpath(database))
     path = database.with_name(f"{database.name}.server.json")
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

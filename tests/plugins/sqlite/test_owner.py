@@ -67,6 +67,21 @@ def test_who_serves_the_database_is_named_at_once(opened: Open, path: Path) -> N
     assert str(other.process.pid) in str(told.value)
 
 
+def test_a_database_has_one_owner_whatever_it_is_called(opened: Open, path: Path) -> None:
+    store = opened()
+    store.create(diamond(), "ann")
+    store.close()
+    link = path.parent.parent / "link.db"
+    link.symlink_to(path)
+    other = Other(link, "serve")
+
+    with pytest.raises(Owned):
+        opened()
+
+    other.end()
+    assert not list(path.parent.parent.glob("link.db?*"))
+
+
 def test_another_short_command_is_waited_for(opened: Open, path: Path) -> None:
     other = Other(path)
     ending = subprocess.Popen(["sleep", "0.2"])

@@ -51,6 +51,19 @@ def test_the_file_is_written_at_the_end_and_keeps_what_it_had(tmp_path: Path, cl
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
+def test_a_link_to_the_file_stays_one(tmp_path: Path, clock: Clock) -> None:
+    path, link = tmp_path / "torc.db", tmp_path / "link.db"
+    with in_memory(path, clock) as store:
+        made(store, "one")
+    link.symlink_to(path)
+
+    with in_memory(link, clock) as store:
+        made(store, "two")
+
+    assert link.is_symlink()
+    assert names(path, clock) == ["one", "two"]
+
+
 def test_nothing_is_written_where_nothing_was_done(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "torc.db"
     with in_memory(path, clock):
