@@ -203,13 +203,16 @@ def commands_of(choice: Choice) -> Commands:
         text, data = read_list(source.commands_file)
         listed = parse_list(text, source.commands_file)
         if source.commands_file != "-":
-            path, content = os.path.realpath(source.commands_file), digest(data, source.param)
+            path, content = os.path.realpath(source.commands_file), digest(data)
     else:
         listed = list(source.command or ()) or [one_command(words)]
     if source.param:
         from torc_cli.execute.filling import fill, read_parameters
 
         made = list(fill(listed, read_parameters(source.param), source.link))
+        if content is not None:
+            # The parameters, too, may come from files that change.
+            content = digest(content.encode(), [one.command for one in made])
     else:
         made = [Made(command=command) for command in listed]
     return Commands(made=numbered(made), printed=len(made) == 1, path=path, content=content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from torc_core.engine.resets import ENDED_BADLY
@@ -16,11 +16,11 @@ AGAIN = ("interrupted", "runner_died", "node_lost")
 """Reasons of ends that were the runner's, not the job's."""
 
 
-def digest(document: bytes, parameters: Sequence[str] | None = None) -> str:
-    """The SHA-256 of a list of commands, and of the parameters that decide what is made of it, in hexadecimal."""
+def digest(document: bytes, commands: Iterable[str] = ()) -> str:
+    """The SHA-256 of a list of commands, and of what parameters have made of it, in hexadecimal."""
     total = hashlib.sha256(document)
-    for parameter in parameters or ():
-        total.update(b"\0" + parameter.encode("utf-8", "surrogateescape"))
+    for command in commands:
+        total.update(b"\0" + command.encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 

@@ -236,6 +236,22 @@ def test_interrupted_commands_are_run_once_more_and_no_other(torc: Torc, home: P
     assert (home / "ran").read_text() == "a\nb\n"
 
 
+def test_commands_whose_values_have_changed_are_others(torc: Torc, home: Path) -> None:
+    (home / "t.txt").write_text(
+        f"test -e went || {{ touch went; kill -INT {os.getpid()}; sleep 60; }}; echo {{x}} >> ran\n"
+    )
+    (home / "values").write_text("a\nb\n")
+    words = ("exec", "-C", "t.txt", "-j", "1", "--param", "x=@values")
+
+    first = torc(*words)
+    (home / "values").write_text("c\nd\n")
+    second = torc(*words)
+
+    assert (first.code, second.code) == (130, 0)
+    assert "continuing" not in second.err
+    assert (home / "ran").read_text() == "c\nd\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
