@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -166,27 +167,35 @@ class Backups:
             log.info("backup made path=%s", target)
 
 
-def seconds_of(text: str, option: str) -> float:
+def seconds_of(text: str, option: str, *, least: float = 1) -> float:
     """A duration of the command line: ISO 8601, `1h30m`, or seconds.
 
     Raises
     ------
     BadValue
-        If it is none.
+        If it is none, or less than `least` seconds.
     """
-    units: dict[str, float] = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-    plain = text.strip().lower()
     try:
-        if plain.startswith("p"):
-            return float(duration_seconds(text.upper()))
-        if plain and plain[-1] in units:
-            total, number = 0.0, ""
-            for sign in plain:
-                if sign in units:
-                    total, number = total + float(number) * units[sign], ""
-                else:
-                    number += sign
-            return total
-        return float(plain)
+        seconds = _seconds(text.strip().lower())
     except (ValueError, BadValue) as error:
         raise BadValue(f"{option} '{text}' is no duration; write 30m, 1h30m or PT1H") from error
+    if not least <= seconds < math.inf:
+        raise BadValue(
+            f"{option} '{text}' is out of range; give {least:g} s or more, such as 30m, 1h30m or PT1H"
+        )
+    return seconds
+
+
+def _seconds(plain: str) -> float:
+    units: dict[str, float] = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+    if plain.startswith("p"):
+        return float(duration_seconds(plain.upper()))
+    if plain and plain[-1] in units:
+        total, number = 0.0, ""
+        for sign in plain:
+            if sign in units:
+                total, number = total + float(number) * units[sign], ""
+            else:
+                number += sign
+        return total
+    return float(plain)

@@ -77,6 +77,18 @@ def write_pid(path: Path) -> None:
         raise Unavailable(f"pid file '{path}' cannot be written: {error.strerror}") from error
 
 
+def refuse_no_folder(path: Path) -> None:
+    """Object before anything is made if the folder of a file with a number is not there.
+
+    Raises
+    ------
+    Unavailable
+        If so.
+    """
+    if not os.path.isdir(path.parent):
+        raise Unavailable(f"pid file '{path}' cannot be written: no folder '{path.parent}'")
+
+
 def read_pid(path: Path) -> int | None:
     """The number in a pid file; None: there is none."""
     try:

@@ -27,7 +27,7 @@ from torc_http.housekeeping import Keeping
 from torc_http.program import logs, places
 from torc_http.program.backups import Backups
 from torc_http.program.checking import check
-from torc_http.program.daemon import Daemon, write_pid
+from torc_http.program.daemon import Daemon, refuse_no_folder, write_pid
 from torc_http.program.opening import database_path
 from torc_http.program.repairing import repair, tell_predecessor
 from torc_http.program.watching import Stopping
@@ -103,6 +103,8 @@ class Program:
         auth, backups, stopping = self._auth(), self._backups(), self._stopping()
         check(self._keys, self._host, self._port, shared=self._shared)
         folder = self._log_folder()
+        if self._pid_file:
+            refuse_no_folder(Path(self._pid_file))
         if self._daemon is not None:
             self._daemon.leave()
         try:

@@ -41,7 +41,7 @@ class Stopping:
     """
 
     def __init__(self, idle: str | None, *, stdin_eof: bool) -> None:
-        self._idle = None if idle is None else seconds_of(idle, "--idle-exit")
+        self._idle = None if idle is None else seconds_of(idle, "--idle-exit", least=0)
         self._stdin_eof = stdin_eof
         self._over = threading.Event()
         self._copy = threading.Event()
