@@ -88,8 +88,8 @@ def typed(value: object, key: Key) -> Any:
         If it is of another type; the text says what is expected: `a number`.
     """
     kind = key.type
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind is float and type(value) in (int, float) and abs(cast("float", value)) < 1e300:
+        return float(cast("float", value))
     if get_origin(kind) is Literal and value in get_args(kind):
         return value
     if (
@@ -100,7 +100,7 @@ def typed(value: object, key: Key) -> Any:
         return tuple(value)
     if key.is_table and isinstance(value, Mapping):
         return value
-    if isinstance(kind, type) and type(value) is kind:
+    if isinstance(kind, type) and type(value) is kind is not float:
         return value
     raise ValueError(expected(key))
 

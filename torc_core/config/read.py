@@ -40,10 +40,11 @@ def read_file(path: Path, layer: Layer) -> Findings:
 
     source = Source(layer=layer, file=str(path), line=1)
     try:
-        with path.open("rb") as file:
+        # NOTE: what is no file, such as a pipe in a folder of others, is not waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if layer == "project" and (reason := _untrusted(path, os.fstat(file.fileno()))):
                 return {}, [Problem(severity="warning", message=f"ignored: {reason}", source=source)]
-            text = file.read().decode()
+            text = (file.read() or b"").decode()
         tree = tomllib.loads(text)
     except OSError as error:
         return {}, [Problem(severity="error", message=f"cannot be read: {error.strerror}", source=source)]
@@ -51,7 +52,7 @@ def read_file(path: Path, layer: Layer) -> Findings:
         line = error.object.count(b"\n", 0, error.start) + 1
         source = Source(layer=layer, file=str(path), line=line)
         return {}, [Problem(severity="error", message="is not UTF-8 text", source=source)]
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return {}, [_syntax(error, text, path, layer)]
     return _Walk(text, path, layer).read(tree)
 
@@ -64,7 +65,7 @@ def _untrusted(path: Path, about: os.stat_result) -> str | None:
     return None
 
 
-def _syntax(error: ValueError, text: str, path: Path, layer: Layer) -> Problem:
+def _syntax(error: Exception, text: str, path: Path, layer: Layer) -> Problem:
     found = _WHERE.fullmatch(str(error))
     message = found[1] if found else str(error)
     lines = text.split("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 
 import jsonschema
@@ -138,6 +139,30 @@ def test_validate_says_where_a_mistake_is(torc, home):
     assert ran.code == 1
     assert "bad.toml:3" in ran.out
     assert "did you mean" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("poll_interval = nan", "'client.run.poll_interval' must be a number, not nan"),
+        ("memory_gb = -inf", "'client.run.memory_gb' must be a number, not -inf"),
+        ("poll_interval = 1" + "0" * 400, "'client.run.poll_interval' must be a number"),
+        ("poll_interval = 1" + "0" * 5000, "not TOML"),
+        ("output_dir = " + "[" * 5000, "not TOML"),
+    ],
+)
+def test_numbers_and_depths_that_nobody_can_mean_are_mistakes(torc, home, line, words):
+    (home / "torc.toml").write_text(f"[client.run]\n{line}\n")
+
+    ran = torc("config", "get", "client.run.poll_interval")
+
+    assert (ran.code, words in ran.err, "torc.toml:" in ran.err) == (2, True, True)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(torc, home):
+    os.mkfifo(home / "torc.toml", 0o600)
+
+    assert torc("config", "get", "client.run.output_dir").out == "torc_output\n"
 
 
 def test_validate_of_a_missing_file_fails(torc):
