@@ -60,11 +60,13 @@ class Paging:
         Raises
         ------
         UsageError
-            If limit or offset is negative.
+            If limit or offset is negative, or beyond what stores count.
         """
         for name, number in (("--limit", self.limit), ("--offset", self.offset)):
             if number < 0:
                 raise UsageError(f"{name} '{number}' is negative")
+            if number >= 2**63:
+                raise UsageError(f"{name} '{number}' is beyond 64 bits; write a number up to 2^63 - 1")
         return Query(
             workflow=workflow,
             where=where or {},
