@@ -20,6 +20,7 @@ from torc_core.model import (
     JobStatus,
     Json,
     Node,
+    NodeId,
     Query,
     Requirement,
     RequirementId,
@@ -45,7 +46,7 @@ MOST_COUNTED = 1_000
 
 MOST_PARENTS = 1_000
 SAMPLE = 500
-"""Ready jobs of a workflow that are looked at to find their kinds."""
+"""Ready jobs of a workflow, and those at work, that are looked at to find their kinds."""
 
 MOST_KINDS = 100
 MOST_QUEUED = 1_000
@@ -136,22 +137,20 @@ def explained_workflow(
 
 
 def reasons(
-    store: Store,
-    totals: Totals,
-    now: int,
-    batches: Sequence[Outlook] = (),
-    nodes: Sequence[Node] | None = None,
-) -> Sequence[Group]:
+    store: Store, totals: Totals, now: int, batches: Sequence[Outlook] = (), nodes: Sequence[Node] | None = None
+) -> Sequence[Group]:  # fmt: skip
     """Why what is left of a workflow does not run; `nodes` are its runners that have not left, if the caller has them."""
     workflow = totals.workflow.id
     ready = bool(totals.counts.get(JobStatus.READY))
     around = surroundings(store, workflow, now, ready=ready, batches=batches, nodes=nodes)
     found: dict[str, list[Group]] = {}
-    for status in (JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.PENDING_FAILED, *LIVE):
+    for status in (JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.PENDING_FAILED):
         if totals.counts.get(status):
             jobs = _jobs(store, workflow, {"status": status}, 3)
             more = _parents(store, jobs[0]) if status is JobStatus.BLOCKED and jobs else {}
             _into(found, around, jobs, totals.counts[status], more)
+    for status in (status for status in LIVE if totals.counts.get(status)):
+        _live(store, found, around, status, totals.counts[status])
     if ready:
         sample = _jobs(store, workflow, {"status": JobStatus.READY}, SAMPLE)
         kinds = {
@@ -178,14 +177,9 @@ def reasons(
 
 
 def surroundings(
-    store: Store,
-    workflow: WorkflowId,
-    now: int,
-    *,
-    ready: bool,
-    batches: Sequence[Outlook] = (),
+    store: Store, workflow: WorkflowId, now: int, *, ready: bool, batches: Sequence[Outlook] = (),
     nodes: Sequence[Node] | None = None,
-) -> Surroundings:
+) -> Surroundings:  # fmt: skip
     """Runners, allocations and actions of a workflow; `ready`: somebody asks about a ready job."""
     record_ = store.get(Workflow, workflow)
     needs = {one.id: one for one in _every(store, Requirement, workflow)}
@@ -201,16 +195,11 @@ def surroundings(
     numbers = [one.scheduler_id for one in page.items if one.scheduler_id is not None]
     due: Sequence[Action] = store.due_actions(workflow)
     return Surroundings(
-        workflow=record_,
-        now=now,
-        needs=needs,
-        seats=_seats(store, around, nodes),
-        queued=page.total,
+        workflow=record_, now=now, needs=needs, seats=_seats(store, around, nodes), queued=page.total,
         waits=[one for batch in batches if numbers for one in batch.waiting(numbers).values()],
         to_schedule=[one.id for one in due if _asks(one) and not one.executed],
-        armed=_armed(store, workflow, due),
-        decisions=_decisions(store, workflow, batches),
-    )
+        armed=_armed(store, workflow, due), decisions=_decisions(store, workflow, batches),
+    )  # fmt: skip
 
 
 def _asks(action: Action) -> bool:
@@ -357,28 +346,41 @@ def _into(
     found.setdefault(told.code, []).append(group)
 
 
+def _live(
+    store: Store, found: dict[str, list[Group]], around: Surroundings, status: JobStatus, count: int
+) -> None:
+    """Add jobs that run or are held, by what is known of their runners."""
+    by_node: dict[NodeId | None, list[Job]] = {}
+    for job in _jobs(store, around.workflow.id, {"status": status}, SAMPLE):
+        by_node.setdefault(job.node_id, []).append(job)
+        count -= 1
+    where = {"id": tuple([node for node in by_node if node is not None])}
+    homes: dict[NodeId | None, Node] = {
+        one.id: _as_seen(one, around.now)
+        for one in store.find(Node, Query(workflow=around.workflow.id, where=where, limit=ALL)).items
+    }
+    for node, jobs in by_node.items():
+        _into(found, around, jobs[:3], len(jobs) + count, {"home": homes.get(node)})
+        count = 0
+
+
 def _merged(code: str, parts: Sequence[Group]) -> Group:
     return Group(
         code=code,
         text=parts[0].text,
         count=sum(one.count for one in parts),
         examples=[example for one in parts for example in one.examples][:3],
-        remedies=tuple(dict.fromkeys(remedy for one in parts for remedy in one.remedies)),
+        remedies=tuple(dict.fromkeys(remedy for one in parts for remedy in one.remedies))[:10],
     )
 
 
 def job_json(job: Job, told: Explanation) -> dict[str, Json]:
     """`torc.explain/1` of a job, without its schema."""
     return {
-        "job_id": job.id,
-        "job_name": job.name,
-        "workflow_id": job.workflow_id,
-        "status": job.status.label,
-        "verdict": {"code": told.code, "text": told.text},
-        "checks": [asdict(one) for one in told.checks],
-        "remedies": list(told.remedies),
-        "eta": None,
-    }
+        "job_id": job.id, "job_name": job.name, "workflow_id": job.workflow_id, "status": job.status.label,
+        "verdict": {"code": told.code, "text": told.text}, "checks": [asdict(one) for one in told.checks],
+        "remedies": list(told.remedies), "eta": None,
+    }  # fmt: skip
 
 
 def workflow_json(totals: Totals, groups: Sequence[Group]) -> dict[str, Json]:

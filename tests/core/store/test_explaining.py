@@ -275,6 +275,21 @@ def test_a_workflow_is_explained_by_reason_with_three_examples(scene: Scene) -> 
     ]
 
 
+def test_jobs_at_work_are_told_by_what_is_known_of_their_runners(scene: Scene) -> None:
+    workflow = scene.started(fan(5))
+    silent = scene.node(workflow, cpus=2)
+    scene.claim(silent)
+    scene.move(100)
+    heard = scene.node(workflow, cpus=3)
+    scene.claim(heard)
+
+    told = workflow_json(*explained_workflow(scene.store, workflow, scene.clock.now()))["reasons"]
+
+    assert [(one["code"], one["count"]) for one in told] == [("running", 3), ("node_unreachable", 2)]
+    assert f"node {heard.id} (" in told[0]["text"]
+    assert f"node {silent.id} (" in told[1]["text"]
+
+
 def test_a_file_that_ties_jobs_is_a_dependency_like_any_other(scene: Scene) -> None:
     workflow = scene.started(diamond())
 
