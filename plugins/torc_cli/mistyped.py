@@ -26,10 +26,13 @@ def refuse_mistyped(app: App, commands: tuple[str, ...], arguments: ArgumentColl
     UsageError
         With the first that is wrong.
     """
+    from cyclopts import UNSET
+
     for argument in arguments:
         kinds = list(dict.fromkeys(_kinds(argument.hint))) if argument.tokens else []
         for token in argument.tokens:
-            if wrong := _wrong(token.value, kinds):
+            # An option whose value may be left out has none here, and means something by itself.
+            if token.implicit_value is UNSET and (wrong := _wrong(token.value, kinds)):
                 name = token.keyword or argument.field_info.name.upper()
                 command = " ".join(["torc", *commands])
                 raise UsageError(f"{name} '{token.value}' is {wrong} (see '{command} --help')")
