@@ -51,8 +51,8 @@ def spec(home):
         ),
         (["events", "monitor", "1", "-d", "-1"], "--duration '-1' is negative; give minutes"),
         (["events", "monitor", "1", "-p", "0"], "--poll-interval '0' is out of range; give seconds above 0, up to 86400"),
-        (["jobs", "list", "1", "--offset", "9" * 20], f"--offset '{'9' * 20}' is beyond 64 bits"),
-        (["jobs", "list", "1", "--limit", str(2**63)], f"--limit '{2**63}' is beyond 64 bits"),
+        (["jobs", "list", "1", "--offset", "9" * 20], f"--offset '{'9' * 20}' is beyond 64 bits; write a number up to 2^63 - 1"),
+        (["jobs", "list", "1", "--limit", str(2**63)], f"--limit '{2**63}' is beyond 64 bits; write a number up to 2^63 - 1"),
         (["--url", "http://", "ping"], "the address 'http://' has no host; write http://HOST:PORT/torc-service/v1"),
         (
             ["--url", "http://localhost:99999", "ping"],
