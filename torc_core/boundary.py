@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from torc_core.errors import InvalidSpec, TorcError
+from torc_core.errors import InvalidSpec, TorcError, UsageError
 
 INTERNAL = 70
 """Exit code of a bug (`EX_SOFTWARE` of sysexits.h)."""
@@ -58,6 +58,8 @@ class Boundary:
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # so `os.getcwd` says it
+            error = UsageError("the working directory is gone; change into one that is there")
         if isinstance(error, TorcError):
             self._say(error.code, str(error), error.exit_code, error.hint, _details(error))
             if self.debug:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from torc_core.model import Json
+from torc_core.model.instants import instant_text
 from torc_core.record import record
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
@@ -63,15 +64,15 @@ def plain(text: str, *, lines: bool = False) -> str:
 
 def instant(milliseconds: int | None) -> str | None:
     """Milliseconds since 1970 as RFC 3339 in UTC, as JSON and CSV have it (C8)."""
-    if milliseconds is None:
-        return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return None if milliseconds is None else instant_text(milliseconds)
 
 
 def local_time(text: str) -> str:
     """An instant of JSON as people read it: `2026-05-01 14:03:22` in the local zone."""
-    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    try:
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError):  # the first and the last years, which documents may name
+        return text
 
 
 def age(milliseconds: int, now: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 
 import pytest
 
@@ -166,6 +167,29 @@ def test_what_a_specification_may_say_comes_back_from_an_export(torc, home):
 
     assert (one["name"], one["account"], one["mem"]) == (other["name"], other["account"], other["mem"])
     assert (one["name"], one["account"]) == ("big (gpu)", "12345")
+
+
+@pytest.fixture(params=["UTC", "Asia/Tokyo", "America/New_York"])
+def zone(request, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", request.param)
+        time.tzset()
+        yield request.param
+    time.tzset()
+
+
+def test_instants_that_no_calendar_has_are_shown_as_they_are(torc, document, home, zone):
+    one, other, *_ = document["results"]
+    one["completion_time"], other["completion_time"] = "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"
+    document["events"] = [{"id": 1, "category": "user", "data": {}, "timestamp": 1_764_225_000_000_000}]
+    (home / "w.json").write_text(json.dumps({**document, "checksum": checksum(document)}))
+    made = torc("workflows", "import", "w.json", "--json").json["id"]
+
+    results, events = torc("results", "list", str(made), "--all-runs"), torc("events", "list", str(made))
+
+    assert (results.code, events.code) == (0, 0)
+    assert "9999-12-31" in results.out
+    assert "57876-01-24T20:00:00.000Z" in events.out
 
 
 def test_lists_of_a_job_that_are_null_are_empty(torc, document, home):

@@ -39,6 +39,19 @@ def test_a_path_that_cannot_be_used_is_one_sentence(torc, home, words, code):
     assert "internal error" not in told
 
 
+@pytest.mark.parametrize(
+    "words", [["status", "1"], ["exec", "-c", "true"], ["create", "/w.yaml"], ["config", "paths"]]
+)
+def test_a_working_directory_that_is_gone_is_named_as_such(torc, home, monkeypatch, words):
+    (home / "gone").mkdir()
+    monkeypatch.chdir(home / "gone")
+    (home / "gone").rmdir()
+
+    ran = torc(*words)
+
+    assert (ran.code, ran.err) == (2, "error: the working directory is gone; change into one that is there\n")
+
+
 def test_doctor_looks_at_a_database_that_cannot_be_reached(torc):
     ran = torc("--db", LONG, "doctor")
 
