@@ -122,9 +122,16 @@ def _take(flags: Flags, option: Option, name: str, value: str) -> None:
     flags[option.key] = (value, name)
 
 
-def described() -> str:
-    """The options as lines of help."""
+def described(width: int) -> str:
+    """The options as help, in lines of at most so many characters."""
+    from textwrap import wrap
+
     heads = [", ".join(option.names) + (f" {option.value}" if option.value else "") for option in OPTIONS]
-    width = max(map(len, heads))
-    lines = [f"  {head:{width}}  {option.help}" for head, option in zip(heads, OPTIONS, strict=True)]
-    return "\n".join(["Global options, before or after the command:", *lines])
+    indent = max(map(len, heads)) + 4
+    lines = ["Global options, before or after the command:"]
+    for head, option in zip(heads, OPTIONS, strict=True):
+        first = f"  {head}".ljust(indent)
+        lines += wrap(
+            option.help, max(width, 2 * indent), initial_indent=first, subsequent_indent=" " * indent
+        )
+    return "\n".join(lines)

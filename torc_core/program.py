@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
 from torc_core import __version__
 from torc_core.boundary import Boundary
 from torc_core.config import Config
-from torc_core.config.declare import LogLevel
+from torc_core.config.declare import Color, LogLevel
 from torc_core.errors import UsageError
 from torc_core.host import Host
 from torc_core.misuse import sentence
-from torc_core.options import BY_NAME, OPTIONS, VERBATIM, Flags, Option, described, split
+from torc_core.options import BY_NAME, VERBATIM, Flags, described, split
 from torc_core.session import Answer, Session
 from torc_core.system import SystemClock
 
@@ -61,8 +59,6 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     try:
         flags, rest = split(words, lambda command: _owned(app, command))
         boundary.json = flags["client.format"][0] == "json" if "client.format" in flags else boundary.json
-        if _first_command(rest) == "completions":
-            _declare_options(app)
         command, bound, asked = app.parse_args(rest, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         raise UsageError(sentence(error, app)) from error
@@ -70,6 +66,7 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     gc.freeze()
     gc.enable()
     if getattr(command, "__self__", None) is app:  # help or version: nothing to be given, nothing to be shown
+        bound.arguments["console"] = _set_up_help(app, host.config.over(flags).client.color)
         command(*bound.args, **bound.kwargs)
         return 0
     _check_memory(flags, _first_command(rest))
@@ -88,7 +85,6 @@ def _app(host: Host) -> App:
     app = App(
         name="torc",
         help="Run many jobs on many machines: workflows, command lists, single commands.",
-        help_epilogue=described(),
         help_flags=["--help", "-h"],
         help_format="plaintext",
         version=f"torc {__version__}",
@@ -96,6 +92,15 @@ def _app(host: Host) -> App:
     )
     host.manager.hook.torc_commands(app=app)
     return app
+
+
+def _set_up_help(app: App, color: Color) -> object:
+    # NOTE: what help is drawn with belongs to the parser of the command line; the core knows nothing that draws.
+    console = type(app.console)(
+        color_system=None if color == "never" else "auto", force_terminal=color == "always" or None
+    )
+    app.help_epilogue = described(console.width)
+    return console
 
 
 def _owned(app: App, words: Sequence[str]) -> Collection[str]:
@@ -106,38 +111,6 @@ def _owned(app: App, words: Sequence[str]) -> Collection[str]:
         return ()
     names = {name for argument in apps[-1].assemble_argument_collection() for name in argument.names}
     return names | set(getattr(command, PASSES_ON, ()))
-
-
-def _declare_options(app: App) -> None:
-    """Tell the app of the global options, as completion scripts list them.
-
-    NOTE: not done in general, since it would take them apart for every command, in 50 ms.
-    """
-
-    def launch(**options: object) -> None: ...
-
-    launch.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions take a signature of one's own
-        [
-            inspect.Parameter(
-                option.names[0].strip("-").replace("-", "_"),
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None if option.value else False,
-                annotation=Annotated[
-                    _kind(option),
-                    Parameter(name=option.names, help=option.help, negative=()),
-                ],
-            )
-            for option in OPTIONS
-        ]
-    )
-    app.meta.default(launch)
-
-
-def _kind(option: Option) -> Any:
-    """The type of an option's value."""
-    if option.choices:
-        return Literal[option.choices] | None
-    return str | None if option.value else bool
 
 
 def _shown(answer: Answer | str | None, session: Session) -> int:

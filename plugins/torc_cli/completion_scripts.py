@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from torc_core.options import OPTIONS
+from torc_core.options import OPTIONS, Option
 
 FILE = "${XDG_CACHE_HOME:-$HOME/.cache}/torc/workflows"
 """As in `remembered`, in the words of a shell."""
@@ -76,6 +77,7 @@ def script(app: App, shell: str) -> str:
     """The script for a shell."""
     if shell == "elvish":
         return _elvish(app)
+    _declare_options(app)
     text = app.generate_completion(shell=shell, prog_name="torc")  # type: ignore[arg-type]  # one of its shells
     paths = [words for words in commands(app) if _takes_workflow(app, words)]
     if shell == "bash":
@@ -97,6 +99,35 @@ def script(app: App, shell: str) -> str:
         )
         return text + FISH + "".join(asked)
     return text
+
+
+def _declare_options(app: App) -> None:
+    """Tell the app of the global options; otherwise it would take them apart for every command, in 50 ms."""
+
+    def launch(**options: object) -> None: ...
+
+    launch.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions take a signature of one's own
+        [
+            inspect.Parameter(
+                option.names[0].strip("-").replace("-", "_"),
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None if option.value else False,
+                annotation=Annotated[
+                    _kind(option),
+                    Parameter(name=option.names, help=option.help, negative=()),
+                ],
+            )
+            for option in OPTIONS
+        ]
+    )
+    app.meta.default(launch)
+
+
+def _kind(option: Option) -> Any:
+    """The type of an option's value."""
+    if option.choices:
+        return Literal[option.choices] | None
+    return str | None if option.value else bool
 
 
 def commands(app: App, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -37,3 +37,15 @@ def _at(app: App, words: tuple[str, ...]):
     for word in words:
         app = app[word]
     return app.assemble_argument_collection(parse_docstring=True) if app.default_command is not None else ()
+
+
+@pytest.mark.parametrize("words", [["completions"], ["results", "list"], []], ids=" ".join)
+def test_global_options_are_told_once_and_fit_on_a_terminal_of_eighty_columns(torc, monkeypatch, words):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    ran = torc(*words, "--help")
+
+    assert ran.out.count("--tls-insecure") == 1
+    told = ran.out.partition("Global options, before or after the command:\n")[2].splitlines()
+    assert [line for line in told if not line.startswith("  ")] == []
+    assert max(map(len, told)) <= 80

@@ -55,6 +55,26 @@ def test_colour_is_left_out_where_it_is_not_wanted(diamond, terminal, environ):
     assert "\x1b[" not in text
 
 
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [(["--color", "never"], {}), (["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
+)
+def test_help_has_no_colour_where_it_is_not_wanted(terminal, words, environ):
+    text, code = ended(terminal("jobs", "list", "--help", *words, **environ))
+
+    assert code == 0
+    assert "\x1b[" not in text
+
+
+def test_help_is_coloured_in_a_pipe_when_that_is_asked_for(torc, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+
+    plain, coloured = torc("jobs", "list", "--help"), torc("jobs", "list", "--help", "--color", "always")
+
+    assert "\x1b[" not in plain.out
+    assert "\x1b[" in coloured.out
+
+
 def test_where_box_lines_would_break_words_there_are_none(diamond, terminal):
     wide, _ = ended(terminal("jobs", "list", str(diamond), COLUMNS="110"))
     narrow, _ = ended(terminal("jobs", "list", str(diamond), COLUMNS="84", NO_COLOR="1"))
