@@ -58,7 +58,7 @@ OPTIONS = (
     Option(names=("--no-progress",), key="flag.no_progress", fixed="yes", help="No live lines."),
     Option(names=("--username",), value="USER", key="client.username", help="In whose name."),
     Option(names=("--password",), value="PASSWORD", key="flag.password", help="For servers with passwords; visible in process lists."),
-    Option(names=("--prompt-password",), key="flag.prompt_password", fixed="yes", help="Ask for the password."),
+    Option(names=("--prompt-password",), key="flag.password", help="Ask for the password."),
     Option(names=("--token-file",), value="FILE", key="client.token_file", help="File with the key or token of the server."),
     Option(names=("--tls-ca-cert",), value="FILE", key="client.tls.ca_cert", help="Certificates to trust."),
     Option(names=("--tls-insecure",), key="client.tls.insecure", fixed="true", help="Do not check certificates."),

@@ -74,6 +74,10 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     boundary.debug = session.verbose
     for problem in session.config.warnings:
         session.warn(str(problem))
+    if flags.get("flag.password", ("", ""))[1] == "--password":
+        session.warn(
+            "a password on the command line is visible in process lists; use TORC_PASSWORD or --prompt-password"
+        )
     given = {name: session for name, kind in asked.items() if kind is Session}
     try:
         return _shown(command(*bound.args, **bound.kwargs, **given), session)
@@ -143,6 +147,11 @@ class Said:
 
 
 def _session(host: Host, flags: Flags, umask: int) -> Session:
+    if flags.get("flag.password", ("", ""))[1] == "--prompt-password":
+        flags["flag.password"] = (
+            _asked_password(host.config.over(flags).client.username),
+            "--prompt-password",
+        )
     # NOTE: the host opens stores, and what they are shown, such as `--token-file`, is in the options.
     host.config = config = host.config.over(flags)
     client = config.client
@@ -165,6 +174,19 @@ def _session(host: Host, flags: Flags, umask: int) -> Session:
         interactive=sys.stdin is not None and sys.stdin.isatty() and tty_err,
         umask=umask,
     )
+
+
+def _asked_password(user: str) -> str:
+    """What is typed at the terminal of this process, unseen."""
+    import getpass
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(f"Password for {user}: ")
+        except (getpass.GetPassWarning, EOFError):
+            raise UsageError("no terminal to ask for the password on; set TORC_PASSWORD") from None
 
 
 def _check_memory(flags: Flags, command: str | None) -> None:
