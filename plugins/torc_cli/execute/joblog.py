@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from io import FileIO
 
@@ -75,7 +76,8 @@ class Joblog:
         try:
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
             self._file.truncate(whole_lines(self._file) if append else 0)
-            if not self._file.tell():
+            # NOTE: cutting a file off leaves the place in it where it was.
+            if not self._file.seek(0, os.SEEK_END):
                 self._file.write(f"{HEADER}\n".encode())
         except OSError as error:
             raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -12,6 +13,9 @@ from typing import BinaryIO
 from torc_core.model import Assignment, Job, JobId
 from torc_core.record import record
 from torc_core.runner.report import End
+
+LONGEST_NAME = 200
+"""Bytes in the name of a file that a value becomes."""
 
 PIECE = 1 << 20
 """Bytes read at once, so that the output of a job may be larger than memory."""
@@ -197,10 +201,16 @@ def results_place(values: tuple[str, ...], number: int) -> str:
 
 
 def file_name(value: str) -> str:
-    """A value as one name of a file: separators, control characters and `%` as `%2F`, cut to 200 bytes."""
+    """A value as one name of a file: separators, control characters and `%` as `%2F`.
+
+    What is longer than 200 bytes is cut, and ends in a digest of the whole, so that no two values have one name.
+    """
     plain = "".join(
         c if c.isprintable() and c not in "/%\\" else "".join(f"%{b:02X}" for b in c.encode()) for c in value
     )
     if plain.strip(".") == "":
         plain = plain.replace(".", "%2E") or "%00"
-    return plain.encode()[:200].decode("utf-8", "ignore")
+    if len(plain.encode()) <= LONGEST_NAME:
+        return plain
+    end = f"~{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
+    return plain.encode()[: LONGEST_NAME - len(end)].decode("utf-8", "ignore") + end

@@ -118,7 +118,10 @@ def test_a_log_is_appended_to_or_replaced(tmp_path: Path) -> None:
     assert sorted(read_joblog(path)) == [1, 2]
     with closing(Joblog(path, append=False)):
         pass
-    assert read_joblog(path) == {}
+    assert (read_joblog(path), Path(path).read_text()) == ({}, f"{HEADER}\n")
+    with closing(Joblog(path, append=True)) as log:
+        log.write(entry(3))
+    assert sorted(read_joblog(path)) == [3]
 
 
 def test_a_line_that_a_kill_cut_off_is_forgotten(tmp_path: Path) -> None:

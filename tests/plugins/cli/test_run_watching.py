@@ -185,6 +185,13 @@ def test_a_value_becomes_one_harmless_name(value: str, name: str) -> None:
     assert file_name(value) == name
 
 
+def test_long_values_have_names_of_their_own() -> None:
+    names = [file_name("é" * 150 + end) for end in ("", "a", "b")]
+
+    assert len(set(names)) == 3
+    assert all(len(name.encode()) <= 200 for name in names)
+
+
 def test_ends_are_logged_but_for_interrupted_ones(tmp_path: Path) -> None:
     path, out = str(tmp_path / "log"), tmp_path / "1.o"
     out.write_text("12345")
