@@ -31,7 +31,7 @@ def choose(layers: Mapping[Layer, Mapping[str, Entry]], environ: Mapping[str, st
     Raises
     ------
     UsageError
-        If one layer names two.
+        If one layer names two, or what is no address.
     """
     if memory := layers.get("flag", {}).get("flag.in_memory"):
         return _in_memory(layers["flag"], memory)
@@ -81,6 +81,10 @@ def sqlite_url(path: Path) -> str:
 
 def _url(entry: Entry) -> str:
     text = str(entry.value)
+    if entry.key == "client.api_url" and "://" not in text:
+        raise UsageError(
+            f"{text!r} ({entry.source}) is no address; write e.g. http://HOST:8080/torc-service/v1"
+        )
     if entry.key != "client.database":
         return text
     if text.startswith("sqlite:"):

@@ -59,8 +59,11 @@ _GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(,[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 _AMOUNT = re.compile(r"[0-9]+[KMGTkmgt]?")
 _SLURM = {
-    "account": _LIST, "partition": _LIST, "qos": _LIST, "gres": re.compile(r"[A-Za-z0-9_:.,=()*-]+"),
+    "account": _LIST, "partition": _LIST, "qos": _LIST, "gres": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:.,=()*-]*"),
     "mem": _AMOUNT, "tmp": _AMOUNT, "name": re.compile(r"[A-Za-z0-9_.-]{1,64}"),
+}  # fmt: skip
+_REMEDIES = {
+    "gres": "write e.g. gpu:2", "mem": "write e.g. 180G", "tmp": "write e.g. 180G", "name": "use up to 64 letters, digits and _.-",
 }  # fmt: skip
 _ENDS = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.TERMINATED})
 
@@ -251,9 +254,8 @@ def _slurm(one: SlurmScheduler) -> SlurmScheduler:
             and value is not None
             and not (isinstance(value, str) and _SLURM[field].fullmatch(value))
         ):
-            raise wrong(
-                field, value, f"{field} {value!r} cannot be passed to Slurm; use {_SLURM[field].pattern}"
-            )
+            remedy = _REMEDIES.get(field, "use letters, digits and _.+-")
+            raise wrong(field, value, f"{field} {value!r} cannot be passed to Slurm; {remedy}")
     for field in ("nodes", "ntasks_per_node"):
         value = given[field]
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from torc_core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -24,7 +23,6 @@ from torc_http.wire.access import AccessAnswer, AccessGroupModel, GroupLinkModel
 from torc_http.wire.lists import Paging, limit_of, listing, page_of
 from torc_http.wire.plans import writer
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 SYSTEM = "admin"
 """The group that the configuration fills."""
 
@@ -35,10 +33,6 @@ MEMBERS = listing(MembershipModel)
 def create(call: Call) -> object:
     """Make a group."""
     name = call.body["name"]
-    if not NAME.fullmatch(name):
-        raise Invalid(
-            f"name: '{name}' is not allowed; write {NAME.pattern}", details={"field": "name", "value": name}
-        )
     if name == SYSTEM:
         raise Conflict(f"group '{SYSTEM}' is filled from the server's configuration; choose another name")
     group = AccessGroup(name=name, description=call.body.get("description"))

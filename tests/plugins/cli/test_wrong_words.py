@@ -58,6 +58,24 @@ def spec(home):
             ["--url", "http://localhost:99999", "ping"],
             "the address 'http://localhost:99999' has no valid port: port out of range 0-65535",
         ),
+        (["--url", "foo", "ping"], "'foo' (flag --url) is no address; write e.g. http://HOST:8080/torc-service/v1"),
+        (["--url", "kl3:8085", "ping"], "'kl3:8085' (flag --url) is no address; write e.g. http://HOST:8080/torc-service/v1"),
+        (
+            ["slurm", "create", "1", "-n", "s", "-a", "a", "--mem", "5zz"],
+            "mem '5zz' cannot be passed to Slurm; write e.g. 180G",
+        ),
+        (
+            ["slurm", "create", "1", "-n", "s", "-a", "a", "--gres=-x"],
+            "gres '-x' cannot be passed to Slurm; write e.g. gpu:2",
+        ),
+        (
+            ["slurm", "create", "1", "-n", "s", "-a", "a b"],
+            "account 'a b' cannot be passed to Slurm; use letters, digits and _.+-",
+        ),
+        (
+            ["slurm", "create", "1", "-n", "a b", "-a", "a"],
+            "name 'a b' cannot be passed to Slurm; use up to 64 letters, digits and _.-",
+        ),
         (
             ["job-dependencies", "job-job", "1", "--sort-by", "x"],
             "job relations cannot be sorted by 'x'; there is no choice",
