@@ -239,7 +239,9 @@ class Line:
             raise Unproven(f"the server at {place.name} is not yours: {error}") from error
         except (OSError, UnicodeError) as error:
             connection.close()
-            raise Unreached(f"the server at {place.name} cannot be reached: {_words(error)}") from error
+            raise Unreached(
+                f"the server at {place.name} cannot be reached: {_words(error)}", hint=_remedy(place, error)
+            ) from error
         return connection
 
 
@@ -250,7 +252,18 @@ def _check_pin(wire: Any, pin: str) -> None:
         raise Unproven("its certificate is not the one that the key file of this server names")
 
 
+def _remedy(place: Place, error: Exception) -> str | None:
+    """What to look at; None: the error says it, or the address was not chosen by the user."""
+    if place.socket is not None or _speaks_no_tls(error):
+        return None
+    return f"see whether the server runs and the address is right: torc --url {place.name} doctor"
+
+
+def _speaks_no_tls(error: Exception) -> bool:
+    return getattr(error, "reason", None) == "WRONG_VERSION_NUMBER"
+
+
 def _words(error: Exception) -> str:
-    if getattr(error, "reason", None) == "WRONG_VERSION_NUMBER":
+    if _speaks_no_tls(error):
         return "it does not speak TLS; try the address with http://"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

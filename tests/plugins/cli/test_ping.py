@@ -37,6 +37,19 @@ def test_a_server_that_is_not_there_is_unavailable(torc, home, more):
     assert str(port) in ran.err
 
 
+def test_what_to_look_at_is_said_of_a_server_that_is_not_there(torc, home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+        ran = torc("--url", url, "workflows", "list")
+
+    assert ran.err == (
+        f"error: the server at {url} cannot be reached: Connection refused\n"
+        f"hint: see whether the server runs and the address is right: torc --url {url} doctor\n"
+    )
+
+
 def test_options_reach_the_server_too(torc, url, home):
     (home / "token").write_text("no token\n")
     (home / "token").chmod(0o600)
