@@ -51,18 +51,31 @@ class LogWriter:
 
 
 class Halter:
-    """Counts ends, and acts once when the halt condition holds."""
+    """Counts jobs that ended, and acts once when the halt condition holds.
 
-    def __init__(self, halt: Halt, total: int, act: Callable[[], None]) -> None:
+    Parameters
+    ----------
+    again
+        Whether a job is tried once more after this end, so that it has not ended yet.
+    """
+
+    def __init__(
+        self,
+        halt: Halt,
+        total: int,
+        act: Callable[[], None],
+        again: Callable[[End], bool] = lambda end: False,
+    ) -> None:
         self._halt = halt
         self._total = total
         self._act = act
+        self._again = again
         self._good = self._bad = 0
         self.halted = False
 
     def ended(self, end: End) -> None:
         """Count it."""
-        if end.ending.reason in NOT_ITS_OWN:
+        if end.ending.reason in NOT_ITS_OWN or self._again(end):
             return
         if end.ending.status is JobStatus.COMPLETED:
             self._good += 1

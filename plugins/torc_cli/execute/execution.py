@@ -29,11 +29,13 @@ from torc_cli.execute.summary import (
 from torc_cli.execute.watching import Consumer, Overlooked, Reporter
 from torc_cli.reconcile import deliver_command
 from torc_core.detection import Detected
+from torc_core.engine.retry import decide
 from torc_core.errors import Conflict, Unavailable
-from torc_core.model import Assignment, Job, JobId, Result, Totals, Workflow, WorkflowId
+from torc_core.model import Assignment, FailureHandler, Job, JobId, Result, Totals, Workflow, WorkflowId
 from torc_core.protocols import Distant, Executor, Monitor, Store
 from torc_core.record import record
 from torc_core.runner.options import Execution, Options
+from torc_core.runner.report import End
 from torc_core.runner.report import Report as RunnerReport
 from torc_core.runner.seat import Seat
 from torc_core.session import Session
@@ -235,6 +237,22 @@ def runner_log_in_its_file(session: Session) -> Iterator[None]:
             handler.removeFilter(other)
 
 
+def tried_again(store: Store, workflow: Workflow) -> Callable[[End], bool]:
+    """Tells whether the failure handlers of a workflow have a job tried once more after an end."""
+    handlers = {one.id: one.rules for one in every(store, FailureHandler, workflow.id)}
+
+    def again(end: End) -> bool:
+        job, ending = end.given.job, end.ending
+        rules = handlers.get(job.failure_handler_id, ()) if job.failure_handler_id is not None else ()
+        found = decide(
+            rules, ending.status, ending.return_code, ending.reason, attempt_id=ending.attempt_id,
+            losses=job.losses, retry_on_node_loss=workflow.retry_on_node_loss,
+        )  # fmt: skip
+        return found.again or found.script is not None
+
+    return again
+
+
 class Following:
     """One run, with all that looks on: progress, failed jobs, printing, the job log, the halt condition."""
 
@@ -248,7 +266,9 @@ class Following:
         plain = not session.quiet and wish.progress != "none"
         self._view = ProgressView(self._look, session.clock, live=live, plain=plain)
         self._lines = FailureLines(self._view.say)
-        self._halter = Halter(wish.halt, totals.total, self._halt) if wish.halt is not None else None
+        self._halter: Halter | None = None
+        if wish.halt is not None:
+            self._halter = Halter(wish.halt, totals.total, self._halt, tried_again(store, totals.workflow))
         counted = self._halter.ended if self._halter is not None else None
         self._reporter = Reporter(self._consumers(), self._lines, self._view.say, counted)
         self._runner: Signalled | None = None

@@ -218,6 +218,18 @@ def test_a_halt_on_failure_starts_nothing_more(torc: Torc, home: Path) -> None:
     assert "halted: " in ran.err
 
 
+def test_an_attempt_that_is_followed_by_another_halts_nothing(torc: Torc, home: Path) -> None:
+    words = ("exec", "--retries", "1", "-j", "1", "--halt", "now,fail=1", "-c")
+
+    good = torc(*words, "test -e went || { touch went; exit 1; }", "-c", "echo second > second")
+    bad = torc(*words, "echo a >> tried; false", "-c", "sleep 0.3; echo third > third")
+
+    assert (good.code, "halted" in good.err) == (0, False)
+    assert (home / "second").exists()
+    assert (bad.code, "halted" in bad.err) == (1, True)
+    assert (home / "tried").read_text() == "a\na\n"
+
+
 def test_a_halt_on_success_is_a_success(torc: Torc, home: Path) -> None:
     ran = torc("exec", "-j", "2", "--halt", "now,success=1", "sleep {}; true", ":::", "0.05", "60")
 
