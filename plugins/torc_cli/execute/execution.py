@@ -398,6 +398,7 @@ class Following:
                     order=self._order(),
                     show=self._view.hide,
                     streams=streams,
+                    again=tried_again(self._store, self._totals.workflow),
                 )
             )
         if wish.results is not None:

@@ -54,6 +54,8 @@ class Printer:
         The jobs in the order in which they are to be printed; only used with `keep_order`.
     show
         Calls a function that writes, at a moment when nothing else is on the terminal.
+    again
+        Whether a job is tried once more after this end, so that its turn goes on; only used with `keep_order`.
     """
 
     def __init__(
@@ -65,13 +67,17 @@ class Printer:
         order: Iterator[JobId] | None = None,
         show: Callable[[Callable[[], None]], None] = lambda write: write(),
         streams: tuple[BinaryIO, BinaryIO] | None = None,
+        again: Callable[[End], bool] = lambda end: False,
     ) -> None:
         self._style = style
         self._paths = paths
         self._label = label
         self._order = order if style.keep_order else None
         self._next = next(self._order, None) if self._order is not None else None
-        self._waiting: dict[JobId, tuple[Job, Files]] = {}
+        self._waiting: dict[JobId, list[tuple[Job, Files]]] = {}
+        self._again = again
+        self._over: set[JobId] = set()
+        """Ended for good, though it is not their turn yet."""
         self._show = show
         self._out, self._err = streams or (sys.stdout.buffer, sys.stderr.buffer)
         self._offsets: dict[tuple[JobId, int], int] = {}
@@ -86,9 +92,15 @@ class Printer:
         if self._order is None:
             self._print(job, files)
             return
-        self._waiting[job.id] = job, files
+        self._waiting.setdefault(job.id, []).append((job, files))
+        if not self._again(end):
+            self._over.add(job.id)
         while self._next is not None and self._next in self._waiting:
-            self._print(*self._waiting.pop(self._next))
+            for one in self._waiting.pop(self._next):
+                self._print(*one)
+            if self._next not in self._over:
+                return
+            self._over.discard(self._next)
             self._next = next(self._order, None)
 
     def tick(self, running: Mapping[JobId, Assignment]) -> None:
@@ -103,7 +115,8 @@ class Printer:
     def close(self) -> None:
         """Print what still waited for its turn: jobs before it never ended."""
         for number in sorted(self._waiting):
-            self._print(*self._waiting[number])
+            for one in self._waiting[number]:
+                self._print(*one)
         self._waiting.clear()
 
     def _print(self, job: Job, files: Files, *, final: bool = True) -> None:

@@ -230,6 +230,14 @@ def test_an_attempt_that_is_followed_by_another_halts_nothing(torc: Torc, home: 
     assert (home / "tried").read_text() == "a\na\n"
 
 
+def test_all_attempts_of_a_command_are_printed_in_its_turn(torc: Torc, home: Path) -> None:
+    command = "echo {}; test {} != b || test -e went || { touch went; exit 1; }"
+
+    ran = torc("exec", "-k", "--retries", "1", "-j", "1", command, ":::", "a", "b", "c")
+
+    assert (ran.code, ran.out.split()) == (0, ["a", "b", "b", "c"])
+
+
 def test_a_halt_on_success_is_a_success(torc: Torc, home: Path) -> None:
     ran = torc("exec", "-j", "2", "--halt", "now,success=1", "sleep {}; true", ":::", "0.05", "60")
 
