@@ -90,21 +90,37 @@ def once(
     if not isinstance(store, Embedded):
         return do()
     digest = hashlib.sha256(raw).hexdigest()
-    with store.together():
+    found: list[Kept] = []
+
+    def look() -> None:
         kept = store.kept(principal, route, key)
         if kept is not None:
-            if kept.body_hash != digest:
-                raise Invalid(f"Idempotency-Key '{key}' came with another body before; make a new one")
-            return _told(kept, secrets)
-        sent = do()
-        told = "" if secrets is not None else sent.raw.decode()
-        answer = Kept(
-            principal=principal, route=route, key=key, body_hash=digest, status=sent.status, answer=told
-        )  # fmt: skip
-        store.keep(answer)
+            found.append(kept)
+            raise _Known
+
+    try:
+        look()
+        # NOTE: what is done before the store is asked for something keeps nobody from writing, so we look again then.
+        with store.together(look):
+            sent = do()
+            told = "" if secrets is not None else sent.raw.decode()
+            answer = Kept(
+                principal=principal, route=route, key=key, body_hash=digest, status=sent.status, answer=told
+            )  # fmt: skip
+            store.keep(answer)
+    except _Known:
+        if not found:
+            raise
+        if found[0].body_hash != digest:
+            raise Invalid(f"Idempotency-Key '{key}' came with another body before; make a new one") from None
+        return _told(found[0], secrets)
     if secrets is not None:
         secrets.keep(principal, route, key, sent=sent)
     return sent
+
+
+class _Known(Exception):
+    """There is an answer already."""
 
 
 def _told(kept: Kept, secrets: Answers | None) -> Sent:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -12,7 +11,7 @@ from torc_core.engine import telling
 from torc_core.engine.change import canonical, definition, input_hash, related
 from torc_core.engine.records import no_group
 from torc_core.engine.runs import digest
-from torc_core.errors import Invalid, TorcError
+from torc_core.errors import Invalid
 from torc_core.model import (
     InputKind,
     JobStatus,
@@ -23,56 +22,62 @@ from torc_core.model import (
     WorkflowId,
     with_user_data_ids,
 )
-from torc_sql import deletion, rows
+from torc_sql import rows
 from torc_sql.dialect import Write
 from torc_sql.rows import shape_key, text
 from torc_sql.transaction import Transaction
 
 CHUNK = 5_000
 """Rows of one statement."""
-AT_ONCE = 25_000
+AT_ONCE = 10_000
 """Rows of one transaction; a plan that has fewer is created in a single one."""
 
 Step = tuple[str, Iterable[Any]]
 
 
-Rest = Callable[[Transaction, "Made"], None]
-"""What has to be written besides a plan, before anybody sees the workflow."""
-
-
-def create(write: Write, plan: Plan, user: str, rest: Rest | None = None) -> WorkflowId:
+def create(
+    begin: Callable[[Transaction], Made],
+    size: int,
+    *,
+    apart: Write,
+    write: Write,
+    purge: Callable[[WorkflowId], None],
+) -> WorkflowId:
     """Create all of a plan, or nothing.
 
     A large plan is written in many transactions under a workflow that is marked as being deleted, so a crash leaves
     only what the next opening removes, and other writers get their turns between the chunks.
+
+    Parameters
+    ----------
+    size
+        About how many rows there are.
+    apart, write
+        Begin the transactions of a large plan: each that nobody sees, and the last one, with which it is there.
+    purge
+        Told of a large plan when the first rows are written: removes them, in the end, if they were never revealed.
     """
-    with write() as tx:
-        made = Made(plan, tx, user)
-        if _size(plan) <= AT_ONCE:
+    if size <= AT_ONCE:
+        with write() as tx:
+            made = begin(tx)
             for statement, chunk in _chunks(made.steps()):
                 tx.many(statement, chunk)
-            _end(tx, made, rest)
-            return made.wf
+            made.reveal(tx)
+        return made.wf
+    with apart() as tx:
+        made = begin(tx)
         steps = _chunks(made.steps())
-        _some(tx, steps)
-    try:
-        _rest(write, steps)
-        with write() as tx:
-            _end(tx, made, rest)
-    except BaseException:
-        with suppress(TorcError):
-            deletion.purge(write, made.wf)
-        raise
+        more = _some(tx, steps)
+    purge(made.wf)
+    while more:
+        with apart() as tx:
+            more = _some(tx, steps)
+    with write() as tx:
+        made.reveal(tx)
     return made.wf
 
 
-def _end(tx: Transaction, made: Made, rest: Rest | None) -> None:
-    if rest is not None:
-        rest(tx, made)
-    made.reveal(tx)
-
-
-def _size(plan: Plan) -> int:
+def size(plan: Plan) -> int:
     """About how many rows a plan makes; only whether they are many matters."""
     return (
         3 * len(plan.jobs)
@@ -101,17 +106,10 @@ def _some(tx: Transaction, chunks: Iterator[tuple[str, list[Any]]]) -> bool:
     return False
 
 
-def _rest(write: Write, chunks: Iterator[tuple[str, list[Any]]]) -> None:
-    more = True
-    while more:
-        with write() as tx:
-            more = _some(tx, chunks)
-
-
 class Made:
     """The rows of a plan, table by table, each after those it refers to."""
 
-    def __init__(self, plan: Plan, tx: Transaction, user: str) -> None:
+    def __init__(self, plan: Plan, user: str, tx: Transaction) -> None:
         self.plan = plan
         self.user = user
         self.now = tx.now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torc_core.engine.checks import check_modes, checked, wrong
@@ -242,9 +243,7 @@ class SqlStore(
     def create(self, plan: Plan, user: str) -> Workflow:
         """Create all of a plan, or nothing."""
         check_modes(plan.workflow.execution_config)
-        self._resume_rest()
-        wf = creation.create(self._write, plan, user)
-        return self.get(Workflow, wf)
+        return self._created(partial(creation.Made, plan, user), creation.size(plan))
 
     def add_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
         """Add jobs to one workflow."""
@@ -373,5 +372,4 @@ class SqlStore(
         """Delete a workflow; only the event that says so stays."""
         with self._write() as tx:
             deletion.hide(tx, workflow, force)
-        # NOTE: not in a transaction of somebody else, which would keep all others from writing as long as it takes.
-        self._afterwards(lambda: deletion.purge_hidden(self._database, workflow))
+        self._purge_hidden(workflow)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock, RLock, local
 from typing import TYPE_CHECKING, Any
 
-from torc_core.errors import Forbidden, Invalid, NotFound
+from torc_core.errors import Forbidden, Invalid, NotFound, TorcError
 from torc_core.model import Event, Query, Workflow, WorkflowId
 from torc_core.store.fields import PAIRS, known
 from torc_core.store.rules import USUAL, StoreRules
@@ -21,6 +21,25 @@ from torc_sql.waiting import Waiting
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock
+
+
+class _Block:
+    """What a thread does together: a transaction, or the part of one, that begins when the thread needs it.
+
+    Parameters
+    ----------
+    outer
+        The block in which this one is.
+    first
+        What is done as soon as it has begun.
+    """
+
+    def __init__(self, outer: _Block | None, first: Callable[[], None] | None) -> None:
+        self.outer = outer
+        self.first = first
+        self.tx: Transaction | None = None
+        self.open = ExitStack()
+        self.after: list[Callable[[], None]] = [] if outer is None else outer.after
 
 
 class Transacting:
@@ -42,30 +61,49 @@ class Transacting:
         self._mine = local()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """What this thread does in the block is one transaction."""
-        tx = self._present()
-        if tx is not None:
-            with tx.part():
-                yield
-            return
-        after: list[Callable[[], None]] = []
-        self._mine.after = after
-        with self._begin() as tx:
-            self._mine.tx = tx
-            try:
-                yield
-            finally:
-                self._mine.tx = None
-        for do in after:
+    def together(self, first: Callable[[], None] | None = None) -> Iterator[None]:
+        """What this thread does in the block is one transaction, which begins when the store is first asked for something."""
+        outer: _Block | None = getattr(self._mine, "block", None)
+        block = self._mine.block = _Block(outer, first)
+        try:
+            with block.open:
+                try:
+                    if self._under_way is not None:
+                        self._begun(block)
+                    yield
+                finally:
+                    self._mine.block = outer
+                    self._mine.tx = None if outer is None else outer.tx
+        except BaseException:
+            for do in block.after if outer is None else ():
+                with suppress(TorcError):
+                    do()
+            raise
+        for do in block.after if outer is None else ():
             do()
 
-    def _afterwards(self, do: Callable[[], None]) -> None:
-        """Do something when what this thread writes is committed; that is now, unless it is in `together`."""
-        if self._present() is None:
-            do()
+    def _begun(self, block: _Block) -> Transaction:
+        if block.tx is None:
+            if block.outer is None:
+                block.tx = block.open.enter_context(self._begin())
+            else:
+                block.tx = self._begun(block.outer)
+                block.open.enter_context(block.tx.part())
+            self._mine.tx = block.tx
+            if block.first is not None:
+                block.first()
+        return block.tx
+
+    def _purge_hidden(self, workflow: WorkflowId) -> None:
+        """Remove a workflow if it is hidden once what this thread is in is over; that is now, unless it is in `together`.
+
+        NOTE: not in the transaction itself, which would keep all others from writing as long as it takes.
+        """
+        block: _Block | None = getattr(self._mine, "block", None)
+        if block is None:
+            deletion.purge_hidden(self._database, workflow)
         else:
-            self._mine.after.append(do)
+            block.after.append(lambda: deletion.purge_hidden(self._database, workflow))
 
     def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
         """Call back after each commit that stored events, in commit order and outside of any lock."""
@@ -84,7 +122,14 @@ class Transacting:
         self._database.close()
 
     def _present(self) -> Transaction | None:
-        """The transaction that this thread is in."""
+        """The transaction that this thread is in, which begins now if that is `together` and nothing else."""
+        tx: Transaction | None = self._under_way
+        block: _Block | None = getattr(self._mine, "block", None)
+        return self._begun(block) if tx is None and block is not None else tx
+
+    @property
+    def _under_way(self) -> Transaction | None:
+        """The transaction that this thread is in, if it has begun."""
         tx: Transaction | None = getattr(self._mine, "tx", None)
         return tx
 
@@ -120,6 +165,12 @@ class Transacting:
                 yield tx
             return
         with self._begin() as tx:
+            yield tx
+
+    @contextmanager
+    def _apart(self) -> Iterator[Transaction]:
+        """A transaction of its own for what nobody sees before a later one; where one has begun already, a part of that."""
+        with self._begin() if self._under_way is None else self._write() as tx:
             yield tx
 
     @contextmanager

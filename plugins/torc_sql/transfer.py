@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,9 +34,9 @@ from torc_core.model import (
     Workflow,
     WorkflowId,
 )
-from torc_sql import finding, plain, repairing, rows
-from torc_sql.adding import chunks, result_row
-from torc_sql.creation import Made
+from torc_sql import creation, finding, plain, repairing, rows
+from torc_sql.adding import result_row
+from torc_sql.creation import Made, Step
 from torc_sql.dialect import Dialect
 from torc_sql.transaction import Transaction
 
@@ -91,45 +92,117 @@ def _wiring(tx: Transaction, wf: WorkflowId) -> Wiring:
     )  # fmt: skip
 
 
-def unpack(tx: Transaction, made: Made, given: Parcel) -> None:
-    """Write what a parcel has besides its plan; nobody sees the workflow before that is done."""
-    wf = made.wf
-    columns = {name: rows.text(value) if name in _JSON else value for name, value in given.workflow.items()}
-    pairs = ", ".join(f'"{name}" = ?' for name in columns)
-    tx.free(f"UPDATE workflow SET {pairs} WHERE id = ?", (*columns.values(), wf))
-    _many(tx, "IMPORT_FILE", [
-        {"file_": made.files + at, "mtime_": one.st_mtime, "size_": one.size, "hash_": one.content_hash}
-        for at, one in enumerate(given.files) if (one.st_mtime, one.size, one.content_hash) != (None, None, None)
-    ])  # fmt: skip
-    _many(tx, "IMPORT_USER_DATA", [
-        {"datum_": made.user_data + at, "data_": rows.data(now)}
-        for at, (first, now) in enumerate(zip(given.plan.user_data, given.user_data, strict=True))
-        if (first.has_data, first.data) != (now.has_data, now.data)
-    ])  # fmt: skip
-    _many(tx, "IMPORT_ACTION", [
-        {"action_": made.actions + at, "recovery_": int(fields["is_recovery"]), "count_": fields["trigger_count"]}
-        for at, fields in given.actions.items()
-    ])  # fmt: skip
-    _records(tx, "local_scheduler", given.local_schedulers, wf)
-    _records(tx, "entity", given.entities, wf, file_id=made.files)
-    allocations = tx.ids("allocation", len(given.allocations))
-    _many(tx, "INSERT_SCHEDULED_COMPUTE_NODE", [
-        rows.allocation_row(_placed(one, allocations + at, wf, scheduler_config_id=made.schedulers))
-        for at, one in enumerate(given.allocations)
-    ])  # fmt: skip
-    nodes = tx.ids("node", len(given.nodes))
-    _many(tx, "INSERT_COMPUTE_NODE", [
-        rows.node_row(_placed(one, nodes + at, wf, scheduler_id=made.schedulers, allocation_id=allocations))
-        for at, one in enumerate(given.nodes)
-    ])  # fmt: skip
-    results = tx.ids("result", len(given.results))
-    _many(tx, "INSERT_RESULT", [
-        result_row(_placed(one, results + at, wf, job_id=made.jobs, node_id=nodes))
-        for at, one in enumerate(given.results)
-    ])  # fmt: skip
-    _set_jobs(tx, made, given, results)
-    tx.run("UNSUM", wf_=wf)
-    _set_events(tx, made, given, nodes)
+def size(given: Parcel) -> int:
+    """About how many rows a parcel makes."""
+    return creation.size(given.plan) + len(given.jobs) + len(given.results) + len(given.events)
+
+
+class Unpacked(Made):
+    """The rows of a plan, and what a parcel has besides it."""
+
+    def __init__(self, given: Parcel, user: str, tx: Transaction) -> None:
+        super().__init__(given.plan, user, tx)
+        self.given = given
+        self.local_schedulers = tx.ids("local_scheduler", len(given.local_schedulers))
+        self.entities = tx.ids("entity", len(given.entities))
+        self.allocations = tx.ids("allocation", len(given.allocations))
+        self.nodes = tx.ids("node", len(given.nodes))
+        self.results = tx.ids("result", len(given.results))
+        self.events = tx.ids("event", len(given.events))
+
+    def steps(self) -> Iterator[Step]:
+        """What to insert, and then to change, in an order in which every row finds what it refers to."""
+        yield from super().steps()
+        given, wf = self.given, self.wf
+        yield "IMPORT_FILE", (
+            {"file_": self.files + at, "mtime_": one.st_mtime, "size_": one.size, "hash_": one.content_hash}
+            for at, one in enumerate(given.files) if (one.st_mtime, one.size, one.content_hash) != (None, None, None)
+        )  # fmt: skip
+        yield "IMPORT_USER_DATA", (
+            {"datum_": self.user_data + at, "data_": rows.data(now)}
+            for at, (first, now) in enumerate(zip(given.plan.user_data, given.user_data, strict=True))
+            if (first.has_data, first.data) != (now.has_data, now.data)
+        )  # fmt: skip
+        yield "IMPORT_ACTION", (
+            {"action_": self.actions + at, "recovery_": int(fields["is_recovery"]), "count_": fields["trigger_count"]}
+            for at, fields in given.actions.items()
+        )  # fmt: skip
+        yield from _plain(given.local_schedulers, self.local_schedulers, wf)
+        yield from _plain(given.entities, self.entities, wf, file_id=self.files)
+        yield "INSERT_SCHEDULED_COMPUTE_NODE", (
+            rows.allocation_row(_placed(one, self.allocations + at, wf, scheduler_config_id=self.schedulers))
+            for at, one in enumerate(given.allocations)
+        )  # fmt: skip
+        yield "INSERT_COMPUTE_NODE", (
+            rows.node_row(
+                _placed(one, self.nodes + at, wf, scheduler_id=self.schedulers, allocation_id=self.allocations)
+            )
+            for at, one in enumerate(given.nodes)
+        )  # fmt: skip
+        yield "INSERT_RESULT", (
+            result_row(_placed(one, self.results + at, wf, job_id=self.jobs, node_id=self.nodes))
+            for at, one in enumerate(given.results)
+        )  # fmt: skip
+        yield "IMPORT_JOB", (self._changed(at, fields) for at, fields in self._jobs())
+        yield "INSERT_EVENT", self._events()
+
+    def reveal(self, tx: Transaction) -> None:
+        """The last thing: what is counted, and then there is a workflow."""
+        wf = self.wf
+        columns = {
+            name: rows.text(value) if name in _JSON else value for name, value in self.given.workflow.items()
+        }
+        pairs = ", ".join(f'"{name}" = ?' for name in columns)
+        tx.free(f"UPDATE workflow SET {pairs} WHERE id = ?", (*columns.values(), wf))
+        moved = Counter(_status(fields) for _, fields in self._jobs())
+        for status, count in moved.items():
+            tx.moved(wf, JobStatus.UNINITIALIZED, status, count)
+        if any(status is not JobStatus.UNINITIALIZED for status in moved):
+            repairing.recount(tx, wf)
+        tx.run("UNSUM", wf_=wf)
+        tx.tell(wf, *user_action("import", "workflow", wf))
+        super().reveal(tx)
+
+    def _jobs(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """The jobs, by position, that are not as a plan makes them."""
+        given = self.given
+        return ((at, fields) for at, fields in given.jobs.items() if fields or at in given.current)
+
+    def _changed(self, at: int, fields: Mapping[str, Any]) -> Mapping[str, object]:
+        caller, current = fields.get("spawned_by"), self.given.current
+        return {
+            "job_": self.jobs + at, "status_": int(_status(fields)), "reason_": fields.get("reason"),
+            "run_": fields.get("run_id", 0), "attempt_": fields.get("attempt_id", 1),
+            "losses_": fields.get("losses", 0), "hash_": fields.get("input_hash"), "origin_": fields.get("origin"),
+            "lineage_": fields.get("lineage"), "caller_": None if caller is None else self.jobs + caller,
+            "schedule_": rows.text(fields.get("schedule_compute_nodes")),
+            "result_": self.results + current[at] if at in current else None,
+        }  # fmt: skip
+
+    def _events(self) -> Iterator[tuple[Any, ...]]:
+        plan, given = self.plan, self.given
+        ids = {
+            "jobs": range(self.jobs, self.jobs + len(plan.jobs)),
+            "compute_nodes": range(self.nodes, self.nodes + len(given.nodes)),
+            "workflow_actions": range(self.actions, self.actions + len(plan.actions)),
+            "files": range(self.files, self.files + len(plan.files)),
+        }
+        for at, one in enumerate(given.events):
+            data = json.dumps(settled(one, ids, self.wf))
+            yield self.events + at, self.wf, one.timestamp, one.category, one.severity.value, data
+
+
+def _status(fields: Mapping[str, Any]) -> JobStatus:
+    return JobStatus(fields.get("status", JobStatus.UNINITIALIZED))
+
+
+def _plain(records: Sequence[Any], first: int, wf: WorkflowId, **firsts: int) -> Iterator[Step]:
+    if records:
+        table = plain.PLAIN[type(records[0])].table.upper()
+        yield (
+            f"INSERT_{table}",
+            (plain.row(_placed(one, first + at, wf, **firsts)) for at, one in enumerate(records)),
+        )
 
 
 def _placed(record: Any, id: int, wf: WorkflowId, **firsts: int) -> Any:
@@ -138,57 +211,3 @@ def _placed(record: Any, id: int, wf: WorkflowId, **firsts: int) -> Any:
         name: None if (at := getattr(record, name)) is None else first + at for name, first in firsts.items()
     }
     return replace(record, id=id, workflow_id=wf, **places)
-
-
-def _records(tx: Transaction, counter: str, records: Sequence[Any], wf: WorkflowId, **firsts: int) -> None:
-    if records:
-        first = tx.ids(counter, len(records))
-        table = plain.PLAIN[type(records[0])].table.upper()
-        placed = (plain.row(_placed(one, first + at, wf, **firsts)) for at, one in enumerate(records))
-        for chunk in chunks(placed):
-            tx.many(f"INSERT_{table}", chunk)
-
-
-def _many(tx: Transaction, statement: str, values: Sequence[Any]) -> None:
-    for chunk in chunks(values):
-        tx.many(statement, chunk)
-
-
-def _set_jobs(tx: Transaction, made: Made, given: Parcel, results: int) -> None:
-    changed: list[Mapping[str, object]] = []
-    moved: dict[JobStatus, int] = {}
-    for at, fields in given.jobs.items():
-        if not fields and at not in given.current:
-            continue
-        status = JobStatus(fields.get("status", JobStatus.UNINITIALIZED))
-        moved[status] = moved.get(status, 0) + 1
-        caller = fields.get("spawned_by")
-        changed.append({
-            "job_": made.jobs + at, "status_": int(status), "reason_": fields.get("reason"),
-            "run_": fields.get("run_id", 0), "attempt_": fields.get("attempt_id", 1),
-            "losses_": fields.get("losses", 0), "hash_": fields.get("input_hash"), "origin_": fields.get("origin"),
-            "lineage_": fields.get("lineage"), "caller_": None if caller is None else made.jobs + caller,
-            "schedule_": rows.text(fields.get("schedule_compute_nodes")),
-            "result_": results + given.current[at] if at in given.current else None,
-        })  # fmt: skip
-    _many(tx, "IMPORT_JOB", changed)
-    for status, count in moved.items():
-        tx.moved(made.wf, JobStatus.UNINITIALIZED, status, count)
-    if any(status is not JobStatus.UNINITIALIZED for status in moved):
-        repairing.recount(tx, made.wf)
-
-
-def _set_events(tx: Transaction, made: Made, given: Parcel, nodes: int) -> None:
-    plan = given.plan
-    ids = {
-        "jobs": range(made.jobs, made.jobs + len(plan.jobs)),
-        "compute_nodes": range(nodes, nodes + len(given.nodes)),
-        "workflow_actions": range(made.actions, made.actions + len(plan.actions)),
-        "files": range(made.files, made.files + len(plan.files)),
-    }
-    first = tx.ids("event", len(given.events))
-    _many(tx, "INSERT_EVENT", [
-        (first + at, made.wf, one.timestamp, one.category, one.severity.value, json.dumps(settled(one, ids, made.wf)))
-        for at, one in enumerate(given.events)
-    ])  # fmt: skip
-    tx.tell(made.wf, *user_action("import", "workflow", made.wf))

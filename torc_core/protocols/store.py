@@ -557,8 +557,17 @@ class Listening(Protocol):
 class Embedded(Protocol):
     """A store in this process, as those need it who serve it to others."""
 
-    def together(self) -> AbstractContextManager[None]:
-        """What this thread does in the block is one transaction: all of it, or, after an exception, nothing."""
+    def together(self, first: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+        """What this thread does in the block is one transaction: all of it, or, after an exception, nothing.
+
+        It need not begin before the store is asked for something, and a large plan that is the first thing asked for
+        is written before it begins, seen by nobody.
+
+        Parameters
+        ----------
+        first
+            Called as soon as it has begun.
+        """
         ...
 
     def try_turn(self, turn: Turn, *, again: bool = False) -> tuple[Orders, bool]:

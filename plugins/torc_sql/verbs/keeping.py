@@ -14,7 +14,8 @@ class KeepingVerbs(Transacting):
 
     def kept(self, principal: str, route: str, key: str) -> Kept | None:
         """The answer that was kept under a key in the last 24 hours."""
-        with self._read() as tx:
+        # NOTE: it never changes, so that no transaction need begin in order to look.
+        with self._database.read() if self._under_way is None else self._read() as tx:
             row = tx.row("KEPT", principal_=principal, route_=route, key_=key, since_=tx.now - KEPT_FOR)
         if row is None:
             return None

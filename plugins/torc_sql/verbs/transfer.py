@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from torc_core import __version__
@@ -10,7 +10,9 @@ from torc_core.engine.exporting import document
 from torc_core.engine.importing import parcel
 from torc_core.model import Json, Workflow, WorkflowId
 from torc_sql import creation, transfer
+from torc_sql.creation import Made
 from torc_sql.transacting import Transacting
+from torc_sql.transaction import Transaction
 
 
 class TransferVerbs(Transacting):
@@ -30,7 +32,10 @@ class TransferVerbs(Transacting):
     ) -> Workflow:
         """A workflow from such a document."""
         given = parcel(document, keep_status=keep_status)
-        self._resume_rest()
-        wf = creation.create(self._write, given.plan, user, partial(transfer.unpack, given=given))
-        with self._read() as tx:
-            return self._record(tx, Workflow, wf)  # type: ignore[no-any-return]  # tables are keyed by kind
+        return self._created(partial(transfer.Unpacked, given, user), transfer.size(given))
+
+    def _created(self, begin: Callable[[Transaction], Made], size: int) -> Workflow:
+        with self.together():
+            wf = creation.create(begin, size, apart=self._apart, write=self._write, purge=self._purge_hidden)
+            with self._read() as tx:
+                return self._record(tx, Workflow, wf)  # type: ignore[no-any-return]  # tables are keyed by kind

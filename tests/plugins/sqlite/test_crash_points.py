@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,14 @@ from torc_core.model import (
     Spawn,
     SpawnJob,
     Turn,
+    Workflow,
 )
 from torc_core.model.resources import GIB
 from torc_core.store.calls import ONCE
 from torc_core.store.codec import dumps, loads
 from torc_core.system import SystemClock
 from torc_core.testing.checker import Call, Mark, check, gathered
+from torc_sql import creation
 from torc_sql.store import SqlStore
 from torc_sqlite.database import SqliteDatabase
 from torc_sqlite.settings import SqliteSettings
@@ -160,6 +162,8 @@ def _carry_out(store: SqlStore, name: str, key: str, given: Any) -> Any:
     with store.together():
         kept = store.kept("client", name, key)
         if kept is not None:
+            # A repetition ends with a commit as well.
+            store.find(Workflow, Query(limit=1))
             return loads(kept.answer.encode())
         answer = getattr(store, name)(*given)
         store.keep(
@@ -401,6 +405,33 @@ def test_a_server_that_dies_before_and_after_every_commit_leaves_the_same(
 
     assert outcome == undisturbed[1]
     assert client.deaths == 2 * undisturbed[0].seen["before"]
+
+
+@pytest.mark.timeout(0)
+def test_a_server_that_dies_while_it_writes_a_large_plan_leaves_one_workflow_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "AT_ONCE", 20)
+    monkeypatch.setattr(creation, "CHUNK", 20)
+    calm = Client(tmp_path / "calm.db", lambda server, died: None)
+    calm.create(diamond(), "ann")
+    calm.close()
+    points = [(name, at) for at in range(1, calm.seen["before"] + 1) for name in ("before", "after")]
+
+    for name, at in points:
+        path = tmp_path / f"{name}{at}.db"
+        client = Client(path, lambda server, died, where=(name, at): None if died else where)
+        made = client.create(diamond(), "ann").id
+        client.close()
+        with closing(
+            SqlStore(SqliteDatabase(str(path), SqliteSettings(), SystemClock()), SystemClock())
+        ) as store:
+            there = [one.id for one in store.find(Workflow, Query()).items]
+            with store._database.read() as tx:
+                hidden = tx.rows("HIDDEN")
+            assert (client.deaths, there, hidden, list(store.repair())) == (1, [made], [], []), (name, at)
+
+    assert len(points) >= 10
 
 
 @pytest.mark.timeout(0)

@@ -144,6 +144,7 @@ def test_who_may_not_wait_is_told_that_others_write(opened: Open) -> None:
 
     def hold() -> None:
         with store.together():
+            store.create(fan(1), "ann")
             holds.set()
             go.wait(10)
 

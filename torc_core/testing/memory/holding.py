@@ -56,12 +56,14 @@ class Holding:
         self._wakers.append(callback)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self, first: Callable[[], None] | None = None) -> Iterator[None]:
         """What this thread does in the block is one transaction."""
         with self._locked():
             before = deepcopy((self._flows, self._numbers, self._events, self._turns, self._records))
             told = len(self._undelivered)
             try:
+                if first is not None:
+                    first()
                 yield
             except BaseException:
                 self._flows, self._numbers, self._events, self._turns, self._records = before

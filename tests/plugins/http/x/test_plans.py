@@ -6,10 +6,16 @@ import gzip
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from tests.plugins.http.x.conftest import Api
 from torc_core.model import Job, JobDependency, Query, Workflow
+from torc_core.testing.plans import fan
+from torc_http.wire import values
+from torc_sql import creation
 
 JOBS = int(os.environ.get("TORC_PLAN_JOBS", "2000"))
 """The full count is 100,000, with as many files."""
@@ -112,3 +118,50 @@ def test_many_jobs_with_as_many_files_come_compressed_in_one_call(api: Api) -> N
 
     assert (told["ready"], told["counts"]["files"]) == (JOBS, JOBS)
     assert time.process_time() - began < 20
+
+
+MANY = [{"name": f"j{at}", "command": "true"} for at in range(100)]
+
+
+def in_a_plan(api: Api) -> tuple[str, Any]:
+    return "/x/plans", body(jobs=MANY, initialize=True)
+
+
+def in_a_document(api: Api) -> tuple[str, Any]:
+    made = api("POST", "/x/plans", body(create_id="source", jobs=MANY))["workflow_id"]
+    return "/x/imports", {"document": api("GET", f"/x/workflows/{made}/export"), "name": "other"}
+
+
+def in_a_verb(api: Api) -> tuple[str, Any]:
+    return "/x/store/create", json.loads(values.dumps({"args": [fan(100), "ann"], "named": {}}))
+
+
+@pytest.mark.parametrize("asked", [in_a_plan, in_a_document, in_a_verb])
+def test_a_large_workflow_is_created_once_and_in_chunks_between_which_others_write(
+    api: Api, monkeypatch: pytest.MonkeyPatch, asked: Callable[[Api], tuple[str, Any]]
+) -> None:
+    """`promises.md` Q6."""
+    path, sent = asked(api)
+    before = api.store.find(Workflow, Query()).total
+    monkeypatch.setattr(creation, "CHUNK", 10)
+    monkeypatch.setattr(creation, "AT_ONCE", 10)
+    transactions = spied(api.store, monkeypatch)
+
+    first, again = (api("POST", path, sent, headers={"Idempotency-Key": "k"}) for _ in range(2))
+
+    assert first == again
+    assert api.store.find(Workflow, Query()).total == before + 1
+    assert len(transactions) > 10
+
+
+def spied(store: Any, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The write transactions of a store, from now on."""
+    begun: list[object] = []
+    write = store._database.write
+
+    def counted() -> Any:
+        begun.append(None)
+        return write()
+
+    monkeypatch.setattr(store._database, "write", counted)
+    return begun
