@@ -76,11 +76,11 @@ def picture(dag: Dag, view: View, *, collapse: bool | None = None) -> Picture:
     jobs, others = _drawn(dag, view, things, kind, nodes, together=together)
     edges: Counter[tuple[str, str]] = Counter()
     if view == "jobs":
-        of_group = [Counter(jobs[job] for job in group) for group in dag.groups]
+        known: dict[tuple[int, ...], Counter[str]] = {}
         for job, groups in enumerate(dag.waits):
-            before: Counter[str] = Counter()
-            for group in groups:
-                before |= of_group[group]
+            before = known.get(tuple(groups))
+            if before is None:
+                before = known[tuple(groups)] = Counter(jobs[one] for one in dag.blockers(job))
             for one, count in before.items():
                 edges[one, jobs[job]] += count
     else:

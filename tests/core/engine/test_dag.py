@@ -150,6 +150,15 @@ def test_a_picture_names_every_job_and_every_dependency() -> None:
     assert not drawn.collapsed
 
 
+def test_an_edge_between_jobs_drawn_as_one_stands_for_each_pair_once() -> None:
+    steps = [Step(name=name) for name in ("w1", "w2", "w3", "end")]
+    dag = Dag(name="d", steps=steps, waits=[[], [], [], [0, 1]], groups=[[0, 1], [1, 2]])
+
+    drawn = picture(dag, "jobs", collapse=True)
+
+    assert list(drawn.edges.values()) == [3]
+
+
 def test_files_stand_between_the_jobs_that_write_and_read_them() -> None:
     dag = Dag(
         name="d", steps=[Step(name="a", writes=[0]), Step(name="b", reads=[0, 1])], waits=[[], [0]], groups=[[0]],
