@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +18,8 @@ import torc_http
 from tests.plugins.http.x.conftest import FREE, Api, result
 from torc_core import hookimpl
 from torc_core.errors import PluginError
-from torc_core.model import Query, Workflow
+from torc_core.model import AccessGroup, Query, Workflow
+from torc_core.protocols import Store
 from torc_http import plugged
 from torc_http.auth.settings import AuthSettings
 from torc_http.call import Call
@@ -124,6 +126,39 @@ def test_a_backup_is_a_whole_database_in_the_folder_of_the_configuration(tmp_pat
     with closing(open_sqlite(f"sqlite://{told['path']}", SqliteSettings(), clock)) as copy:
         assert copy.get(Workflow, workflow).name == "w"
     assert Path(told["path"]).parent == tmp_path / "copies"
+
+
+class Watching(Backups):
+    """Notes before each copy whether others can write."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), None, 3)
+        self.wrote: list[bool] = []
+
+    def start(self, store: Store, path: Path) -> None:
+        super().start(store, path)
+        self._store = store
+
+    def make(self) -> Path:
+        note = AccessGroup(name=f"before{len(self.wrote)}")
+        writer = threading.Thread(target=self._store.add, args=([note],), daemon=True)
+        writer.start()
+        writer.join(5)
+        self.wrote.append(not writer.is_alive())
+        return super().make()
+
+
+def test_others_write_while_a_backup_is_made_that_was_asked_for_with_a_key(
+    tmp_path: Path, clock: Any
+) -> None:
+    backups = Watching(tmp_path / "copies")
+    with serving(tmp_path, clock, parts={"backups": backups}) as api:
+        backups.start(api.store, tmp_path / "torc.db")
+
+        first, again = (api("POST", "/x/admin/backup", headers={"Idempotency-Key": "k"}) for _ in range(2))
+
+    assert backups.wrote == [True]
+    assert first == again
 
 
 class Greeting:
