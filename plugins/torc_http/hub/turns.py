@@ -75,6 +75,11 @@ class HeldTurns:
             return False
         return True
 
+    def unheard(self, node: NodeId, epoch: str, number: int) -> None:
+        """The turn of this beat failed: it may come again, as long as no later one has been here."""
+        if self._beats.get(node) == (epoch, number):
+            self._beats[node] = epoch, number - 1
+
     def __len__(self) -> int:
         return len(self._waiting)
 

@@ -29,9 +29,20 @@ def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
         cast("Guarded", call.store).admit(Right.RUN, Node, (turn.node,))
     parts = call.service.parts or {}
     held: HeldTurns | None = parts.get("turns")
-    if held is not None and turn.beat is not None and held.is_old(turn.node, turn.epoch, turn.beat.number):
+    if held is None or turn.beat is None:
+        return _answered(call, turn, encode, held)
+    if held.is_old(turn.node, turn.epoch, turn.beat.number):
         # It was under way for long, or twice: what it does not list may have been given to the node since.
-        turn = replace(turn, beat=None)
+        return _answered(call, replace(turn, beat=None), encode, held)
+    try:
+        return _answered(call, turn, encode, held)
+    except BaseException:
+        held.unheard(turn.node, turn.epoch, turn.beat.number)
+        raise
+
+
+def _answered(call: Call, turn: Turn, encode: Callable[[Orders], bytes], held: HeldTurns | None) -> Answer:
+    parts = call.service.parts or {}
     encode = _with_capabilities(encode, parts.get("running"))
     counts: Counts | None = parts.get("counts")
     if turn.offer is not None and counts is not None:

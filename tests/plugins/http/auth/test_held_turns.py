@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from torc_core.model import Beat, Node, NodeId, Turn, WorkflowId
+from torc_core.errors import Unavailable
+from torc_core.model import Beat, Node, NodeId, Orders, Turn, WorkflowId
 from torc_http.app import create_app
 from torc_http.call import Service
 from torc_http.hub.turns import HeldTurns
@@ -52,3 +53,37 @@ def test_a_turn_of_a_member_ends_what_is_held(rooms: Api, turns: Heard) -> None:
 
     assert say(rooms, "bob", node, node.epoch) == 200
     assert turns.ended == (node.id,)
+
+
+def test_a_beat_that_could_not_be_written_counts_when_it_comes_again(
+    rooms: Api, turns: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = node_of(rooms.store, WorkflowId(rooms.ours))
+    heard: list[Beat | None] = []
+    taken = rooms.store.turn
+
+    def busy(turn: Turn) -> Orders:
+        raise Unavailable("others have been writing to the database for 20 s; try again")
+
+    def told(turn: Turn) -> Orders:
+        heard.append(turn.beat)
+        return taken(turn)
+
+    monkeypatch.setattr(rooms.store, "turn", busy)
+    first = say(rooms, "bob", node, node.epoch)
+    monkeypatch.setattr(rooms.store, "turn", told)
+    second, third = (say(rooms, "bob", node, node.epoch) for _ in range(2))
+
+    assert (first, second, third) == (503, 200, 200)
+    assert [None if beat is None else beat.number for beat in heard] == [9, None]
+
+
+def test_a_beat_that_could_not_be_written_does_not_count_after_a_later_one(turns: Heard) -> None:
+    node = NodeId(1)
+
+    turns.is_old(node, "e", 9)
+    turns.is_old(node, "e", 10)
+    turns.unheard(node, "e", 9)
+
+    assert turns.is_old(node, "e", 9)
+    assert turns.is_old(node, "e", 10)
