@@ -16,6 +16,7 @@ from torc_core.model import Totals, Workflow
 from torc_core.record import record
 from torc_core.session import Session
 from torc_terminal.output.cells import age, plain
+from torc_terminal.progress import columns
 from torc_terminal.standing import state
 
 KEYS = {
@@ -88,7 +89,7 @@ def pick(session: Session, offered: Sequence[Workflow]) -> Workflow:
         keys = keys_of(terminal)
         try:
             while True:
-                drawn = draw(choice.lines(os.get_terminal_size(sys.stderr.fileno()).columns), drawn)
+                drawn = draw(choice.lines(columns(sys.stderr)), drawn)
                 key = next(keys)
                 if key == "leave":
                     raise KeyboardInterrupt

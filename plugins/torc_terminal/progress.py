@@ -25,6 +25,14 @@ RATE_SECONDS = 30.0
 _BAR = 20
 
 
+def columns(stream: TextIO) -> int:
+    """How wide a terminal is; one that does not know, as in a container, is taken for one of 80 columns."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
 class Rate:
     """Jobs per second over the last half minute."""
 
@@ -176,10 +184,4 @@ class ProgressView:
 
     def _draw(self) -> None:
         if self._live and self._shown:
-            self._stream.write(self._shown[: max(20, self._columns() - 1)])
-
-    def _columns(self) -> int:
-        try:
-            return os.get_terminal_size(self._stream.fileno()).columns
-        except OSError:
-            return 80
+            self._stream.write(self._shown[: max(20, columns(self._stream) - 1)])

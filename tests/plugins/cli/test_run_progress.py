@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from datetime import datetime
 
@@ -65,6 +66,14 @@ def test_a_live_line_is_redrawn_in_place_and_gone_at_the_end() -> None:
     text = stream.getvalue()
     assert "job 'a' failed\n" in text
     assert text.split("\n")[-1].endswith("\r\x1b[K") or "[###" not in text.split("\n")[-1]
+
+
+def test_a_terminal_that_does_not_know_its_width_has_eighty_columns() -> None:
+    reader, writer = os.openpty()
+    with os.fdopen(reader, "rb"), os.fdopen(writer, "w") as terminal:
+        assert os.get_terminal_size(writer).columns == 0
+        assert progress.columns(terminal) == 80
+    assert progress.columns(io.StringIO()) == 80
 
 
 def test_elsewhere_plain_lines_come(monkeypatch: pytest.MonkeyPatch) -> None:
