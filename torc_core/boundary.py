@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from torc_core.errors import InvalidSpec, TorcError, UsageError
+from torc_core.options import VERBATIM
 
 INTERNAL = 70
 """Exit code of a bug (`EX_SOFTWARE` of sysexits.h)."""
@@ -27,8 +29,8 @@ class Boundary:
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.json = "--json" in words or _asked(words, ("-f", "--format"), ("json",))
-        self.debug = _asked(words, ("--log-level",), ("debug", "trace"))
+        self.json = "--json" in words or "json" in values(words, ("-f", "--format"))
+        self.debug = not {"debug", "trace"}.isdisjoint(values(words, ("--log-level",)))
         self.exit_code = 0
 
     def __enter__(self) -> Self:
@@ -96,22 +98,18 @@ def _details(error: TorcError) -> Any:
     if not isinstance(error, Complaints):
         return None
     return [
-        {
-            "severity": one.severity, "code": one.code, "message": one.message, "path": list(one.path),
-            "file": one.file, "line": one.line, "column": one.column, "hint": one.hint,
-        }
-        for one in error.complaints
-    ]  # fmt: skip
+        {name: value for name, value in asdict(one).items() if name != "about"} for one in error.complaints
+    ]
 
 
-def _asked(words: Sequence[str], options: Sequence[str], values: Sequence[str]) -> bool:
-    """Whether one of these options has one of these values, written as `--option value` or `--option=value`."""
-    after = [*words[1:], ""]
-    return any(
-        (word in options and value in values)
-        or (word.partition("=")[0] in options and word.partition("=")[2] in values)
-        for word, value in zip(words, after, strict=False)
-    )
+def values(words: Sequence[str], names: Collection[str]) -> Iterator[str]:
+    """What these options are given on a command line that is not understood yet: `--option value` or `--option=value`."""
+    for place, word in enumerate(words):
+        if word in VERBATIM:
+            return
+        name, equals, value = word.partition("=")
+        if name in names and (equals or place + 1 < len(words)):
+            yield value if equals else words[place + 1]
 
 
 def _nobody_reads() -> int:

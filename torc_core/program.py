@@ -12,13 +12,13 @@ from pathlib import Path
 from cyclopts import App, CycloptsError
 
 from torc_core import __version__
-from torc_core.boundary import Boundary
+from torc_core.boundary import Boundary, values
 from torc_core.config import Config
 from torc_core.config.declare import Color, LogLevel
 from torc_core.errors import UsageError
 from torc_core.host import Host
 from torc_core.misuse import sentence
-from torc_core.options import BY_NAME, VERBATIM, Flags, described, split
+from torc_core.options import BY_NAME, Flags, described, split
 from torc_core.session import Answer, Session
 from torc_core.system import SystemClock
 
@@ -75,9 +75,7 @@ def run(words: Sequence[str], boundary: Boundary) -> int:
     for problem in session.config.warnings:
         session.warn(str(problem))
     if flags.get("flag.password", ("", ""))[1] == "--password":
-        session.warn(
-            "a password on the command line is visible in process lists; use TORC_PASSWORD or --prompt-password"
-        )
+        session.warn("--password is visible in process lists; use TORC_PASSWORD or --prompt-password")
     given = {name: session for name, kind in asked.items() if kind is Session}
     try:
         return _shown(command(*bound.args, **bound.kwargs, **given), session)
@@ -147,11 +145,10 @@ class Said:
 
 
 def _session(host: Host, flags: Flags, umask: int) -> Session:
-    if flags.get("flag.password", ("", ""))[1] == "--prompt-password":
-        flags["flag.password"] = (
-            _asked_password(host.config.over(flags).client.username),
-            "--prompt-password",
-        )
+    flag = flags.get("flag.password", ("", ""))[1]
+    if flag == "--prompt-password":
+        user = host.config.over(flags).client.username
+        flags["flag.password"] = (_asked_password(user), flag)
     # NOTE: the host opens stores, and what they are shown, such as `--token-file`, is in the options.
     host.config = config = host.config.over(flags)
     client = config.client
@@ -177,16 +174,11 @@ def _session(host: Host, flags: Flags, umask: int) -> Session:
 
 
 def _asked_password(user: str) -> str:
-    """What is typed at the terminal of this process, unseen."""
     import getpass
-    import warnings
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", getpass.GetPassWarning)
-        try:
-            return getpass.getpass(f"Password for {user}: ")
-        except (getpass.GetPassWarning, EOFError):
-            raise UsageError("no terminal to ask for the password on; set TORC_PASSWORD") from None
+    if not sys.stdin.isatty():
+        raise UsageError("no terminal to ask for the password on; set TORC_PASSWORD")
+    return getpass.getpass(f"Password for {user}: ")
 
 
 def _check_memory(flags: Flags, command: str | None) -> None:
@@ -220,13 +212,8 @@ def _set_up_logging(level: LogLevel) -> None:
 
 def _config_file(words: Sequence[str]) -> Path | None:
     """The file of `--config`, needed before the plugins are known, and with them the commands and their options."""
-    for place, word in enumerate(words):
-        if word in VERBATIM:
-            break
-        name, equals, value = word.partition("=")
-        if name == "--config" and (equals or place + 1 < len(words)):
-            return Path(value if equals else words[place + 1]).expanduser().absolute()
-    return None
+    named = next(values(words, ("--config",)), None)
+    return None if named is None else Path(named).expanduser().absolute()
 
 
 def _first_command(words: Sequence[str]) -> str | None:

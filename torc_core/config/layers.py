@@ -156,21 +156,21 @@ class Config:
     @property
     def credentials(self) -> Credentials:
         """What can be shown to a server."""
-        client, environ = self.client, self.environ
-        flag = {
-            name: self.given(f"flag.{name}") for name in ("password", "cookie_header", "skip_version_check")
-        }
-        password, cookie = flag["password"], flag["cookie_header"]
+        client = self.client
         return Credentials(
             username=client.username,
-            password=password.value if password else environ.get("TORC_PASSWORD") or None,
+            password=self._secret("password"),
             token_file=client.token_file,
-            key_folder=key_folder(environ),
-            cookie_header=cookie.value if cookie else environ.get("TORC_COOKIE_HEADER") or None,
+            key_folder=key_folder(self.environ),
+            cookie_header=self._secret("cookie_header"),
             ca_cert=client.tls.ca_cert,
             insecure=client.tls.insecure,
-            check_version=flag["skip_version_check"] is None,
+            check_version=self.given("flag.skip_version_check") is None,
         )
+
+    def _secret(self, name: str) -> str | None:
+        entry = self.given(f"flag.{name}")
+        return entry.value if entry else self.environ.get(f"TORC_{name.upper()}") or None
 
     def given(self, name: str) -> Entry | None:
         """The value that a layer gives for a key; None: the default holds."""

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pexpect
 import pytest
 
-VISIBLE = "warning: a password on the command line is visible in process lists; use TORC_PASSWORD or --prompt-password"
+VISIBLE = "warning: --password is visible in process lists; use TORC_PASSWORD or --prompt-password"
 
 
 @pytest.fixture
@@ -82,3 +82,12 @@ def test_two_ways_to_give_a_password_exclude_each_other(torc):
         2,
         "error: '--prompt-password' and '--password' exclude each other; give only one of them\n",
     )
+
+
+def test_without_a_terminal_no_password_is_asked_for(torc, shown):
+    url, seen = shown
+
+    ran = torc("--url", url, "--prompt-password", "workflows", "list")
+
+    assert (ran.code, seen) == (2, [])
+    assert ran.err == "error: no terminal to ask for the password on; set TORC_PASSWORD\n"
