@@ -15,7 +15,7 @@ from torc_terminal.options import Yes
 from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
 from torc_terminal.output.cells import Column, instant
 from torc_terminal.output.records import Item
-from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.paging import WHOLE, Paging, check_sort
 from torc_terminal.selector import found
 from torc_terminal.selector import workflow as selected
 
@@ -177,7 +177,9 @@ def list_members(group: int, /, *, paging: Paging = WHOLE, session: Given) -> Li
         Id of the group.
     """
     NOUN.fetched(session, group)
-    page = session.store().find(Membership, paging.query(where={"group_id": group}))
+    query = paging.query(where={"group_id": group})
+    check_sort(Membership, query, "torc.access-groups.list-members/1")
+    page = session.store().find(Membership, query)
     return Listing(
         schema="torc.access-groups.list-members/1", noun="members", items=[member_item(one) for one in page.items],
         columns=MEMBERS, total=page.total, offset=page.offset,

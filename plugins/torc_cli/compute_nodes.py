@@ -103,7 +103,7 @@ def list_(
     if active:
         where["is_active"] = True
     wf = found(session, workflow)
-    page = session.store().find(Node, paging.query(wf.id, where, sorts=NOUN.sorts))
+    page = NOUN.found(session, paging.query(wf.id, where, sorts=NOUN.sorts))
     return _listing(session, page)
 
 

@@ -9,7 +9,7 @@ from torc_core.model import JobDependency, JobFile, JobUserData
 from torc_terminal.output.answer import Listing
 from torc_terminal.output.cells import Column
 from torc_terminal.output.records import job_dependency_item, job_file_item, job_user_data_item
-from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.paging import WHOLE, Paging, check_sort
 from torc_terminal.selector import workflow as selected
 
 app = App(
@@ -36,7 +36,9 @@ def job_job(workflow: str | None = None, /, *, paging: Paging = WHOLE, session: 
         Id of the workflow, or `last`.
     """
     wf = selected(session, workflow)
-    page = session.store().find(JobDependency, paging.query(wf))
+    query = paging.query(wf)
+    check_sort(JobDependency, query, "torc.job-dependencies.job-job/1")
+    page = session.store().find(JobDependency, query)
     return Listing(
         schema="torc.job-dependencies.job-job/1",
         noun="dependencies",
@@ -62,7 +64,9 @@ def job_file(workflow: str | None = None, /, *, paging: Paging = WHOLE, session:
         Id of the workflow, or `last`.
     """
     wf = selected(session, workflow)
-    page = session.store().find(JobFile, paging.query(wf))
+    query = paging.query(wf)
+    check_sort(JobFile, query, "torc.job-dependencies.job-file/1")
+    page = session.store().find(JobFile, query)
     return Listing(
         schema="torc.job-dependencies.job-file/1",
         noun="files between jobs",
@@ -89,7 +93,9 @@ def job_user_data(workflow: str | None = None, /, *, paging: Paging = WHOLE, ses
         Id of the workflow, or `last`.
     """
     wf = selected(session, workflow)
-    page = session.store().find(JobUserData, paging.query(wf))
+    query = paging.query(wf)
+    check_sort(JobUserData, query, "torc.job-dependencies.job-user-data/1")
+    page = session.store().find(JobUserData, query)
     return Listing(
         schema="torc.job-dependencies.job-user-data/1",
         noun="user data between jobs",

@@ -28,7 +28,7 @@ from torc_terminal.options import Flag, Texts
 from torc_terminal.output.answer import Listing, Record, refuse_csv
 from torc_terminal.output.cells import Column
 from torc_terminal.output.records import handler_item, requirement_item
-from torc_terminal.paging import WHOLE, Paging
+from torc_terminal.paging import WHOLE, Paging, unsorted
 from torc_terminal.selector import workflow as selected
 
 app = App(name="jobs", help="The jobs of a workflow.")
@@ -42,6 +42,9 @@ app.command(job_changes.cancel)
 app.command(job_changes.terminate)
 app.command(job_resets.reset_status)
 app.command(job_resets.retry)
+
+NEEDS_SORTS = {"job_id": "id", "job_name": "name"}
+"""What the list of requirements can be sorted by, as jobs call it."""
 
 TAIL_ON_TTY = 100
 """Lines of each stream that a terminal gets when nothing is said (`observability.md` §4.5)."""
@@ -86,7 +89,7 @@ def list_(
     store = session.store()
     if upstream_job_id is not None:
         where["upstream_job_id"] = upstream_job_id
-    page = store.find(Job, paging.query(wf, where, like={"name": name}, sorts=SORTS))
+    page = NOUN.found(session, paging.query(wf, where, like={"name": name}, sorts=SORTS))
     listing = NOUN.listing(page)
     if session.format == "table":
         return replace(listing, columns=columns(store, wf))
@@ -187,7 +190,10 @@ def list_resource_requirements(
     """
     wf = selected(session, workflow)
     store = session.store()
-    page = store.find(Job, paging.query(wf, {} if job_id is None else {"id": job_id}, sorts=SORTS))
+    query = paging.query(wf, {} if job_id is None else {"id": job_id}, sorts=NEEDS_SORTS)
+    if paging.sort_by not in ("id", *NEEDS_SORTS):
+        raise unsorted("job", paging.sort_by, NEEDS_SORTS)
+    page = store.find(Job, query)
     needs = {one.id: requirement_item(one) for one in store.find(Requirement, Query(workflow=wf)).items}
     return Listing(
         schema="torc.jobs.list-resource-requirements/1",

@@ -23,6 +23,8 @@ app = App(name="results", help="How attempts of jobs ended.")
 UNSUCCESSFUL = tuple(sorted((*BAD, JobStatus.PENDING_FAILED)))
 """What `--failed` lists."""
 
+MEASURED = ("peak_memory_bytes", "avg_memory_bytes", "peak_cpu_percent", "avg_cpu_percent")
+
 
 def _seconds(item: Item) -> str:
     minutes = item["exec_time_minutes"]
@@ -72,6 +74,8 @@ NOUN = Noun(
         "compute_node_id": "node_id",
         "exec_time_minutes": "exec_minutes",
         "completion_time": "completed_at",
+        "is_current": "current",
+        **{name: f"usage.{name}" for name in MEASURED},
     },
 )
 

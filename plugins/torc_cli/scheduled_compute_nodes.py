@@ -100,7 +100,7 @@ def list_(
     if status is not None:
         where["status"] = _meant(status)
     wf = found(session, workflow)
-    return _listing(session, session.store().find(Allocation, paging.query(wf.id, where)))
+    return _listing(session, NOUN.found(session, paging.query(wf.id, where)))
 
 
 @app.command

@@ -183,7 +183,7 @@ def list_(
     if project is not None:
         where["project"] = project
     store = session.store()
-    page = store.find(Workflow, paging.query(None, where, like={"name": name}, sorts=SORTS))
+    page = NOUN.found(session, paging.query(None, where, like={"name": name}, sorts=SORTS))
     now = session.clock.now()
     table = session.format == "table"
     items = []

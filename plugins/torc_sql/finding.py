@@ -80,6 +80,9 @@ _BY_INPUT = (
     " JOIN input_member ON input_member.set_id = input_set.id WHERE {}"
 )
 
+USED = ("peak_memory_bytes", "avg_memory_bytes", "peak_cpu_percent", "avg_cpu_percent")
+"""What a result says about the use of resources."""
+
 KINDS: Mapping[type[Any], Kind] = {
     Workflow: _kind("workflow", rows.workflow),
     Job: _kind("job", rows.job, {
@@ -101,8 +104,8 @@ KINDS: Mapping[type[Any], Kind] = {
     Action: _kind("workflow_action", lambda row: row),
     ActionRun: _kind("action_run", rows.action_run),
     Operation: _kind("task", rows.operation),
-    Result: _kind("result", rows.result, job_name="job.name",
-                  current="coalesce(job.result_id = result.id, 0)"),
+    Result: _kind("result", rows.result, None, job_name="job.name",
+                  current="coalesce(job.result_id = result.id, 0)", **{f"usage.{used}": f"result.{used}" for used in USED}),
     Event: _kind("event", rows.event),
     Node: _kind("compute_node", rows.node),
     Allocation: _kind("scheduled_compute_node", rows.allocation),

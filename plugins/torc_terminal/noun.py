@@ -13,6 +13,7 @@ from torc_core.session import Session
 from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
 from torc_terminal.output.cells import Column
 from torc_terminal.output.records import Item
+from torc_terminal.paging import check_sort
 from torc_terminal.selector import confirm, ids
 
 R = TypeVar("R")
@@ -45,8 +46,19 @@ class Noun(Generic[R]):
     sorts: Mapping[str, str] = field(default_factory=dict)
 
     def page(self, session: Session, query: Query) -> Listing:
-        """The records that the query finds."""
-        return self.listing(session.store().find(self.record, query))
+        """The records that the query finds, as an answer."""
+        return self.listing(self.found(session, query))
+
+    def found(self, session: Session, query: Query) -> Page[R]:
+        """The records that the query finds.
+
+        Raises
+        ------
+        UsageError
+            If they cannot be sorted so.
+        """
+        check_sort(self.record, query, f"torc.{self.group}.list/1", self.sorts)
+        return session.store().find(self.record, query)
 
     def listing(self, page: Page[R]) -> Listing:
         """Found records as an answer."""

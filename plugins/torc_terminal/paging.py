@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from torc_core.errors import UsageError
+from torc_core.errors import UsageError, did_you_mean
 from torc_core.model import Query, Value, WorkflowId
 from torc_core.record import record
+from torc_core.store.fields import FIELDS, PAIRS
 from torc_terminal.options import Flag
 
 MOST = 100_000
@@ -93,3 +94,35 @@ class ShortPaging(Paging):
 WHOLE = Paging()
 SHORT = ShortPaging()
 """The defaults of the list options."""
+
+
+def check_sort(kind: type[Any], query: Query, schema: str, sorts: Collection[str] = ()) -> None:
+    """Refuse an order that no store knows, in the words of the JSON that users see.
+
+    Parameters
+    ----------
+    schema
+        Of the list, whose fields are those that users see.
+    sorts
+        Fields of it that the store calls otherwise.
+
+    Raises
+    ------
+    UsageError
+        The sentence lists what the list can be sorted by.
+    """
+    plain = () if kind in PAIRS else FIELDS[kind].plain
+    if query.sort != "id" and query.sort not in plain:
+        from torc_terminal.schemas import item_fields
+
+        fields = item_fields(schema)
+        raise unsorted(
+            FIELDS[kind].noun, query.sort, [name for name in fields if name in sorts or name in plain]
+        )
+
+
+def unsorted(noun: str, name: str, offered: Iterable[str]) -> UsageError:
+    """That records cannot be sorted by this, but by what is offered."""
+    offered = list(offered)
+    choices = f" (choose from {', '.join(offered)})" if offered else "; there is no choice"
+    return UsageError(f"{noun}s cannot be sorted by '{name}'{did_you_mean(name, offered)}{choices}")

@@ -113,7 +113,8 @@ FIELDS: Mapping[type[Any], Fields] = {
     Result: Fields(
         noun="result",
         plain=("id", "job_id", "job_name", "run_id", "attempt_id", "node_id", "status", "return_code", "reason",
-               "exec_minutes", "completed_at", "provisional", "current"),
+               "exec_minutes", "completed_at", "provisional", "current", "usage.peak_memory_bytes", "usage.avg_memory_bytes",
+               "usage.peak_cpu_percent", "usage.avg_cpu_percent"),
         changed=("status", "return_code", "reason", "exec_minutes", "completed_at", "node_id", "usage"),
     ),
     Event: Fields(noun="event", plain=("id", "timestamp", "category", "severity"), changed=("data",)),

@@ -42,6 +42,7 @@ def test_json_has_the_fields_of_the_rest_model(torc, diamond):
         (["--compute-node", "1"], ["prep", "left"]),
         (["--sort-by", "return_code", "--reverse-sort"], ["left", "prep"]),
         (["--sort-by", "completion_time"], ["prep", "left"]),
+        (["--sort-by", "peak_memory_bytes"], ["prep", "left"]),
     ],
 )
 def test_a_list_is_filtered_and_sorted(torc, diamond, options, expected):

@@ -82,7 +82,7 @@ def spec(home):
         ),
         (
             ["files", "list", "1", "--sort-by", "nme"],
-            "files cannot be sorted by 'nme'; did you mean 'name'? (choose from id, name, path, identifier, st_mtime, size, content_hash)",
+            "files cannot be sorted by 'nme'; did you mean 'name'? (choose from id, name, path, st_mtime, size, identifier)",
         ),
         (
             ["config", "get", "client.run.outputdir"],

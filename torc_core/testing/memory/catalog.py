@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from typing import Any
 
 from torc_core.engine.checks import checked, wrong
@@ -68,7 +69,7 @@ def page(flows: Sequence[Flow], kind: type[Any], query: Query, records: Iterable
         found = [one for one in found if one.timestamp >= query.since]
     found.sort(key=lambda one: one.id)
     # Nothing sorts before something, as in SQL; ties stay in the order of ids in both directions.
-    found.sort(key=lambda one: _rank(getattr(one, query.sort)), reverse=query.reverse)
+    found.sort(key=lambda one: _rank(attrgetter(query.sort)(one)), reverse=query.reverse)
     return Page(items=found[query.offset : query.offset + query.limit], total=len(found), offset=query.offset)
 
 
@@ -99,7 +100,7 @@ def _test(flows: Sequence[Flow], kind: type[Any], name: str, value: Any) -> Call
     if kind is Result and name == "run_id" and 0 in wanted:
         # Run 0 is the current one (`engine.md` §6.1).
         wanted = wanted | {flow.workflow.run_id for flow in flows}
-    return lambda one: getattr(one, name) in wanted
+    return lambda one: attrgetter(name)(one) in wanted
 
 
 def _related(flow: Flow, kind: type[Any], name: str, wanted: set[Any]) -> set[int]:

@@ -15,6 +15,7 @@ from torc_core.model import (
     JobDependency,
     JobFile,
     JobStatus,
+    JobUsage,
     JobUserData,
     Node,
     Plan,
@@ -107,6 +108,16 @@ class QueryContract(SceneContract):
 
         assert up == ["job1", "job3", "job0", "job2"]
         assert down == ["job0", "job2", "job1", "job3"]
+
+    def test_results_are_sorted_by_what_their_jobs_used(self, scene: Scene) -> None:
+        workflow = scene.started(fan(3))
+        for name, peak in (("job0", 7), ("job1", None), ("job2", 5)):
+            scene.end(workflow, name, usage=JobUsage(peak_memory_bytes=peak))
+
+        query = Query(workflow=workflow, sort="usage.peak_memory_bytes", reverse=True)
+
+        found = scene.store.find(Result, query)
+        assert [one.usage.peak_memory_bytes for one in found.items] == [7, 5, None]
 
     def test_what_has_no_value_sorts_first(self, scene: Scene) -> None:
         plan = fan(3)
