@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torc_core.engine.utilization import Correction, Factors
     from torc_core.protocols import Store
 
+ROOM = 200
+"""Characters of a name that are kept where more is put behind it."""
+
 COLUMNS = (
     Column(title="Requirement", key="resource_requirements_id", right=True),
     Column(title="New", key="new_resource_requirements_id", right=True),
@@ -197,7 +200,7 @@ def _changed(store: Store, chosen: Sequence[Measured], change: Correction, *, sh
     if not shared:
         store.change(Requirement, needs.id, fields)
         return needs.id
-    name = f"{needs.name}_{chosen[0].job.id}"
+    name = f"{needs.name[:ROOM]}_{chosen[0].job.id}"
     own = store.add([changed(replace(needs, id=RequirementId(0), name=name), fields)])[0]
     for one in chosen:
         store.change(Job, one.job.id, {"requirement_id": own.id})

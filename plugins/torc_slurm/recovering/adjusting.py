@@ -16,6 +16,9 @@ from torc_slurm.recovering.diagnosis import Cause, Diagnosis
 _OURS = re.compile(r"(.*)_(?:oom|timeout)_r[0-9]+", re.DOTALL)
 """The name of a requirement that an earlier recovery has made."""
 
+ROOM = 200
+"""Characters of a name that are kept where more is put behind it."""
+
 
 @record(frozen=True, slots=True, kw_only=True)
 class Factors:
@@ -128,9 +131,9 @@ def _grown(some: Sequence[Diagnosis], factors: Factors, caps: Caps, run: int) ->
 
 
 def _base(name: str) -> str:
-    """The name without what earlier recoveries have added."""
+    """The name without what earlier recoveries have added, short enough for what this one adds."""
     found = _OURS.fullmatch(name)
-    return found[1] if found else name
+    return (found[1] if found else name)[:ROOM]
 
 
 def _size(size: int) -> str:

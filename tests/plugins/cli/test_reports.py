@@ -119,6 +119,17 @@ def test_single_jobs_get_requirements_of_their_own(torc, diamond):
     assert {**after, "prep": before["prep"]} == before
 
 
+def test_requirements_of_their_own_have_names_that_are_not_too_long(torc, diamond):
+    torc("resource-requirements", "create", diamond, "-n", "r" * 255, "--memory", "2m")
+    for job in "12":
+        torc("jobs", "update", job, "--resource-requirements-id", "3")
+
+    ran = torc("workflows", "correct-resources", diamond, "--job-ids", "1", "--json")
+
+    assert ran.code == 0
+    assert needs(torc, diamond)["prep"][0] == "r" * 200 + "_1"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [(["--job-ids", "99"], 5), (["--job-ids", "x"], 2), (["--memory-multiplier", "0.5"], 2)],

@@ -196,3 +196,12 @@ def test_without_a_cluster_there_is_no_end() -> None:
     assert caps_of([NEEDS], [], max_memory=None, max_runtime=None)[NEEDS.id] == Caps(
         memory_from="--max-memory", runtime_from="--max-runtime"
     )
+
+
+def test_a_long_name_leaves_room_for_what_is_added() -> None:
+    needs = Requirement(workflow_id=WorkflowId(1), name="r" * 255, memory="2g", memory_bytes=2 * GIB)
+
+    found = only(grown([sick(Cause.OOM, peak=3 * GIB, needs=needs)], Factors(), {}, 9))
+
+    assert found.adjustment is not None
+    assert found.adjustment.needs.name == "r" * 200 + "_oom_r10"
