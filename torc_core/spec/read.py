@@ -16,9 +16,6 @@ from torc_core.spec.document import Document
 if TYPE_CHECKING:
     from torc_core.providers import SpecFormat
 
-if TYPE_CHECKING:
-    from torc_core.providers import SpecFormat
-
 LARGEST = 32 * 1024 * 1024
 """Bytes in one document."""
 

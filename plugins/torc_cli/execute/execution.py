@@ -238,17 +238,19 @@ def runner_log_in_its_file(session: Session) -> Iterator[None]:
 
 
 def tried_again(store: Store, workflow: Workflow) -> Callable[[End], bool]:
-    """Tells whether the failure handlers of a workflow have a job tried once more after an end."""
+    """Tells whether the failure handlers of a workflow have a job tried once more after an end.
+
+    Where a recovery script decides, nobody knows yet.
+    """
     handlers = {one.id: one.rules for one in every(store, FailureHandler, workflow.id)}
 
     def again(end: End) -> bool:
         job, ending = end.given.job, end.ending
         rules = handlers.get(job.failure_handler_id, ()) if job.failure_handler_id is not None else ()
-        found = decide(
+        return decide(
             rules, ending.status, ending.return_code, ending.reason, attempt_id=ending.attempt_id,
             losses=job.losses, retry_on_node_loss=workflow.retry_on_node_loss,
-        )  # fmt: skip
-        return found.again or found.script is not None
+        ).again  # fmt: skip
 
     return again
 

@@ -230,6 +230,17 @@ def test_an_attempt_that_is_followed_by_another_halts_nothing(torc: Torc, home: 
     assert (home / "tried").read_text() == "a\na\n"
 
 
+def test_an_end_that_a_recovery_script_is_to_mend_halts(torc: Torc, home: Path) -> None:
+    (home / "w.yaml").write_text(
+        "name: w\nfailure_handlers: [{name: h, rules: [{exit_codes: [3], recovery_script: exit 1}]}]\n"
+        "jobs:\n- {name: a, command: exit 3, failure_handler: h}\n- {name: b, command: sleep 0.3; echo b > b}\n"
+    )
+
+    ran = torc("run", "w.yaml", "-j", "1", "--halt", "now,fail=1")
+
+    assert (ran.code, "halted" in ran.err) == (1, True)
+
+
 def test_all_attempts_of_a_command_are_printed_in_its_turn(torc: Torc, home: Path) -> None:
     command = "echo {}; test {} != b || test -e went || { touch went; exit 1; }"
 
