@@ -64,13 +64,15 @@ def go(session: Session, start: Start) -> AnyAnswer:
     if start.target.kind is Kind.SPEC:
         plan = accepted(session, read(session, start.target.text, start.creating))
     start.times.begin(session)
+    # NOTE: looked for before the store is owned, which makes a database where there is none.
+    chosen = selected(session, start.target.text) if plan is None else plan
     with session.owning() as store:
         earlier: Workflow | None
-        if plan is None:
-            workflow = earlier = selected(session, start.target.text)
+        if isinstance(chosen, Workflow):
+            workflow = earlier = chosen
         else:
-            earlier = None if start.new else continued(session, store, plan, ended=start.retry_failed)
-            workflow = earlier or created(session, store.create(plan, session.user()))
+            earlier = None if start.new else continued(session, store, chosen, ended=start.retry_failed)
+            workflow = earlier or created(session, store.create(chosen, session.user()))
         wish = Wish(
             asked=running.asked(session),
             slots=lambda cpus: start.slots,

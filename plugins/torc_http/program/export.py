@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from torc_core.errors import NotFound, UsageError
+from torc_core.errors import NotFound, UsageError, did_you_mean
 from torc_core.given import Given
 from torc_core.model import AccessGroup, GroupLink, Query, Workflow
 from torc_http.program.opening import store_of
@@ -51,7 +51,12 @@ def export(
         if user:
             chosen = [one for one in chosen if one.user in user]
         if access_group:
-            groups = {one.id for one in store.find(AccessGroup, Query()).items if one.name in access_group}
+            named = {one.name: one.id for one in store.find(AccessGroup, Query()).items}
+            if unknown := next((name for name in access_group if name not in named), None):
+                raise NotFound(
+                    f"no access group '{unknown}'{did_you_mean(unknown, named)} (list them with 'torc access-groups list')"
+                )
+            groups = {named[name] for name in access_group}
             chosen = [
                 one for one in chosen
                 if any(link.group_id in groups for link in store.find(GroupLink, Query(workflow=one.id)).items)

@@ -141,11 +141,14 @@ class Program:
             path.unlink(missing_ok=True)
 
     def _serve(self, store: Store, auth: AuthSettings, backups: Backups, stopping: Stopping) -> None:
+        # NOTE: a database that is there is nobody else's before its port is asked for; for a new one the port comes first,
+        # so that one that is taken leaves no database behind.
+        doors = None if self._path.exists() else places.opened(self._host, self._port, again=False)
         # NOTE: the lock of the database is taken with the first write: from here on nobody else serves it.
         store.set_admins(auth.admin_users)
         tell_predecessor(store)
         repair(store)
-        doors = self._doors(store)
+        doors = doors or self._doors(store)
         scheme = "https" if self._keys.https else "http"
         urls = places.urls(self._host, doors, scheme=scheme)
         shown = places.advertised(self._host, doors, scheme=scheme)

@@ -98,3 +98,22 @@ def test_a_file_that_cannot_be_written_is_wrong_input(torc, home, words):
 
     assert (ran.code, ran.out) == (2, "")
     assert "cannot write '" in ran.err
+
+
+def test_a_workflow_that_is_not_there_leaves_no_database_behind(torc, home):
+    ran = torc("--db", "new.db", "run", "7")
+
+    assert (ran.code, ran.err) == (5, "error: no workflow 7; list them with 'torc workflows list'\n")
+    assert [file.name for file in home.iterdir() if file.name.startswith("new.db")] == []
+
+
+def test_an_export_for_a_group_that_is_not_there_writes_nothing(torc, home):
+    torc("access-groups", "create", "team")
+
+    ran = torc("server", "export", "-o", "all.jsonl", "--access-group", "taem")
+
+    assert (ran.code, ran.out) == (5, "")
+    assert ran.err == (
+        "error: no access group 'taem'; did you mean 'team'? (list them with 'torc access-groups list')\n"
+    )
+    assert not (home / "all.jsonl").exists()

@@ -70,6 +70,16 @@ def test_a_second_server_is_refused_at_once(account) -> None:
     assert "stop it first" in told
 
 
+def test_a_port_that_is_taken_leaves_no_database_behind(account) -> None:
+    first = account.serve()
+    other = account.root / "other/new.db"
+
+    told = account.torc("server", "run", "--database", str(other), "--port", str(first.port), code=4)
+
+    assert str(first.port) in told
+    assert list(other.parent.glob("*")) == []
+
+
 def test_commands_on_the_database_go_through_its_server(account) -> None:
     account.serve()
     spec = account.spec("one", [{"name": "a", "command": "true"}])
