@@ -10,9 +10,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from torc_core.given import Given
-from torc_core.model import Job, JobStatus, Json, Node, Page, Query, Value
+from torc_core.model import Allocation, Job, JobStatus, Json, Node, Page, Query, Value
 from torc_core.model.resources import duration_text
 from torc_core.session import Session
+from torc_terminal.narrowing import refuse_unknown
 from torc_terminal.noun import Noun
 from torc_terminal.options import Flag
 from torc_terminal.output.answer import Listing, Record, refuse_csv
@@ -104,6 +105,7 @@ def list_(
         where["is_active"] = True
     wf = found(session, workflow)
     page = NOUN.found(session, paging.query(wf.id, where, sorts=NOUN.sorts))
+    refuse_unknown(session, wf.id, page.total, (Allocation, scheduled_compute_node))
     return _listing(session, page)
 
 

@@ -9,7 +9,8 @@ from cyclopts import App, Parameter
 
 from torc_core.errors import UsageError
 from torc_core.given import Given
-from torc_core.model import File, Value
+from torc_core.model import File, Job, Value
+from torc_terminal.narrowing import refuse_unknown
 from torc_terminal.noun import Noun
 from torc_terminal.options import Yes
 from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
@@ -100,7 +101,9 @@ def list_(
         where["is_output"] = is_output
     if produced_by_job_id is not None:
         where["produced_by_job_id"] = produced_by_job_id
-    return NOUN.page(session, paging.query(wf, where))
+    listing = NOUN.page(session, paging.query(wf, where))
+    refuse_unknown(session, wf, listing.total, (Job, produced_by_job_id))
+    return listing
 
 
 @app.command

@@ -24,6 +24,7 @@ from torc_core.given import Given
 from torc_core.model import FailureHandler, Job, JobId, JobStatus, Json, Query, Requirement, Result, Value
 from torc_core.session import Session
 from torc_terminal.given_text import statuses
+from torc_terminal.narrowing import refuse_unknown
 from torc_terminal.options import Flag, Texts
 from torc_terminal.output.answer import Listing, Record, refuse_csv
 from torc_terminal.output.cells import Column
@@ -90,6 +91,7 @@ def list_(
     if upstream_job_id is not None:
         where["upstream_job_id"] = upstream_job_id
     page = NOUN.found(session, paging.query(wf, where, like={"name": name}, sorts=SORTS))
+    refuse_unknown(session, wf, page.total, (Job, upstream_job_id))
     listing = NOUN.listing(page)
     if session.format == "table":
         return replace(listing, columns=columns(store, wf))
@@ -194,6 +196,7 @@ def list_resource_requirements(
     if paging.sort_by not in ("id", *NEEDS_SORTS):
         raise unsorted("job", paging.sort_by, NEEDS_SORTS)
     page = store.find(Job, query)
+    refuse_unknown(session, wf, page.total, (Job, job_id))
     needs = {one.id: requirement_item(one) for one in store.find(Requirement, Query(workflow=wf)).items}
     return Listing(
         schema="torc.jobs.list-resource-requirements/1",
@@ -238,6 +241,7 @@ def list_failure_handlers(
     if job_id is not None:
         where["id"] = job_id
     jobs = store.find(Job, Query(workflow=wf, where=where)).items if handlers else ()
+    refuse_unknown(session, wf, len(jobs), (Job, job_id))
     return Listing(
         schema="torc.jobs.list-failure-handlers/1",
         noun="jobs with a failure handler",

@@ -7,9 +7,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from torc_core.given import Given
-from torc_core.model import BAD, JobStatus, Json, Result, Value
+from torc_core.model import BAD, Job, JobStatus, Json, Node, Result, Value
 from torc_core.model.resources import duration_text, memory_text
 from torc_terminal.given_text import statuses
+from torc_terminal.narrowing import refuse_unknown
 from torc_terminal.noun import Noun
 from torc_terminal.options import Flag, Texts, Yes
 from torc_terminal.output.answer import Listing, Outcome, Record
@@ -134,7 +135,9 @@ def list_(
         where["run_id"] = wf.run_id
     elif not all_runs:
         where["current"] = True
-    return NOUN.page(session, paging.query(wf.id, where, sorts=NOUN.sorts))
+    listing = NOUN.page(session, paging.query(wf.id, where, sorts=NOUN.sorts))
+    refuse_unknown(session, wf.id, listing.total, (Job, job_id), (Node, compute_node))
+    return listing
 
 
 @app.command

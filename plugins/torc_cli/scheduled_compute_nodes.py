@@ -25,6 +25,7 @@ from torc_core.model import (
 )
 from torc_core.model.allocation import shown
 from torc_core.session import Session
+from torc_terminal.narrowing import refuse_unknown
 from torc_terminal.noun import Noun
 from torc_terminal.output.answer import Listing, Record, refuse_csv
 from torc_terminal.output.cells import Column
@@ -100,7 +101,9 @@ def list_(
     if status is not None:
         where["status"] = _meant(status)
     wf = found(session, workflow)
-    return _listing(session, NOUN.found(session, paging.query(wf.id, where)))
+    page = NOUN.found(session, paging.query(wf.id, where))
+    refuse_unknown(session, wf.id, page.total, (SlurmScheduler, scheduler_config_id))
+    return _listing(session, page)
 
 
 @app.command

@@ -11,6 +11,7 @@ from torc_core.given import Given
 from torc_core.model import Job, JobId, Query, UserData, Value, WorkflowId
 from torc_core.protocols import Store
 from torc_terminal.given_text import Truth, json_value, truth
+from torc_terminal.narrowing import refuse_unknown
 from torc_terminal.noun import Noun, sure
 from torc_terminal.options import Flag, Yes
 from torc_terminal.output.answer import Listing, Outcome, Record, refuse_csv
@@ -116,7 +117,9 @@ def list_(
     for role, job in (("consumer_job_id", consumer_job_id), ("producer_job_id", producer_job_id)):
         if job is not None:
             where[role] = job
-    return NOUN.page(session, paging.query(wf, where, like={"name": name}))
+    listing = NOUN.page(session, paging.query(wf, where, like={"name": name}))
+    refuse_unknown(session, wf, listing.total, (Job, consumer_job_id), (Job, producer_job_id))
+    return listing
 
 
 @app.command

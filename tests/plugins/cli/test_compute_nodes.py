@@ -117,10 +117,12 @@ def test_allocations_are_shown_with_their_partition_and_why_they_were_refused(to
         (["--status", "pending"], []),
         (["--scheduler-id", "77"], [1]),
         (["--scheduler-config-id", "1"], [1, 2]),
-        (["--scheduler-config-id", "9"], []),
+        (["--scheduler-config-id", "2"], []),
     ],
 )
 def test_allocations_are_filtered(torc, allocated, options, expected):
+    assert torc("slurm", "create", allocated, "-n", "other", "-a", "a", "--json").json["id"] == 2
+
     items = torc("scheduled-compute-nodes", "list", allocated, "--json", *options).json["items"]
 
     assert [item["id"] for item in items] == expected
