@@ -16,6 +16,7 @@ from torc_terminal.output.answer import Report, refuse_csv
 from torc_terminal.output.cells import Column, plain
 from torc_terminal.selector import ids as read_ids
 from torc_terminal.selector import workflow as selected
+from torc_terminal.standing import amount
 
 if TYPE_CHECKING:
     from torc_core.engine.utilization import Correction, Factors
@@ -173,9 +174,9 @@ def corrected(
             "adjustments": adjustments,
         },
         text=(
-            f"{verb} {len(adjustments)} resource requirements of {count} jobs"
+            f"{verb} {amount(len(adjustments), 'resource requirement')} of {amount(count, 'job')}"
             if adjustments
-            else f"Nothing to correct: {analyzed} results are within what was asked for"
+            else f"Nothing to correct: {amount(analyzed, 'result is', 'results are')} within what was asked for"
         ),
         rows=adjustments,
         columns=COLUMNS,

@@ -16,6 +16,7 @@ from torc_terminal.options import Flag, Yes
 from torc_terminal.output.answer import Outcome, refuse_csv
 from torc_terminal.output.cells import plain
 from torc_terminal.selector import confirm, workflows
+from torc_terminal.standing import amount
 
 FOLDERS = ("job_stdio", "actions")
 """Folders of the output directory that hold files of jobs, named by workflow (`runner.md` §5.3)."""
@@ -106,18 +107,18 @@ def refuse_live(totals: Totals, *, force: bool) -> None:
     """
     if live(totals) and not force:
         raise Conflict(
-            f"workflow {totals.workflow.id} has {live(totals)} live jobs; cancel it first "
+            f"workflow {totals.workflow.id} has {amount(live(totals), 'live job')}; cancel it first "
             f"(torc cancel {totals.workflow.id} --wait) or pass --force"
         )
 
 
 def question(totals: Sequence[Totals], files: int) -> str:
     """What the user is asked."""
-    also = f" and {files} files" if files else ""
+    also = f" and {amount(files, 'file')}" if files else ""
     if len(totals) == 1:
         one = totals[0]
-        return f"Delete workflow {one.workflow.id} '{plain(one.workflow.name)}' with {one.total} jobs{also}?"
-    return f"Delete {len(totals)} workflows with {sum(one.total for one in totals)} jobs{also}?"
+        return f"Delete workflow {one.workflow.id} '{plain(one.workflow.name)}' with {amount(one.total, 'job')}{also}?"
+    return f"Delete {len(totals)} workflows with {amount(sum(one.total for one in totals), 'job')}{also}?"
 
 
 def log_files(folder: str, chosen: Sequence[WorkflowId]) -> list[str]:

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from torc_core.given import Given
 from torc_terminal.output.answer import Report, Text
+from torc_terminal.standing import amount
 
 View = Literal["jobs", "files", "user-data"]
 Format = Literal["dot", "mermaid", "json", "svg"]
@@ -43,7 +44,7 @@ def graph(
     drawn = picture(dag, view, collapse=None if collapse == "auto" else False)
     if drawn.omitted_nodes or drawn.omitted_edges:
         session.warn(
-            f"{drawn.omitted_nodes} nodes and {drawn.omitted_edges} edges are too many to be drawn and left out"
+            f"{amount(drawn.omitted_nodes, 'node')} and {amount(drawn.omitted_edges, 'edge')} are too many to be drawn and left out"
         )
     wanted = format or ("json" if session.format == "json" else "dot")
     if wanted == "svg":

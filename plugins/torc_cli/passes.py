@@ -92,7 +92,9 @@ def initialize(
         refuse_missing(inputs)
     results = store.find(Result, Query(workflow=chosen.id, where={"current": True}, limit=1)).total
     if results:
-        sure(session, f"Initialize workflow {chosen.id} although it has {results} results?", yes=yes)
+        sure(
+            session, f"Initialize workflow {chosen.id} although it has {amount(results, 'result')}?", yes=yes
+        )
     if inputs.existing_outputs:
         session.warn(f"{existing_sentence(inputs.existing_outputs)}; jobs that run will overwrite them")
     required = {file.id for file in session.store().required_files(chosen.id)}

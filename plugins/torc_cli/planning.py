@@ -16,6 +16,7 @@ from torc_core.session import Session
 from torc_terminal.options import Flag, Texts
 from torc_terminal.output.answer import Report, Text, refuse_csv
 from torc_terminal.output.cells import Column, plain
+from torc_terminal.standing import amount
 
 if TYPE_CHECKING:
     from torc_core.engine.dag import Dag
@@ -145,7 +146,7 @@ def simulate(
             "walltime_seconds": length,
             "choices": rows,
         },
-        text=f"Workflow: {plain(dag.name)}, {len(dag.steps)} jobs on nodes with {machines[0].cpus} CPUs",
+        text=f"Workflow: {plain(dag.name)}, {amount(len(dag.steps), 'job')} on nodes with {amount(machines[0].cpus, 'CPU')}",
         rows=rows,
         columns=FORECASTS,
         noun="choices",
@@ -263,9 +264,11 @@ def _text(
     what_if = data.get("what_if")
     if isinstance(what_if, Mapping):
         lines.append(
-            f"On {what_if['nodes']} nodes with {what_if['cpus_per_node']} CPUs: {lasting(what_if['finish_seconds'])}, "
+            f"On {amount(what_if['nodes'], 'node')} with {amount(what_if['cpus_per_node'], 'CPU')}: {lasting(what_if['finish_seconds'])}, "
             f"{what_if['node_hours']} node hours, {what_if['utilization_percent']} % busy"
         )
         if what_if["jobs_that_never_run"]:
-            lines.append(f"{what_if['jobs_that_never_run']} jobs never run: they fit on no such node")
+            lines.append(
+                f"{amount(what_if['jobs_that_never_run'], 'job never runs', 'jobs never run')}: no such node is large enough"
+            )
     return "\n".join(lines)

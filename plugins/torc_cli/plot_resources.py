@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from torc_core.given import Answer, Given
 from torc_terminal.output.answer import Report, refuse_csv
+from torc_terminal.standing import amount
 
 
 def plot_resources(
@@ -78,7 +79,9 @@ def plot_resources(
             raise UsageError(f"cannot write '{path}': {(error.strerror or 'error').lower()}") from error
         written.append(path)
     if rest := left_out(samples, chosen=bool(chosen)):
-        session.note(f"{rest} more jobs have no page of their own; choose with --job-ids")
+        session.note(
+            f"{amount(rest, 'more job has no page of its own', 'more jobs have no page of their own')}; choose with --job-ids"
+        )
     return Report(
         schema="torc.plot-resources/1",
         data={"files": written, "count": len(written), "sources": found, "jobs_left_out": rest},

@@ -21,6 +21,7 @@ from torc_terminal.options import Flag, Yes
 from torc_terminal.output.answer import Outcome, refuse_csv
 from torc_terminal.output.cells import plain
 from torc_terminal.selector import confirm
+from torc_terminal.standing import amount
 
 ALL = 2**31
 """No limit."""
@@ -57,9 +58,9 @@ def purge(
         )
     jobs = sum(one.total for one in chosen)
     for one in chosen:
-        session.note(f"{one.workflow.id} '{plain(one.workflow.name)}' with {one.total} jobs")
+        session.note(f"{one.workflow.id} '{plain(one.workflow.name)}' with {amount(one.total, 'job')}")
     which = "1 archived workflow" if len(chosen) == 1 else f"{len(chosen)} archived workflows"
-    confirm(session, f"Export {which} with {jobs} jobs to {export_to}, and delete them here?", yes)
+    confirm(session, f"Export {which} with {amount(jobs, 'job')} to {export_to}, and delete them here?", yes)
     try:
         export_to.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -78,7 +79,7 @@ def purge(
         paths.append(str(path))
     which = "1 workflow" if len(gone) == 1 else f"{len(gone)} workflows"
     return Outcome(
-        message=f"Purged {which} ({jobs} jobs), exported to {export_to}", extra=_extra(gone, paths)
+        message=f"Purged {which} ({amount(jobs, 'job')}), exported to {export_to}", extra=_extra(gone, paths)
     )
 
 

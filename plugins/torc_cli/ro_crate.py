@@ -26,6 +26,7 @@ from torc_terminal.output.records import Item
 from torc_terminal.paging import WHOLE, Paging
 from torc_terminal.selector import found
 from torc_terminal.selector import workflow as selected
+from torc_terminal.standing import amount
 
 app = App(name="ro-crate", help="What a workflow says about itself to the outside.")
 
@@ -145,7 +146,7 @@ def add_dataset(
     )
     added = session.store().add([entity])[0]
     size = memory_text(dataset.size)
-    return NOUN.told(added, hint=f"{dataset.files} files, {size}, {dataset.sha256 or 'no hash'}")
+    return NOUN.told(added, hint=f"{amount(dataset.files, 'file')}, {size}, {dataset.sha256 or 'no hash'}")
 
 
 @app.command(name="list")
@@ -297,9 +298,11 @@ def export(
         except OSError as error:
             raise UsageError(f"cannot write '{zip}': {(error.strerror or 'error').lower()}") from error
         if missing:
-            session.warn(f"{len(missing)} files are not there and were left out, the first '{missing[0]}'")
+            session.warn(
+                f"{amount(len(missing), 'file is', 'files are')} not there and left out, the first '{missing[0]}'"
+            )
         return Outcome(
-            message=f"Wrote {zip} with {count} entities", workflow_id=chosen.id,
+            message=f"Wrote {zip} with {amount(count, 'entity', 'entities')}", workflow_id=chosen.id,
             extra={"path": str(zip), "entities": count, "missing_files": missing},
         )  # fmt: skip
     if output is None:

@@ -206,7 +206,7 @@ def regenerated(
         charged = account_for(session, None, workflow.slurm_defaults, profile)
     return Regenerated(
         workflow=workflow,
-        plan=_without(answer, "are left out"),
+        plan=_without(answer, "outside of Slurm"),
         account=charged,
         left=left,
         served=len(run),

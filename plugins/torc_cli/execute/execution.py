@@ -338,7 +338,7 @@ class Following:
         """The summary of what happened."""
         session, wish = self._session, self._wish
         if self._lines.unsaid:
-            session.note(f"… and {self._lines.unsaid} more failed jobs")
+            session.note(f"… and {amount(self._lines.unsaid, 'more failed job')}")
         if self._reporter.error is not None:
             session.warn(f"not all output could be printed or logged: {self._reporter.error}")
         for warning in report.warnings:

@@ -13,6 +13,7 @@ from torc_core.spec.document import Position
 from torc_core.spec.parameters import Values, parameters
 from torc_core.spec.shape import Reading
 from torc_core.spec.tokens import Scope, Template, Unfit
+from torc_terminal.standing import amount
 
 LINKS = ("product", "zip")
 
@@ -67,7 +68,7 @@ def fill(commands: Sequence[str], values: Mapping[str, Values], link: str) -> It
         name: Scope({name: one}, together=False, known=(), pool=()).copies for name, one in values.items()
     }
     if together and len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {length} values" for name, length in lengths.items())
+        told = ", ".join(f"{name} has {amount(length, 'value')}" for name, length in lengths.items())
         raise UsageError(f"--link zip needs equal lengths: {told}")
     report = Report()
     names = [Scope(values, together=together, known=(), pool=()) for _ in commands]

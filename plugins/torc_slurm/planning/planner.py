@@ -24,6 +24,7 @@ from torc_slurm.planning.work import Course, Outline, Work, course, outline
 from torc_slurm.profiles.model import Partition, Profile
 from torc_slurm.scheduler.times import written
 from torc_slurm.submission.stagger import window as window_of
+from torc_terminal.standing import amount
 
 MOST_ALLOCATIONS = 100
 """More than so many are worth a hint."""
@@ -306,11 +307,13 @@ class Planner:
         warnings = list(self.warnings)
         if self.work.elsewhere:
             warnings.append(
-                f"{len(self.work.elsewhere)} jobs are left out: they have labels, so they run on runners outside of Slurm"
+                "1 job is left out: it has a label, so it runs on a runner outside of Slurm"
+                if len(self.work.elsewhere) == 1
+                else f"{len(self.work.elsewhere)} jobs are left out: they have labels, so they run on runners outside of Slurm"
             )
         if outcome.left:
             warnings.append(
-                f"{outcome.left} jobs found no allocation on paper; what is missing then is submitted while the workflow runs"
+                f"{amount(outcome.left, 'job')} found no allocation on paper; what is missing then is submitted while the workflow runs"
             )
         if share_of_time < LOW_UTILISATION and groups:
             together = (

@@ -112,3 +112,20 @@ def test_metadata_is_taken_from_a_file_as_everywhere(torc, spec, home):
     torc("create", "w.json", "--metadata", "@m.json")
 
     assert torc("workflows", "get", "1", "--json").json["metadata"] == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["delete", "1"], "with 1 job?"),
+        (["workflows", "simulate", "1", "--nodes", "1", "--cpus", "1"], ", 1 job on nodes with 1 CPU"),
+        (["exec", "-c", "echo {a} {b}", "--param", "a=[1]", "--param", "b=[1,2]", "--link", "zip"], "a has 1 value, b has 2 values"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)  # fmt: skip
+def test_one_is_not_told_as_several(torc, spec, words, told):
+    torc("create", "w.json")
+
+    ran = torc(*words)
+
+    assert told in ran.out + ran.err

@@ -228,7 +228,7 @@ def test_jobs_with_labels_get_no_allocation():
     plan = planned(replace(stages(1, 3, cpus=104), elsewhere=frozenset({0})), ONE, Wishes())
 
     assert waves(plan.groups[0]) == [(3, 3)]
-    assert any("1 jobs are left out" in warning for warning in plan.warnings)
+    assert any("1 job is left out: it has a label" in warning for warning in plan.warnings)
 
 
 def test_every_kind_of_job_that_fits_nowhere_is_named():
