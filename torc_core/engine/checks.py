@@ -161,7 +161,7 @@ def number(record: Any, field: str, least: int, most: int = 2**63 - 1) -> None:
     if value is not None and value >= 2**63:
         raise wrong(field, value, f"{field} {value} is beyond 64 bits; write a number up to 2^63 - 1")
     if value is not None and not least <= value <= most:
-        raise wrong(field, value, f"{field} {value} is out of range; it is at least {least}")
+        raise wrong(field, value, f"{field} {value} is out of range; it is a number from {least} to {most}")
 
 
 def choice(field: str, value: object, allowed: Sequence[str]) -> None:
@@ -184,9 +184,10 @@ def _workflow(one: Workflow) -> Workflow:
     check_env(one.env)
     choice("api_access", one.api_access, ("none", "read", "edit"))
     for field in ("retry_on_node_loss", "compute_node_wait_for_new_jobs_seconds",
-                  "compute_node_wait_for_healthy_database_minutes",
                   "compute_node_min_time_for_new_jobs_seconds", "compute_node_expiration_buffer_seconds"):  # fmt: skip
         number(one, field, 0)
+    # Leases are counted in milliseconds of 64 bits, and no runner could join with a longer one.
+    number(one, "compute_node_wait_for_healthy_database_minutes", 1, 2**31 - 1)
     return one
 
 

@@ -156,8 +156,6 @@ class _Reading:
             for name in STANDING
             if (value := workflow.get(name, _STANDING_TYPES[name])) is not None
         }
-        if min(standing.get("run_id", 0), standing.get("initialized_run", 0)) < 0:
-            raise workflow.wrong("run_id", "is negative", standing.get("run_id"))
         if not self._keep:
             standing.pop("is_canceled", None)
         standing.setdefault("initialized_run", standing.get("run_id", 0))

@@ -19,6 +19,9 @@ _NOUNS = {
     list: "a list",
 }
 
+_COUNTED = ("run_id", "initialized_run", "attempt_id", "losses", "trigger_count")
+"""Numbers that are counted on from where they are."""
+
 
 class Entry:
     """One object, and where it stands in the document: `jobs[3]`."""
@@ -48,6 +51,8 @@ class Entry:
             raise self.wrong(key, "holds a NUL character", value)
         if isinstance(value, int | float) and not -(2**63) <= value < 2**63:
             raise self.wrong(key, "is beyond 64 bits", value)
+        if isinstance(value, int) and key in _COUNTED and not 0 <= value <= 2**62:
+            raise self.wrong(key, f"is {value}; it is a number from 0 to 2^62", value)
         return cast("V", value)
 
     def need(self, key: str, kind: type[V]) -> V:

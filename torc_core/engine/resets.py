@@ -190,12 +190,14 @@ def next_number(run_id: int, current: int) -> int | None:
     Raises
     ------
     Invalid
-        If it is smaller than the current one.
+        If it is smaller than the current one, or nothing could be counted on from it.
     """
     if run_id in (0, current):
         return None
     if run_id < current:
         raise Invalid(f"run {run_id} is smaller than the current run {current}; runs only go up")
+    if run_id > 2**62:
+        raise Invalid(f"run {run_id} is too large; the number of a run is at most 2^62")
     return run_id
 
 

@@ -391,7 +391,7 @@ WORKFLOW = Table(
     retry_on_node_loss=Field(_count, default=0),
     compute_node_wait_for_new_jobs_seconds=Field(_count, default=90),
     compute_node_ignore_workflow_completion=_switch,
-    compute_node_wait_for_healthy_database_minutes=Field(_positive, default=20),
+    compute_node_wait_for_healthy_database_minutes=Field(whole(1, 2**31 - 1), default=20),
     compute_node_min_time_for_new_jobs_seconds=Field(_count, default=300),
     compute_node_expiration_buffer_seconds=Field(_count),
     enable_ro_crate=_switch,

@@ -15,7 +15,7 @@ _TABLES: Mapping[str, Table] = {
     "execution_config": EXECUTION, "resource_monitor_config": MONITOR, "dynamic_jobs": DYNAMIC,
 }  # fmt: skip
 _KINDS: Mapping[str, type[Any]] = {
-    **dict.fromkeys((*_TABLES, "slurm_defaults"), dict), "submission_directory": str,
+    **dict.fromkeys((*_TABLES, "slurm_defaults"), dict), "submission_directory": str, "notify": list,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from torc_core.protocols import Store
 from torc_core.store.codec import FIELDS
 from torc_http.wire.fields import quoted
 from torc_http.wire.settings import check_document
-from torc_http.x.planning import check_plan
+from torc_http.x.planning import check_plan, check_replan
 
 Check = Callable[[Any], None]
 SCALARS: Mapping[Any, tuple[type[Any], ...]] = {
@@ -69,6 +69,8 @@ def check(verb: str, args: Sequence[Any], named: Mapping[str, Any]) -> None:
         check_document({"workflow": settings})
     if verb == "create":
         check_plan(given["plan"])
+    elif verb == "replan":
+        check_replan(given["plan"])
 
 
 def _settings(verb: str, given: Mapping[str, Any]) -> Mapping[str, Any]:

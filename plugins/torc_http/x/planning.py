@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from torc_core.engine.checks import check_env, check_text, checked, wrong
+from torc_core.engine.checks import check_env, check_name, check_text, checked, wrong
 from torc_core.engine.triggers import check_action
 from torc_core.errors import Invalid
 from torc_core.model import (
@@ -17,6 +17,7 @@ from torc_core.model import (
     NewJob,
     Plan,
     PlannedJob,
+    Replan,
     Requirement,
     SlurmScheduler,
     UserData,
@@ -52,6 +53,19 @@ def check_plan(plan: Plan) -> None:
     for action in plan.actions:
         given = {each: getattr(action, each) for each in _common(Action, action)}
         check_action(Action(workflow_id=NOWHERE, **given))
+
+
+def check_replan(plan: Replan) -> None:
+    """Refuse what a planner decided if its schedulers are none.
+
+    Raises
+    ------
+    Invalid
+        Naming the field.
+    """
+    for one in plan.schedulers:
+        check_name("Slurm scheduler", one.name)
+        checked(SlurmScheduler(workflow_id=NOWHERE, name=one.name, fields=one.fields))
 
 
 def _common(kind: type[Any], one: Any) -> Sequence[str]:

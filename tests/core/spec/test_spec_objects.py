@@ -129,6 +129,10 @@ def test_yaml_scalars_stay_what_was_written_where_text_is_meant(planned):
         ({"report": "true"}, 'expected true or false, got "true"; remove the quotes'),
         ({"retry_on_node_loss": True}, "expected a whole number, got true"),
         ({"retry_on_node_loss": 2**63}, "retry_on_node_loss must be between 0 and 9223372036854775807, got"),
+        (
+            {"compute_node_wait_for_healthy_database_minutes": 2**31},
+            "compute_node_wait_for_healthy_database_minutes must be between 1 and 2147483647, got 2147483648",
+        ),
         ({"files": {}}, "expected a list; write [ … ]"),
         ({"metadata": '{"a": NaN}'}, "metadata is not JSON: NaN is not JSON"),
         ({"metadata": '{"a": 1, "a": 2}'}, "metadata is not JSON: a key is given twice"),

@@ -266,8 +266,8 @@ class AllocationContract(SceneContract):
         workflow, old = _scheduled(scene)
         jobs = scene.jobs(workflow)
         plan = Replan(
-            schedulers=[PlannedScheduler(name="long", fields={"walltime": "2-00:00:00"}),
-                        PlannedScheduler(name="short", fields={})],
+            schedulers=[PlannedScheduler(name="long", fields={"account": "a", "walltime": "2-00:00:00"}),
+                        PlannedScheduler(name="short", fields={"account": "b"})],
             assign={"long": [jobs[0].id], "short": [jobs[1].id]},
             actions=[PlannedAction(trigger_type="on_jobs_complete", action_type="run_commands",
                                    config={"commands": ["true"]}, jobs=[jobs[0].id])],
@@ -291,7 +291,7 @@ class AllocationContract(SceneContract):
     def test_a_plan_that_is_refused_changes_nothing(self, scene: Scene) -> None:
         workflow, _ = _scheduled(scene)
         plan = Replan(
-            schedulers=[PlannedScheduler(name="long", fields={})],
+            schedulers=[PlannedScheduler(name="long", fields={"account": "a"})],
             allocations=[Intent(scheduler="none", count=1)],
         )
 

@@ -39,7 +39,7 @@ class CreationContract(SceneContract):
     def test_a_created_workflow_has_the_settings_of_its_plan(self, scene: Scene) -> None:
         settings = PlannedWorkflow(
             name="w", project="p", description="d", env={"A": "b"}, metadata={"k": [1, None]}, retry_on_node_loss=2,
-            source_path="/s.yaml", source_digest="00", notify=[{"to": "x"}], execution_config={"mode": "direct"},
+            source_path="/s.yaml", source_digest="00", notify=[{"on": ["workflow_completed"], "command": "x"}], execution_config={"mode": "direct"},
         )  # fmt: skip
 
         workflow = scene.created(Plan(workflow=settings))
@@ -47,7 +47,7 @@ class CreationContract(SceneContract):
         assert scene.store.get(Workflow, workflow.id) == workflow
         assert (workflow.user, workflow.run_id, workflow.is_canceled) == ("ann", 0, False)
         assert {name: getattr(workflow, name) for name in ("name", "project", "env", "metadata", "notify")} == {
-            "name": "w", "project": "p", "env": {"A": "b"}, "metadata": {"k": [1, None]}, "notify": [{"to": "x"}],
+            "name": "w", "project": "p", "env": {"A": "b"}, "metadata": {"k": [1, None]}, "notify": [{"on": ["workflow_completed"], "command": "x"}],
         }  # fmt: skip
         assert (workflow.retry_on_node_loss, workflow.source_path, workflow.source_digest) == (
             2,

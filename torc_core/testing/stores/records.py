@@ -284,7 +284,7 @@ class RecordContract(SceneContract):
     def test_an_empty_value_clears_and_none_keeps(self, scene: Scene) -> None:
         workflow = scene.created(chain(1)).id
         full = {
-            "description": "d", "project": "p", "metadata": {"a": 1}, "env": {"A": "b"}, "notify": [{"to": "x"}],
+            "description": "d", "project": "p", "metadata": {"a": 1}, "env": {"A": "b"}, "notify": [{"on": ["workflow_completed"], "command": "x"}],
             "compute_node_expiration_buffer_seconds": 5,
         }  # fmt: skip
         scene.store.change(Workflow, workflow, full)
@@ -306,7 +306,7 @@ class RecordContract(SceneContract):
             "slurm_defaults": {"qos": "x"}, "report": True, "compute_node_wait_for_new_jobs_seconds": 1,
             "compute_node_ignore_workflow_completion": True, "compute_node_wait_for_healthy_database_minutes": 2,
             "compute_node_min_time_for_new_jobs_seconds": 3, "compute_node_expiration_buffer_seconds": 4,
-            "use_pending_failed": True, "enable_ro_crate": True, "retry_on_node_loss": 5, "notify": [{"to": "x"}],
+            "use_pending_failed": True, "enable_ro_crate": True, "retry_on_node_loss": 5, "notify": [{"on": ["workflow_completed"], "command": "x"}],
             "api_access": "read", "slurm_config": "{}", "submit_options": {"output": "o"}, "capability_generation": 6,
         }  # fmt: skip
 

@@ -314,6 +314,8 @@ class RunContract(SceneContract):
         assert kept == [1, 1, 3]
         with pytest.raises(Invalid, match="run 2 is smaller than the current run 3"):
             scene.store.set_run(workflow, 2)
+        with pytest.raises(Invalid, match="run 9223372036854775807 is too large"):
+            scene.store.set_run(workflow, 2**63 - 1)
         assert [scene.store.initialize(workflow, Initialize()).run_id for _ in range(2)] == [3, 4]
 
     def test_archived_workflows_refuse_what_would_run_them(self, scene: Scene) -> None:

@@ -49,7 +49,7 @@ def rich(scene: Scene) -> WorkflowId:
         diamond(),
         workflow=replace(
             diamond().workflow, description="d", project="p", metadata={"k": [1, None]}, env={"A": "b"},
-            retry_on_node_loss=2, notify=[{"to": "x"}], submission_directory="/here", report=True,
+            retry_on_node_loss=2, notify=[{"on": ["workflow_completed"], "command": "x"}], submission_directory="/here", report=True,
         ),
         user_data=[
             PlannedUserData(name="x", data=None, has_data=True), PlannedUserData(name="y", is_ephemeral=True),
@@ -282,6 +282,11 @@ class TransferContract(SceneContract):
             (lambda d: d["jobs"][0].update(name="a\0b"), "NUL"),
             (lambda d: d["files"][0].update(path=""), r"files\[0\]"),
             (lambda d: d["workflow"].update(env={"1": "x"}), "environment"),
+            (lambda d: d["workflow"].update(run_id=2**63 - 1), r"workflow.run_id is 9223372036854775807"),
+            (lambda d: d["workflow"].update(run_id=-1), r"workflow.run_id is -1"),
+            (lambda d: d["workflow"].update(initialized_run=2**63 - 1), r"workflow.initialized_run is"),
+            (lambda d: d["attempts"][0].update(attempt_id=2**63 - 1), r"attempts\[0\].attempt_id is"),
+            (lambda d: d["workflow_actions"][0].update(trigger_count=-1), r"trigger_count is -1"),
             (lambda d: d["workflow"].update(retry_on_node_loss="x"), "retry_on_node_loss"),
             (lambda d: d["slurm_schedulers"][0].update(account="a b"), "account"),
             (lambda d: d["results"].append(dict(d["results"][0])), "has a result already"),
@@ -296,7 +301,7 @@ class TransferContract(SceneContract):
         document["checksum"] = checksum(document)
 
         with pytest.raises(Invalid, match=sentence):
-            scene.store.import_workflow(document, "eve")
+            scene.store.import_workflow(document, "eve", keep_status=True)
 
         assert scene.store.find(Workflow, Query()).total == 1
 

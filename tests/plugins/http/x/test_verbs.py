@@ -89,6 +89,33 @@ def test_a_plan_of_which_no_workflow_can_be_made_is_refused_by_its_place(
     assert api("GET", "/workflows")["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "sentence"),
+    [
+        ("s", {"account": "a", "color": 1}, "a Slurm scheduler has no field 'color'"),
+        ("s", {"account": 3}, "account 3 cannot be passed to Slurm"),
+        ("s", {}, "a Slurm scheduler needs an account"),
+        ("s", {"account": "a", "nodes": 0}, "nodes 0 is out of range"),
+        ("", {"account": "a"}, "a Slurm scheduler needs a name"),
+        ("s\n", {"account": "a"}, "name 's\\n' holds a control character"),
+    ],
+)
+def test_a_planner_makes_no_scheduler_that_nobody_else_could_make(
+    api: Api, name: str, fields: Any, sentence: str
+) -> None:
+    workflow = api.plan({"name": "a", "command": "true"})["workflow_id"]
+    plan = {"@": "Replan", "schedulers": [{"@": "PlannedScheduler", "name": name, "fields": fields}]}
+
+    said = say(api, "replan", workflow, plan)
+
+    assert said.status == 422, said
+    assert said.body["error"]["message"].startswith(sentence)
+    assert api("GET", f"/slurm_schedulers?workflow_id={workflow}")["items"] == []
+
+
+LEASE = "compute_node_wait_for_healthy_database_minutes"
+
+
 @pytest.mark.parametrize("verb", sorted(CALLS - {"server_id", "sweep", "renew_leases"}))
 def test_no_verb_fails_by_what_it_is_called_with(api: Api, verb: str) -> None:
     values = [None, "a", 1.5, [1], {"a": 1}, {"()": [{"()": []}]}, KIND, "\ud800"]
@@ -103,6 +130,11 @@ def test_no_verb_fails_by_what_it_is_called_with(api: Api, verb: str) -> None:
     [
         ({"execution_config": {"mode": 5}}, "execution_config.mode: expected text"),
         ({"resource_monitor_config": {"enabled": 5}}, "resource_monitor_config.enabled: expected true or false"),
+        ({"notify": [{"on": ["job_failed"], "sound": "x"}]}, "notify[0].sound: unknown key 'sound'"),
+        ({"notify": [{"on": ["nothing"], "command": "x"}]}, "notify[0].on[0]: no event named 'nothing'"),
+        ({"slurm_defaults": {"nodes": 1}}, "slurm_defaults.nodes: 'nodes' is set by torc"),
+        ({LEASE: 2**31}, f"{LEASE} 2147483648 is out of range; it is a number from 1 to 2147483647"),
+        ({LEASE: 0}, f"{LEASE} 0 is out of range; it is a number from 1 to 2147483647"),
     ],
 )  # fmt: skip
 def test_settings_that_clients_cannot_read_come_in_by_no_way(api: Api, settings: Any, sentence: str) -> None:
