@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from typing import TYPE_CHECKING, Self
@@ -30,8 +30,18 @@ from torc_cli.execute.watching import Consumer, Overlooked, Reporter
 from torc_cli.reconcile import deliver_command
 from torc_core.detection import Detected
 from torc_core.engine.retry import decide
-from torc_core.errors import Conflict, Unavailable
-from torc_core.model import Assignment, FailureHandler, Job, JobId, Result, Totals, Workflow, WorkflowId
+from torc_core.errors import Conflict, NotFound, Unavailable
+from torc_core.model import (
+    Assignment,
+    FailureHandler,
+    Job,
+    JobId,
+    Query,
+    Result,
+    Totals,
+    Workflow,
+    WorkflowId,
+)
 from torc_core.protocols import Distant, Executor, Monitor, Store
 from torc_core.record import record
 from torc_core.runner.options import Execution, Options
@@ -114,6 +124,8 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     ------
     Conflict
         If it is archived, inputs are missing, or nothing is free on this host.
+    NotFound
+        If it is deleted meanwhile.
     """
     (totals,) = store.totals([workflow])
     refuse_archived(totals)
@@ -133,14 +145,26 @@ def execute(session: Session, store: Store, workflow: WorkflowId, wish: Wish) ->
     others = [] if wish.slots_given else living_here(store, workflow if wish.remote else None)
     detected = offered(detect(session), wish.asked, others)
     started = session.clock.monotonic()
-    with Following(session, store, totals, wish) as following:
-        report = following.run(detected)
     try:
-        (totals,) = store.totals([workflow])
-    except Unavailable as error:
-        raise Unavailable(report.detail or str(error)) from error
+        with Following(session, store, totals, wish) as following:
+            report = following.run(detected)
+        (totals,) = after(store, workflow, report)
+    except NotFound as error:
+        if store.find(Workflow, Query(where={"id": workflow}, limit=1)).items:
+            raise
+        raise NotFound(
+            f"workflow {workflow} was deleted while it ran; what ran here of it was ended"
+        ) from error
     wall = session.clock.monotonic() - started
     return following.answer(report, totals, wall, detected)
+
+
+def after(store: Store, workflow: WorkflowId, report: RunnerReport) -> Sequence[Totals]:
+    """How a workflow is when its runner has left; where the store is away, the runner knows better why."""
+    try:
+        return store.totals([workflow])
+    except Unavailable as error:
+        raise Unavailable(report.detail or str(error)) from error
 
 
 def nothing_to_run(store: Store, totals: Totals, wish: Wish) -> Answer | QuietAnswer:

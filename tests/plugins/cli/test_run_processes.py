@@ -163,6 +163,19 @@ def test_a_second_terminal_sees_and_cancels_what_the_first_one_runs(account: Acc
     assert not alive("sleep 601.25")
 
 
+def test_a_workflow_that_is_deleted_while_it_runs_is_named(account: Account) -> None:
+    account.write("chain.yaml", CHAIN.replace("sleep 600", "sleep 602.25"))
+    first = account.start("run", "chain.yaml")
+    account.until(account.exists("began"))
+
+    assert account.run("delete", "1", "--yes", "--force").returncode == 0
+
+    _, told = first.communicate(timeout=PATIENCE)
+    assert first.returncode == 5
+    assert told.endswith("error: workflow 1 was deleted while it ran; what ran here of it was ended\n")
+    assert not alive("sleep 602.25")
+
+
 def test_after_a_kill_the_same_command_goes_on_and_every_job_has_one_current_result(account: Account) -> None:
     account.write("chain.yaml", CHAIN.replace("sleep 600", "sleep 602.25"))
     first = account.start("run", "chain.yaml")
