@@ -314,7 +314,7 @@ def test_a_question_is_asked_on_a_terminal_and_no_means_no(account: Account) -> 
     account.run("create", "one.yaml")
 
     child = account.terminal("delete", "1")
-    child.expect(r"Delete workflow 1 'one' with 1 jobs\? \[y/N\] ")
+    child.expect(r"Delete workflow 1 'one' with 1 job\? \[y/N\] ")
     child.sendline("")
     child.expect("not confirmed; nothing was changed")
     child.expect(pexpect.EOF)
