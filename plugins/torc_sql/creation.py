@@ -62,6 +62,8 @@ def create(
             made = begin(tx)
             for statement, chunk in _chunks(made.steps()):
                 tx.many(statement, chunk)
+            for settle in made.settling():
+                settle(tx)
             made.reveal(tx)
         return made.wf
     with apart() as tx:
@@ -72,6 +74,9 @@ def create(
     while more:
         with apart() as tx:
             more = _some(tx, steps)
+    for settle in made.settling():
+        with apart() as tx:
+            settle(tx)
     with write() as tx:
         made.reveal(tx)
     return made.wf
@@ -191,6 +196,10 @@ class Made:
             ),
         )
         yield from self._relations()
+
+    def settling(self) -> Sequence[Callable[[Transaction], object]]:
+        """What else is done when all rows are there, each in a transaction of its own if they are many."""
+        return ()
 
     def reveal(self, tx: Transaction) -> None:
         """The last thing: now there is a workflow."""

@@ -29,7 +29,7 @@ def repair(tx: Transaction, wf: WorkflowId, shapes: Shapes) -> None:
     for status, delta in statuses.items():
         tx.counted(wf, status, delta)
     tx.settle()
-    sets, waiting, classes = recount(tx, wf)
+    sets, waiting, classes = (count(tx, wf) for count in COUNTS)
     change = Change(tx, wf, shapes)
     for job, job_class in tx.rows("STUCK", wf_=wf):
         tx.run("FREE_WAITER", job_=job, status_=int(JobStatus.READY), since_=tx.now, unmet_=0)
@@ -40,15 +40,26 @@ def repair(tx: Transaction, wf: WorkflowId, shapes: Shapes) -> None:
     change.close()
 
 
-def recount(tx: Transaction, wf: WorkflowId) -> tuple[int, int, int]:
-    """Count sets, waiting jobs and classes anew from the statuses; how many of each were wrong."""
-    sets = tx.rows("WRONG_SETS", wf_=wf)
-    tx.many("WRITE_SET", [{"set_": id, "remaining_": open_, "bad_": bad} for id, open_, bad in sets])
-    waiting = tx.rows("WRONG_UNMET", wf_=wf)
-    tx.many("WRITE_UNMET", [{"job_": id, "unmet_": unmet} for id, unmet in waiting])
-    classes = tx.rows("WRONG_CLASSES", wf_=wf)
-    tx.many("WRITE_READY", [{"class_": id, "ready_": ready} for id, ready in classes])
-    return len(sets), len(waiting), len(classes)
+def _sets(tx: Transaction, wf: WorkflowId) -> int:
+    wrong = tx.rows("WRONG_SETS", wf_=wf)
+    tx.many("WRITE_SET", [{"set_": id, "remaining_": open_, "bad_": bad} for id, open_, bad in wrong])
+    return len(wrong)
+
+
+def _waiting(tx: Transaction, wf: WorkflowId) -> int:
+    wrong = tx.rows("WRONG_UNMET", wf_=wf)
+    tx.many("WRITE_UNMET", [{"job_": id, "unmet_": unmet} for id, unmet in wrong])
+    return len(wrong)
+
+
+def _classes(tx: Transaction, wf: WorkflowId) -> int:
+    wrong = tx.rows("WRONG_CLASSES", wf_=wf)
+    tx.many("WRITE_READY", [{"class_": id, "ready_": ready} for id, ready in wrong])
+    return len(wrong)
+
+
+COUNTS = (_sets, _waiting, _classes)
+"""Count sets, waiting jobs and classes anew from the statuses, each from those before it; how many were wrong."""
 
 
 def _wrong_statuses(tx: Transaction, wf: WorkflowId) -> dict[int, int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torc_core.engine.exporting import Contents, Wiring
@@ -146,6 +147,12 @@ class Unpacked(Made):
         yield "IMPORT_JOB", (self._changed(at, fields) for at, fields in self._jobs())
         yield "INSERT_EVENT", self._events()
 
+    def settling(self) -> Sequence[Callable[[Transaction], object]]:
+        """Counts anew what follows from statuses that are kept."""
+        if all(_status(fields) is JobStatus.UNINITIALIZED for _, fields in self._jobs()):
+            return ()
+        return [partial(count, wf=self.wf) for count in repairing.COUNTS]
+
     def reveal(self, tx: Transaction) -> None:
         """The last thing: what is counted, and then there is a workflow."""
         wf = self.wf
@@ -157,8 +164,6 @@ class Unpacked(Made):
         moved = Counter(_status(fields) for _, fields in self._jobs())
         for status, count in moved.items():
             tx.moved(wf, JobStatus.UNINITIALIZED, status, count)
-        if any(status is not JobStatus.UNINITIALIZED for status in moved):
-            repairing.recount(tx, wf)
         tx.run("UNSUM", wf_=wf)
         tx.tell(wf, *user_action("import", "workflow", wf))
         super().reveal(tx)

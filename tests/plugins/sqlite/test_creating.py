@@ -105,6 +105,26 @@ def test_a_large_workflow_that_is_imported_stands_where_it_stood(store: SqlStore
     assert list(store.repair()) == []
 
 
+def test_the_counts_of_a_large_workflow_that_is_imported_are_taken_one_by_one(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = imported(store)
+    counted: list[tuple[Transaction, str]] = []
+    rows = Transaction.rows
+
+    def noted(tx: Transaction, statement: str, **values: object) -> list[Any]:
+        if statement.startswith("WRONG_"):
+            counted.append((tx, statement))
+        return rows(tx, statement, **values)
+
+    monkeypatch.setattr(Transaction, "rows", noted)
+
+    make()
+
+    assert [statement for _, statement in counted] == ["WRONG_SETS", "WRONG_UNMET", "WRONG_CLASSES"]
+    assert len({id(tx) for tx, _ in counted}) == 3
+
+
 def test_nobody_sees_a_large_plan_before_all_of_what_is_done_together(store: SqlStore) -> None:
     seen: list[int] = []
 
