@@ -131,7 +131,7 @@ class Control(Protocol):
     """What people do to workflows."""
 
     def create(self, plan: Plan, user: str) -> Workflow:
-        """Create all of a plan, or nothing."""
+        """Create all of a plan, or nothing; the ids of each kind ascend by one in the order of the plan."""
         ...
 
     def add_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Job]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,9 @@ from torc_core.model import (
     NewJob,
     Plan,
     PlannedAction,
+    PlannedFile,
     PlannedHandler,
+    PlannedRequirement,
     PlannedScheduler,
     PlannedUserData,
     PlannedWorkflow,
@@ -113,6 +116,22 @@ class CreationContract(SceneContract):
 
         assert [job.name for job in jobs] == [f"job{position}" for position in range(30)]
         assert ids(jobs) == list(range(jobs[0].id, jobs[0].id + 30))
+
+    def test_ids_of_each_kind_follow_the_order_of_the_plan(self, scene: Scene) -> None:
+        plan = Plan(
+            workflow=PlannedWorkflow(name="w"), files=[PlannedFile(name=name, path=name) for name in "cab"],
+            user_data=[PlannedUserData(name=name) for name in "cab"],
+            requirements=[PlannedRequirement(name=name) for name in "cab"],
+            handlers=[PlannedHandler(name=name, rules=[{"exit_codes": [1], "max_retries": 3}]) for name in "cab"],
+            schedulers=[PlannedScheduler(name=name, fields={"account": "a"}) for name in "cab"],
+        )  # fmt: skip
+
+        workflow = scene.created(plan).id
+
+        kinds: tuple[type[Any], ...] = (File, UserData, Requirement, FailureHandler, SlurmScheduler)
+        for kind in kinds:
+            made = scene.store.find(kind, Query(workflow=workflow)).items
+            assert [(one.name, one.id - made[0].id) for one in made] == [("c", 0), ("a", 1), ("b", 2)]
 
     def test_a_created_job_is_uninitialized_in_run_0(self, scene: Scene) -> None:
         workflow = scene.created(chain(2)).id

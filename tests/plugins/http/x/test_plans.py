@@ -48,6 +48,24 @@ def test_names_become_relations_and_texts_stay_as_they_are(api: Api) -> None:
     assert told["ids"]["jobs"] == {one.name: one.id for one in jobs}
 
 
+def test_ids_are_told_without_reading_all_that_was_made(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others could not write meanwhile (`promises.md` Q6)."""
+    read: list[int] = []
+    find = api.store.find
+
+    def counted(kind: type[Any], query: Query) -> Any:
+        page = find(kind, query)
+        read.append(len(page.items))
+        return page
+
+    monkeypatch.setattr(api.store, "find", counted)
+
+    told = api("POST", "/x/plans?ids=true", body(jobs=MANY))
+
+    assert {*read} == {1}
+    assert len(told["ids"]["jobs"]) == 100
+
+
 def test_the_same_create_id_is_the_same_workflow(api: Api) -> None:
     one, other = (api("POST", "/x/plans", DIAMOND) for _ in range(2))
     clash = api.ask("POST", "/x/plans", {**DIAMOND, "workflow": {"name": "other"}})
