@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
+from time import sleep
 from typing import Any
 
 from torc_core.errors import Unavailable
@@ -20,7 +21,10 @@ STREAM = "stream"
 """Stands for the body of an event stream."""
 
 PAUSE = 5.0
-"""Seconds between two sessions, so that a server that forgets them is not asked all the time."""
+"""Seconds between two sessions, so that a server that forgets them is not asked all the time (S7)."""
+
+BUSY = frozenset({429, 500, 502, 503, 504})
+"""Answers to the opening of a session that say nothing about who gave them: it is tried again, as with no server."""
 
 FORGOTTEN = 401
 """The only status of which no proof is expected: a server that was started anew knows no session."""
@@ -68,13 +72,23 @@ class ClientSession:
         Those that are said to be the server's; the one whose proof holds is kept.
     place
         Host and port, for the sentence that it is somebody else.
+    wait
+        Lets so many seconds pass.
     """
 
-    def __init__(self, keys: Sequence[KeyFile], place: str, post: Post, clock: Clock) -> None:
+    def __init__(
+        self,
+        keys: Sequence[KeyFile],
+        place: str,
+        post: Post,
+        clock: Clock,
+        wait: Callable[[float], object] = sleep,
+    ) -> None:
         self._keys = list(keys)
         self._place = place
         self._post = post
         self._clock = clock
+        self._wait = wait
         self._lock = threading.Lock()
         self._open: _Open | None = None
         self._next = count(1)
@@ -87,6 +101,8 @@ class ClientSession:
         ------
         Unproven
             If the server does not hold the key; nothing has been sent to it that it could use.
+        Unavailable
+            If it is too busy for a new session.
         """
         with self._lock:
             session = self._open or self._begin()
@@ -111,34 +127,31 @@ class ClientSession:
         of_body: Field = STREAM if body is None else digest(body)
         if told is None or not same(told, mac(seal.session_key, "a", seal.number, status, of_body)):
             if status != FORGOTTEN:
-                self._drop(seal)
+                self.forget(seal)
             raise Unproven(self._sentence())
 
-    def forget(self, seal: Seal) -> bool:
-        """The server answers that it knows no such session: whether it is worth signing the request anew.
+    def forget(self, seal: Seal) -> None:
+        """Sign no more as this request was: the server knows no such session, or somebody else may listen there now.
 
-        NOTE: such an answer has no proof. Whoever made it has to prove the key at the next `sign`.
+        NOTE: that it knows none comes without a proof. Whoever said so has to prove the key at the next `sign`.
         """
-        opened_at = self._opened_at
-        if self._is_open(seal) and opened_at is not None and self._clock.monotonic() - opened_at < PAUSE:
-            return False
-        self._drop(seal)
-        return True
-
-    def _is_open(self, seal: Seal) -> bool:
-        return self._open is not None and self._open.session_id == seal.session_id
-
-    def _drop(self, seal: Seal) -> None:
-        """Somebody else may listen there now: before anything else is sent, he has to prove the key."""
         with self._lock:
-            if self._is_open(seal):
+            if self._open is not None and self._open.session_id == seal.session_id:
                 self._open = None
 
     def _begin(self) -> _Open:
+        if self._opened_at is not None:
+            early = PAUSE - (self._clock.monotonic() - self._opened_at)
+            if early > 0:
+                self._wait(early)
         refused = None
         for key in self._keys:
             nonce = os.urandom(NONCE_BYTES)
             status, told = self._post({"key_id": key.key_id, "client_nonce": as_text(nonce)})
+            if status in BUSY:
+                raise Unavailable(
+                    f"the server at {self._place} is too busy to let anybody in (status {status})"
+                )
             session = _proven(key, nonce, told) if status == 200 else None
             if session is not None:
                 self._keys = [key]

@@ -74,8 +74,9 @@ class Signed:
                 seal, answer.status, answer.headers.get(HEADER.lower()), None if stream else answer.body
             )
         except Unproven:
-            if answer.status != FORGOTTEN or not self._session.forget(seal):
+            if answer.status != FORGOTTEN:
                 raise
+            self._session.forget(seal)
             return False
         return True
 

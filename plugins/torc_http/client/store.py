@@ -26,9 +26,12 @@ from torc_http.routes import BASE
 from torc_http.wire import values
 
 TRIES, LONGEST_PAUSE = 8, 1.0
+"""How often a call is made whose answer is lost, and most seconds in between."""
+
 BUSY = 60.0
 """Seconds for which a server is asked again that has so much of one kind to do that it has not begun with ours."""
-"""How often a call is made whose answer is lost, and most seconds in between."""
+
+FORGOTTEN = "the server at {} has forgotten who we are; ask again"
 
 BEAT_PATIENCE, TURN_PATIENCE = 20.0, 60.0
 """Seconds that the answer to a beat, and to another turn that waits for nothing, may take (`runner.md` §9.1)."""
@@ -251,6 +254,8 @@ class HttpStore:
                 answer = self._asked(method, path, body, headed, patience or self._patience, tries)
                 if self._signer.accept(answer, signed):
                     break
+            else:
+                raise Unavailable(FORGOTTEN.format(self.url))
             if tries == 1 or not is_busy(answer) or time.monotonic() > end:
                 break
             threading.Event().wait(random.uniform(0.1, LONGEST_PAUSE))  # noqa: S311 - spreads a herd
@@ -291,7 +296,7 @@ class HttpStore:
         headers = {"Accept": "text/event-stream", "User-Agent": f"torc/{__version__}", **signed}
         with self._line.stream(path, headers, self._patience) as (answer, line):
             if not self._signer.accept(answer, signed):
-                raise Unavailable(f"the server at {self.url} has forgotten who we are; ask again")
+                raise Unavailable(FORGOTTEN.format(self.url))
             self._check_version(answer)
             if answer.status != 200:
                 raise refusal(answer, f"GET {path}")

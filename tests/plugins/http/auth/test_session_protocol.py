@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from torc_core.errors import Unavailable
 from torc_core.testing.plugin import SetClock
 from torc_http.auth import front, keyfile
 from torc_http.auth.encoding import as_bytes, as_number, as_text, digest, packed
@@ -42,7 +43,7 @@ def server(tmp_path: Path, clock: SetClock) -> Server:
 
 @pytest.fixture
 def client(server: Server, clock: SetClock) -> ClientSession:
-    return ClientSession([server.key], "kl3:8085", server.post, clock)
+    return ClientSession([server.key], "kl3:8085", server.post, clock, wait=clock.move)
 
 
 def test_what_the_client_signs_the_server_accepts_and_proves(server: Server, client: ClientSession) -> None:
@@ -192,13 +193,41 @@ def test_a_server_that_was_started_anew_knows_no_session(
     server.sessions = Sessions(server.keys, clock)
     assert server.sessions.accept(seal.authorization, "GET", "/a", lambda: digest(b"")) == "unknown"
 
-    too_early = client.forget(seal)
-    clock.move(PAUSE)
-    allowed = client.forget(seal)
+    client.forget(seal)
     again = client.sign("GET", "/a")
 
-    assert (too_early, allowed) == (False, True)
     assert isinstance(server.sessions.accept(again.authorization, "GET", "/a", lambda: digest(b"")), Signed)
+
+
+def test_a_server_that_is_started_anew_twice_within_seconds_is_asked_after_a_pause(
+    server: Server, clock: SetClock
+) -> None:
+    waited: list[float] = []
+    client = ClientSession([server.key], "a", server.post, clock, wait=waited.append)
+    seal = client.sign("GET", "/a")
+    clock.move(1.5)
+    server.sessions = Sessions(server.keys, clock)
+
+    client.forget(seal)
+    again = client.sign("GET", "/a")
+    clock.move(PAUSE)
+    client.forget(again)
+    client.sign("GET", "/a")
+
+    assert waited == [PAUSE - 1.5]
+    assert isinstance(server.sessions.accept(again.authorization, "GET", "/a", lambda: digest(b"")), Signed)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_is_too_busy_for_a_session_is_not_taken_for_somebody_else(
+    server: Server, clock: SetClock, status: int
+) -> None:
+    client = ClientSession([server.key], "kl3:8085", lambda sent: (status, {}), clock)
+
+    with pytest.raises(Unavailable, match="kl3:8085 is too busy") as caught:
+        client.sign("GET", "/a")
+
+    assert not isinstance(caught.value, Unproven)
 
 
 def test_a_session_that_nobody_used_for_a_day_is_forgotten(
