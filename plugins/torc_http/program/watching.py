@@ -56,9 +56,12 @@ class Stopping:
             number: signal.signal(number, self._heard)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
         }
+        # NOTE: a signal that comes just before the `select` would be heard after it, and a flag alone would not end it.
+        woken = signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
         try:
             yield
         finally:
+            signal.set_wakeup_fd(woken)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -95,8 +98,6 @@ class Stopping:
     def _heard(self, number: int, frame: FrameType | None) -> None:
         wanted = {signal.SIGUSR1: self._copy, signal.SIGUSR2: self._stacks}
         wanted.get(signal.Signals(number), self._over).set()
-        # NOTE: a flag alone would not end the `select`.
-        os.write(self._wake_out, b"x")
 
 
 def log_stacks() -> None:
