@@ -14,13 +14,15 @@ import pytest
 def terminal(home):
     """Run `torc` on a terminal of 120 columns."""
     started = []
+    # A runner of tests may have a width of its own, which would count more than that of the terminal.
+    plain = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
     def run(*words: str, **environ: str) -> pexpect.spawn:
         child = pexpect.spawn(
             sys.executable,
             ["-m", "torc_core", *words],
             cwd=str(home),
-            env={**os.environ, "TERM": "xterm", **environ},
+            env={**plain, "TERM": "xterm", **environ},
             dimensions=(40, 120),
             encoding="utf-8",
             timeout=20,

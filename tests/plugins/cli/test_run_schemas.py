@@ -54,6 +54,8 @@ def test_json_follows_its_schema(torc: Torc, home: Path, words: tuple[str, ...],
     (home / "two.yaml").write_text(SPEC)
     (home / "bad.yaml").write_text("name: bad\njobs: [{name: a, comand: 'true'}]\n")
     torc("create", "two.yaml")
+    if "--retry-failed" in words:
+        torc("exec", "--joblog", "log", "-c", "true")
 
     document = torc("--json", *words).json
 

@@ -99,7 +99,9 @@ def test_a_worker_that_cannot_reach_the_server_dies_and_its_last_words_are_told(
     told = machine.ask(**centre.start(workflow, url="http://127.0.0.1:9/torc-service/v1"))
 
     assert told["status"] == "died"
-    assert "refused" in told["last_log"][-1]
+    error, hint = told["last_log"][-2:]
+    assert "refused" in error
+    assert hint.startswith("hint: see whether the server runs")
     asked = machine.ask(**centre.start(workflow, url="http://127.0.0.1:9/torc-service/v1", test_url=True))
     assert (asked["status"], asked["code"], asked["reach"]["kind"]) == ("refused", "unreached", "refused")
 
