@@ -29,20 +29,20 @@ def log_to(path: str) -> Iterator[None]:
         def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
             """Lose the line: where a disk is full the run goes on."""
 
-        def close(self) -> None:
-            """Close the file; what could not be written of it is lost."""
-            with suppress(OSError):
-                super().close()
+        def emit(self, record: logging.LogRecord) -> None:
+            """Write a line; one that another thread had in hand when the file was closed opens it no more."""
+            if not self._closed:  # type: ignore[attr-defined]  # of every handler
+                super().emit(record)
 
     handler = Bounded(path, maxBytes=BYTES, backupCount=KEPT - 1)
     handler.setFormatter(logging.Formatter(LINE))
     level = log.level
-    if not log.isEnabledFor(logging.INFO):
-        log.setLevel(logging.INFO)
+    log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
     logging.getLogger().addHandler(handler)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
         log.setLevel(level)
-        handler.close()
+        with suppress(OSError):  # what could not be written is lost
+            handler.close()

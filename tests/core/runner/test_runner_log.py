@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def test_a_log_is_appended_to(tmp_path: Path) -> None:
             log.log.warning(word)
 
     assert [line.split()[-1] for line in path.read_text().splitlines()] == ["one", "two"]
+
+
+def test_a_line_that_comes_after_the_end_opens_no_file_again(tmp_path: Path) -> None:
+    path = tmp_path / "runner.log"
+    with log_to(str(path)):
+        (handler,) = (one for one in logging.getLogger().handlers if "Bounded" in type(one).__name__)
+    path.unlink()
+
+    # As a thread does that looked for handlers just before.
+    handler.handle(logging.makeLogRecord({"msg": "late"}))
+
+    assert not path.exists()
 
 
 def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> None:
