@@ -7,12 +7,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from torc_core.errors import TorcError
-from torc_core.model import Event, JobStatus, Workflow
+from torc_core.model import Event, JobStatus, Node, Query, Workflow, WorkflowId
 from torc_core.testing.checker import Recording
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def chatter(site: Site, workflow: int, over: threading.Event) -> None:
     store.close()
 
 
+def joined(site: Site) -> int:
+    """How many runners the server knows."""
+    with closing(site.store()) as store:
+        return store.find(Node, Query(workflow=WorkflowId(1))).total
+
+
 @pytest.mark.timeout(0)
 def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[..., None]) -> None:
     dice = random.Random(SEED)
@@ -52,6 +59,8 @@ def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[.
     runs = [site.popen("run", path, *words, log="run.log")]
     site.until(lambda: site.lines() > 4, 60)
     runs += [site.popen("run", "1", *words, log="run.log") for _ in range(RUNNERS - 1)]
+    # A command that finds no server when it begins says so and leaves; what is promised is promised to runners.
+    site.until(lambda: joined(site) == RUNNERS, 60)
     over = threading.Event()
     talking = threading.Thread(target=chatter, args=(site, 1, over))
     talking.start()
