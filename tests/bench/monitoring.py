@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -47,7 +46,7 @@ def percent(folder: Path, seconds: float, monitor: dict[str, object]) -> tuple[f
         time.sleep(seconds)
         used = (spent(runner.pid) - before) / (time.monotonic() - begin) * 100
         for _ in range(2):
-            runner.send_signal(signal.SIGINT)
+            runner.terminate()
             time.sleep(0.2)
         runner.wait()
     rows = 0
