@@ -244,11 +244,7 @@ def _mapping(key: Check, inner: Check) -> Check:
             raise Misfit(value, "an object")
         for name, item in value.items():
             key(name)
-            try:
-                inner(item)
-            except Misfit as misfit:
-                misfit.steps.append(f".{name}")
-                raise
+            _at(f".{name}", inner, item)
 
     return check
 
@@ -270,11 +266,7 @@ def _record(kind: type[Any]) -> Check:
             item = getattr(value, name)
             # PERF: most fields hold what they hold when nothing is said, the same object.
             if item is not default:
-                try:
-                    inner(item)
-                except Misfit as misfit:
-                    misfit.steps.append(f".{name}")
-                    raise
+                _at(f".{name}", inner, item)
 
     return check
 
