@@ -132,13 +132,15 @@ class SqliteDatabase:
         """A transaction on the one connection that writes (`promises.md` Q1); over when it is on the disk.
 
         Who writes while others wait for their turn leaves the transaction open to them: each of them writes in a part
-        of its own, which can fail alone, and one commit is for all (P2). Who writes alone waits for nobody.
+        of its own, which can fail alone, and one commit is for all (P2). Who writes alone waits for nobody. Who fails
+        waits for the commit as well, since the reason may be what another of them has written.
 
         Raises
         ------
         Unavailable
             If others write for longer than the caller may wait.
         """
+        failed: BaseException | None = None
         self._queue()
         try:
             connection = self._ours()
@@ -153,10 +155,11 @@ class SqliteDatabase:
                         self._lease.check(tx)
                         yield tx
                         tx.settle()
-                except BaseException:
+                except BaseException as error:
                     if shared.over:
                         self._shared = None
-                    raise
+                        raise
+                    failed = error
                 if self._coming and not shared.full and self._mode is Mode.LOCAL:
                     self._shared = shared
                 else:
@@ -170,6 +173,8 @@ class SqliteDatabase:
                     if self._shared is shared:
                         with self._watched():
                             self._commit(shared)
+        if failed is not None:
+            raise failed
 
     def _commit(self, shared: Shared) -> None:
         """End what several have written."""

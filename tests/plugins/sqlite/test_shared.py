@@ -118,6 +118,57 @@ def test_who_fails_undoes_its_own_part_only(database):
     assert (database.commits, names(database)) == (1, {"a", "b", "c"})
 
 
+def test_who_fails_for_what_another_has_written_says_so_when_that_is_there(database):
+    seen: list[set[str]] = []
+
+    def second(tx: Transaction) -> None:
+        database.coming(1)
+        raise ValueError("there is one already")
+
+    def write() -> None:
+        try:
+            with database.write() as tx:
+                second(tx)
+        except ValueError:
+            seen.append(names(database))
+
+    begun, free = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with database.write() as tx:
+            noted("a")(tx)
+            begun.set()
+            free.wait(SOON)
+
+    def third() -> None:
+        with database.write() as tx:
+            noted("b")(tx)
+            # Long enough for who fails to be heard before this is over, if that is possible.
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor(3) as pool:
+        one = pool.submit(first)
+        begun.wait(SOON)
+        two = pool.submit(write)
+        database.coming(1)
+        free.set()
+        three = pool.submit(third)
+        wait([one, two, three], SOON)
+
+    assert seen == [{"a", "b"}]
+
+
+def test_who_fails_as_the_last_lets_nobody_wait(database):
+    def wrong(tx: Transaction) -> None:
+        raise ValueError("mine alone")
+
+    begin = time.monotonic()
+    together(database, [noted("a"), wrong])
+
+    assert time.monotonic() - begin < SOON / 2
+    assert (database.commits, names(database)) == (1, {"a"})
+
+
 def test_a_commit_that_fails_was_nobodys(database):
     def orphan(tx: Transaction) -> None:
         tx.free("PRAGMA defer_foreign_keys = ON", [])
