@@ -56,10 +56,11 @@ def tidy(folder: str) -> None:
 class Group:
     """The group of one job; its processes have `limit` bytes together."""
 
-    __slots__ = ("_version", "alarm", "folder")
+    __slots__ = ("_limit", "_version", "alarm", "folder")
 
     def __init__(self, version: int, folder: str, name: str, limit: int) -> None:
         self._version = version
+        self._limit = limit
         self.folder = f"{folder}/{PREFIX}{name}"
         self.alarm = -1
         """Version 1: readable when the kernel has killed in this group; in version 2 it kills all of it."""
@@ -79,9 +80,14 @@ class Group:
             self.close()
             raise
 
-    def enter(self, pid: int) -> None:
-        """Put a process that has just been started into the group, with all that it has started since."""
-        waiting = [pid]
+    def enter(self, pid: int) -> bool:
+        """Put a process that has just been started into the group, with all that it has started since.
+
+        Returns
+        -------
+        Whether they had more than the limit by then: the kernel counts only what is taken in the group.
+        """
+        waiting, taken = [pid], 0
         # Opened only now and not kept: thousands of jobs may run, and their limits are those of the user.
         entry = os.open(f"{self.folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
         while waiting:
@@ -92,7 +98,9 @@ class Group:
                 continue  # it has ended
             # PERF: what it starts from now on is in the group; the list is nearly always empty.
             waiting += trees.children(one)
+            taken += trees.memory(one)
         os.close(entry)
+        return taken > self._limit
 
     @property
     def exceeded(self) -> bool:

@@ -53,12 +53,15 @@ class Groups:
             self._poll.register(group.alarm, select.POLLIN)
         return group
 
-    def enter(self, group: Group, pid: int) -> None:
-        """Put a job that has just been started into its group; where that fails it runs without a limit."""
+    def enter(self, group: Group, pid: int) -> bool:
+        """Put a job that has just been started into its group; whether it has exceeded its limit already.
+
+        Where that fails it runs without a limit.
+        """
         try:
-            group.enter(pid)
+            return group.enter(pid)
         except OSError:
-            return
+            return False
 
     def alarm(self, fd: int) -> bool:
         """Hear an alarm: the kernel is about to kill, in this group or in one above, where it may be another's.

@@ -222,13 +222,14 @@ class Guardian:
                 self._groups.remove(group)
             self._not_started(work, tries, begin, error)
         else:
-            if group is not None:
-                self._groups.enter(group, pid)
+            greedy = group is not None and self._groups.enter(group, pid)
             mark = os.fsencode(work.mark)
             tree = Tree(work.job, pid, mark, begin, daemons=work.daemons, line=work.line, group=group)
             self._trees[work.job] = tree
             self._pids[pid] = work.job
             self._daemons = self._daemons or work.daemons
+            if greedy:
+                self._exceeded(work.job)
 
     def _not_started(self, work: Work, tries: int, begin: float, error: NotStarted | Busy) -> None:
         """Say that a job could not be started, or try again soon."""
@@ -240,7 +241,7 @@ class Guardian:
             self._retries.append((begin + RETRY_AFTER, tries + 1, work))
 
     def _exceeded(self, job: int) -> None:
-        """The kernel has killed a process of a job for memory: all of the job ends."""
+        """A job took more memory than it may, or the kernel has killed a process of it for that: all of it ends."""
         if tree := self._trees.get(job):
             tree.oom, tree.kill_at = True, 0.0
             self._dying[tree.pid] = tree

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 MARK = b"TORC_MARK="
 RUNNER = b"TORC_RUNNER="
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Process:
@@ -52,6 +53,13 @@ def children(parent: int) -> list[int]:
         return []
     # A kernel that was built without this file.
     return [one.pid for one in processes() if one.parent == parent]
+
+
+def memory(pid: int) -> int:
+    """Bytes that a process has in memory and shares with no file; 0: it has ended."""
+    # statm: size, resident, and of these shared, in pages (proc_pid_statm(5)).
+    pages = _read(f"/proc/{pid}/statm").split()
+    return (int(pages[1]) - int(pages[2])) * PAGE if len(pages) > 2 else 0
 
 
 def variable(pid: int, name: bytes) -> bytes:

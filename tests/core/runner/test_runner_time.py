@@ -182,7 +182,7 @@ def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) 
 def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later) -> None:
     create(
         site,
-        [f"touch up; {STUBBORN}"],
+        [f"trap '' TERM; touch up; {STUBBORN}"],
         execution_config={"sigterm_lead_seconds": 10, "sigkill_headroom_seconds": 0},
     )
     runner = site.runner(end=site.clock.monotonic() + 13)

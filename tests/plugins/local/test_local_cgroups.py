@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,22 @@ def test_a_process_enters_with_its_children(kernel: Kernel) -> None:
 
     assert (Path(group.folder) / "cgroup.procs").read_text().startswith(str(os.getpid()))
     group.close()
+
+
+def test_what_was_taken_before_a_process_entered_counts(kernel: Kernel) -> None:
+    folder = kernel.version_2("/", shared="memory")
+    hog = "x = bytearray(50_000_000); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-S", "-c", hog], stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+
+        found = [
+            Group(2, str(folder), f"1-{job}", limit).enter(process.pid)
+            for job, limit in enumerate((40_000_000, 100_000_000))
+        ]
+        process.kill()
+
+    assert found == [True, False]
 
 
 def test_groups_of_dead_guardians_are_removed(kernel: Kernel) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from torc_core.protocols import Locating
-from torc_core.testing.executors import Tasks, run
+from torc_core.testing.executors import Tasks, run, wait_for
 from torc_local import trees
 from torc_local.executor import Subprocesses
 
@@ -41,6 +41,7 @@ def test_each_job_that_runs_is_found_by_its_mark(executor, tasks):
     assert executor.processes() == {}
     one, other = (tasks.task("echo $$; exec sleep 60") for _ in range(2))
     executor.start([one, other])
+    wait_for(one, "\n")
 
     found = located(executor, 2)
 
