@@ -7,12 +7,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from torc_core.errors import TorcError
 from torc_core.model import NodeId, Offer, Orders, Turn, WorkflowId
 from torc_core.protocols import Embedded
+from torc_http.hub.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,14 @@ class _Waiting:
     encode: Callable[[Orders], bytes]
     request: HeldRequest | None = None
     over: bool = False
+    looking: threading.Lock = field(default_factory=threading.Lock)
 
 
 class HeldTurns:
     """At most one per node; the next turn of a node ends the one that is held."""
 
     def __init__(self, store: Embedded) -> None:
+        self.repeats = Repeats()
         self._store = store
         self._changed = threading.Condition()
         self._waiting: dict[NodeId, _Waiting] = {}
@@ -103,6 +106,7 @@ class HeldTurns:
         if one.request is None:
             return False
         with self._changed:
+            before = self._waiting.get(turn.node)
             self._waiting[turn.node] = one
             self._lines.setdefault(workflow, deque()).append(one)
             # What was committed between the first look and now has woken nobody for this one.
@@ -111,6 +115,8 @@ class HeldTurns:
                 self._thread = threading.Thread(target=self._serve, name="torc-held", daemon=True)
                 self._thread.start()
             self._changed.notify()
+        if before is not None:
+            self._end(before)
         return True
 
     def end(self, node: NodeId) -> None:
@@ -119,8 +125,8 @@ class HeldTurns:
             return
         with self._changed:
             one = self._waiting.get(node)
-        if one is not None and self._take(one):
-            self._tell(one, Orders())
+        if one is not None:
+            self._end(one)
 
     def close(self) -> None:
         """Answer all that is held, empty."""
@@ -129,6 +135,11 @@ class HeldTurns:
             left = list(self._waiting.values())
             self._changed.notify()
         for one in left:
+            self._end(one)
+
+    def _end(self, one: _Waiting) -> None:
+        """Answer one empty, unless work is just being looked for, and found: that is for nobody else."""
+        with one.looking:
             if self._take(one):
                 self._tell(one, Orders())
 
@@ -195,6 +206,10 @@ class HeldTurns:
 
     def _look(self, one: _Waiting, *, last: bool = False) -> bool:
         """Try a turn again; whether it was answered."""
+        with one.looking:
+            return one.over or self._tried(one, last=last)
+
+    def _tried(self, one: _Waiting, *, last: bool) -> bool:
         try:
             orders, news = self._store.try_turn(one.turn, again=True)
         except TorcError as error:

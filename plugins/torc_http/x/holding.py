@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from torc_core.model import Assignment, Node, Orders, Turn
+from torc_core.model import Assignment, Node, NodeId, Orders, Turn
 from torc_core.protocols.store import Embedded
 from torc_core.store.principal import Right
 from torc_http.call import Answer, Call
+from torc_http.hub.repeats import Repeats
 from torc_http.hub.turns import HeldTurns, only_waits
 
 if TYPE_CHECKING:
@@ -47,9 +48,20 @@ def _answered(call: Call, turn: Turn, encode: Callable[[Orders], bytes], held: H
     counts: Counts | None = parts.get("counts")
     if turn.offer is not None and counts is not None:
         encode = _counting(encode, counts)
-    if held is not None:
+    if held is None or turn.offer is None:
+        if held is not None:
+            held.end(turn.node)
+        return Answer(raw=encode(call.store.turn(turn)))
+    with held.repeats.alone(turn.node, turn.offer.claim_id):
         held.end(turn.node)
-    if not isinstance(call.service.store, Embedded) or held is None or not only_waits(turn):
+        if held.repeats.was_empty(turn.node, turn.offer.claim_id):
+            # NOTE: nobody reads the second answer to a request that came twice; jobs in it would wait for the beats.
+            return Answer(raw=encode(call.store.turn(replace(turn, offer=None))))
+        return _claimed(call, turn, _noting(encode, held.repeats, turn.node, turn.offer.claim_id), held)
+
+
+def _claimed(call: Call, turn: Turn, encode: Callable[[Orders], bytes], held: HeldTurns) -> Answer:
+    if not isinstance(call.service.store, Embedded) or not only_waits(turn):
         return Answer(raw=encode(call.store.turn(turn)))
     assert turn.offer is not None
     # NOTE: the guarded store has to see the turn; its answer without a wait is what `try_turn` looks at again.
@@ -61,6 +73,19 @@ def _answered(call: Call, turn: Turn, encode: Callable[[Orders], bytes], held: H
     if hold is not None and held.hold(turn, workflow, encode, hold.later):
         return Answer(raw=b"")
     return Answer(raw=encode(replace(orders, pause_ms=random.randint(*PAUSE_MS))))  # noqa: S311 - spreads a herd
+
+
+def _noting(
+    encode: Callable[[Orders], bytes], repeats: Repeats, node: NodeId, claim_id: str
+) -> Callable[[Orders], bytes]:
+    """Remember a claim that gets nothing, before it is told so."""
+
+    def encoded(orders: Orders) -> bytes:
+        if not orders.jobs:
+            repeats.empty(node, claim_id)
+        return encode(orders)
+
+    return encoded
 
 
 def _counting(encode: Callable[[Orders], bytes], counts: Counts) -> Callable[[Orders], bytes]:

@@ -62,6 +62,18 @@ class TogetherContract(SceneContract):
 
         assert (seen, scene.counts(workflow)) == (1, {"uninitialized": 1})
 
+    def test_a_turn_that_is_looked_at_again_gives_what_has_come_meanwhile(self, scene: Scene) -> None:
+        workflow = scene.created(fan(1)).id
+        node = scene.node(workflow)
+        waits = Turn(node=node.id, epoch=node.epoch, offer=scene.offer(node))
+        nothing, _ = embedded(scene).try_turn(waits)
+
+        scene.store.initialize(workflow, Initialize(force=True))
+        orders, news = embedded(scene).try_turn(waits, again=True)
+
+        assert not nothing.jobs
+        assert ([one.job.name for one in orders.jobs], news) == (["job0"], True)
+
     def test_a_turn_that_is_looked_at_again_is_no_sign_of_life(self, scene: Scene) -> None:
         workflow = scene.started(chain(2))
         node = scene.node(workflow)

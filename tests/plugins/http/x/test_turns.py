@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +220,36 @@ def test_bodies_are_strict(api: Api, verb: str, body: Any, field: str) -> None:
     said = api.ask("POST", f"/x/nodes/{node}/{verb}", body)
 
     assert (said.status, said.body["error"]["field"]) == (422, field)
+
+
+def test_a_claim_that_got_nothing_gets_nothing_when_it_comes_again(api: Api) -> None:
+    node = api.node(api.plan(*CHAIN)["workflow_id"])["node_id"]
+
+    def turn(**parts: Any) -> Any:
+        return api("POST", f"/x/nodes/{node}/turn", {"epoch": "e", **parts})
+
+    def names(answer: Any) -> list[str]:
+        return [one["name"] for one in answer["claim"]["jobs"]]
+
+    jobs = {one["name"]: one for one in turn(claim=claim("c1"))["claim"]["jobs"]}
+    assert names(turn(claim=claim("c2"))) == []
+    turn(results=[result(jobs["a"])])
+
+    # The second copy of a request that a network has doubled: its answer reaches nobody.
+    assert names(turn(claim=claim("c2"))) == []
+    assert names(turn(claim=claim("c3"))) == ["b"]
+
+
+def test_a_claim_that_waits_and_its_second_copy_are_told_the_same(api: Api) -> None:
+    node = api.node(api.plan(*CHAIN)["workflow_id"])["node_id"]
+
+    def claimed(claim_id: str, **more: Any) -> list[str]:
+        told = api("POST", f"/x/nodes/{node}/claim", {"epoch": "e", **claim(claim_id), **more})
+        return [one["name"] for one in told["jobs"]]
+
+    assert claimed("c1") == ["a", "c"]
+    with ThreadPoolExecutor(4) as pool:
+        begin = time.monotonic()
+        told = [pool.submit(claimed, "c2", wait_ms=20_000) for _ in range(4)]
+        assert [one.result() for one in told] == [[]] * 4
+    assert time.monotonic() - begin < 10
