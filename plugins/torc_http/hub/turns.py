@@ -10,9 +10,12 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import orjson
+
 from torc_core.errors import TorcError
 from torc_core.model import NodeId, Offer, Orders, Turn, WorkflowId
 from torc_core.protocols import Embedded
+from torc_http.errors import failure
 from torc_http.hub.repeats import Repeats
 
 log = logging.getLogger(__name__)
@@ -29,9 +32,16 @@ LOOK_AGAIN = 1.0
 LATE = 0.002
 """Seconds after a delayed retry is due until it is looked for."""
 
+JSON = ("Content-Type", "application/json")
+
 
 class HeldRequest(Protocol):
     """A request whose connection waits elsewhere."""
+
+    @property
+    def request_id(self) -> str:
+        """What it is called in the log."""
+        ...
 
     def answer(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bool:
         """Answer it, from any thread; False: the client has gone, or it was answered before."""
@@ -50,6 +60,8 @@ class _Waiting:
     encode: Callable[[Orders], bytes]
     request: HeldRequest | None = None
     over: bool = False
+    last: bool = False
+    """Whether the next look is the last one, whatever it finds."""
     looking: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -128,6 +140,15 @@ class HeldTurns:
         if one is not None:
             self._end(one)
 
+    def end_soon(self, node: NodeId) -> None:
+        """The same for who may not wait: a look that is under way may wait for what he has begun to write himself."""
+        with self._changed:
+            one = self._waiting.get(node)
+            if one is not None:
+                one.last = True
+                self._woken.add(one.workflow)
+                self._changed.notify()
+
     def close(self) -> None:
         """Answer all that is held, empty."""
         with self._changed:
@@ -189,7 +210,7 @@ class HeldTurns:
                 continue
             if misses.get(one.equal, 0) >= EQUAL_MISSES:
                 self._passed_over.add(workflow)
-            elif self._look(one):
+            elif self._look(one, last=one.last):
                 misses[one.equal] = 0
             else:
                 misses[one.equal] = misses.get(one.equal, 0) + 1
@@ -242,7 +263,13 @@ class HeldTurns:
 
     def _tell(self, one: _Waiting, orders: Orders) -> bool:
         assert one.request is not None
-        return one.request.answer(200, (("Content-Type", "application/json"),), one.encode(orders))
+        try:
+            return one.request.answer(200, (JSON,), one.encode(orders))
+        except Exception as error:
+            # NOTE: what it is about may be gone; whoever is told so, there are others for whom is looked here.
+            failed = failure(error, one.request.request_id)
+            body = orjson.dumps(failed.body, default=repr)
+            return one.request.answer(failed.status, (JSON, *failed.headers.items()), body)
 
 
 def only_waits(turn: Turn) -> bool:

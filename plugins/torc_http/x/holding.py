@@ -23,6 +23,10 @@ PAUSE_MS = (2_000, 5_000)
 """How long those wait before they ask again for whom there is no room."""
 
 
+KEYED = "HTTP_IDEMPOTENCY_KEY"
+"""Where the environment of a request holds its idempotency key."""
+
+
 def turn(call: Call, turn: Turn, encode: Callable[[Orders], bytes]) -> Answer:
     """Answer a turn, at once or later."""
     if not call.principal.is_admin:
@@ -48,9 +52,14 @@ def _answered(call: Call, turn: Turn, encode: Callable[[Orders], bytes], held: H
     counts: Counts | None = parts.get("counts")
     if turn.offer is not None and counts is not None:
         encode = _counting(encode, counts)
-    if held is None or turn.offer is None:
-        if held is not None:
-            held.end(turn.node)
+    if held is None:
+        return Answer(raw=encode(call.store.turn(turn)))
+    if KEYED in call.environ:
+        # NOTE: what is done under a key is one transaction, and may have begun: who waits to write is not waited for.
+        held.end_soon(turn.node)
+        return _claimed(call, turn, encode, held)
+    if turn.offer is None:
+        held.end(turn.node)
         return Answer(raw=encode(call.store.turn(turn)))
     with held.repeats.alone(turn.node, turn.offer.claim_id):
         held.end(turn.node)

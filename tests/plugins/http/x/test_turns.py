@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.plugins.http.x.conftest import FREE, Api, result
+from tests.plugins.http.x.conftest import FREE, Api, Said, result
+from tests.waiting import until
 from torc_core.model import AuditEntry, Job, Query
 
 CHAIN = (
@@ -252,4 +253,34 @@ def test_a_claim_that_waits_and_its_second_copy_are_told_the_same(api: Api) -> N
         begin = time.monotonic()
         told = [pool.submit(claimed, "c2", wait_ms=20_000) for _ in range(4)]
         assert [one.result() for one in told] == [[]] * 4
+    assert time.monotonic() - begin < 10
+
+
+def test_a_claim_that_waits_in_a_workflow_that_goes_is_answered_and_lets_down_no_other(api: Api) -> None:
+    gone, stays = api.plan(*CHAIN)["workflow_id"], api.plan(*CHAIN)["workflow_id"]
+    nodes = {
+        epoch: api.node(workflow, epoch)["node_id"]
+        for epoch, workflow in (("e", gone), ("f", stays), ("g", stays))
+    }
+
+    def claimed(epoch: str, claim_id: str, **more: Any) -> Said:
+        body = {"epoch": epoch, **claim(claim_id), **more}
+        return api.ask("POST", f"/x/nodes/{nodes[epoch]}/claim", body)
+
+    first, *_ = claimed("f", "c1").body["jobs"]
+    claimed("e", "c2")
+    with ThreadPoolExecutor(2) as pool:
+        begin = time.monotonic()
+        in_gone, in_stays = (
+            pool.submit(claimed, epoch, claim_id, wait_ms=20_000)
+            for epoch, claim_id in (("e", "c3"), ("g", "c4"))
+        )
+        until(lambda: "torc_held_claims 2" in api("GET", "/metrics"))
+        api("DELETE", f"/workflows/{gone}?force=true")
+        told = in_gone.result()
+        api("POST", f"/x/nodes/{nodes['f']}/finish", {"epoch": "f", "results": [result(first)]})
+        found = in_stays.result()
+
+    assert told.status == 404
+    assert [one["name"] for one in found.body["jobs"]] == ["b"]
     assert time.monotonic() - begin < 10
