@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from torc_core.errors import TorcError
-from torc_core.model import ActionId, Query, Totals, Value, Waiting, Workflow, WorkflowId
+from torc_core.model import ActionId, JobStatus, Query, Totals, Value, Waiting, Workflow, WorkflowId
 from torc_core.protocols import Batch, Clock, Outlook, Store
 
 log = logging.getLogger(__name__)
@@ -110,12 +110,18 @@ class Tender:
         """Do what is due now; the workflows that were cared for."""
         now = self._clock.monotonic()
         living = self._living()
-        going = [one.workflow.id for one in living if not one.complete] if self._submits else []
-        due = self._due(going, now)
+        going = [one for one in living if not one.complete] if self._submits else []
+        due = self._due([one.workflow.id for one in going], now)
         asked: set[WorkflowId] = set()
         if now - self._last >= self._round:
             self._last = now
             asked = {one.workflow.id for one in living if one.pending_allocations or one.active_allocations}
+            # The last runner may have closed the last allocation, with jobs left that nobody else asks for.
+            due |= {
+                one.workflow.id
+                for one in going
+                if one.workflow.submit_options and one.counts.get(JobStatus.READY)
+            }
         for workflow in sorted(due | asked):
             if self._closed.is_set():
                 break

@@ -18,7 +18,7 @@ from torc_slurm.submission.due import Due
 from torc_slurm.submission.holding import name_of_us
 from torc_slurm.submission.keeper import lacking, request_id
 from torc_slurm.submission.submitting import Result, Submitter
-from torc_slurm.submission.sync import sync
+from torc_slurm.submission.sync import adopted, sync
 from torc_slurm.submission.terms import Terms
 from torc_slurm.submission.unneeded import unneeded, withdraw
 
@@ -91,7 +91,7 @@ class SlurmBatch:
         return Tended(
             submitted=[one.allocation for one in results if one.submitted],
             refused=[one.allocation for one in results if one.refused],
-            unclear=[one.allocation for one in results if not one.submitted and not one.refused],
+            unclear=[one.allocation for one in results if one.unclear],
             withdrawn=off,
             waiting=waiting,
         )
@@ -105,7 +105,7 @@ class SlurmBatch:
             if one.why_not is not None:
                 waiting.append(one.why_not)
                 continue
-            name = request_id(workflow, one.scheduler.id, self._clock.now())
+            name = request_id(workflow, one)
             intent = one.intent
             made = self._store.intend(workflow.id, name, one.scheduler.id, intent.count, intent.nodes)
             # The same request gives all executors the same intents; one of them gets them to submit.
@@ -144,6 +144,13 @@ class SlurmBatch:
 
     def withdraw(self, workflow: WorkflowId, *, running: bool, reason: str) -> Withdrawn:
         """Call off what is queued, and, if `running`, what runs."""
+        numbers: list[str] = []
+        errors: list[str] = []
+        try:
+            # What was submitted without an answer is called off only under its number.
+            adopted(self._store, self.slurm, workflow)
+        except SlurmSilent as error:
+            errors.append(f"{error}; what was being submitted may be queued all the same: squeue --me")
         rows = self._store.find(Allocation, Query(workflow=workflow, limit=2**31)).items
         open_ones = [one for one in rows if one.status in OPEN and one.scheduler_type == "slurm"]
         for one in open_ones:
@@ -151,8 +158,6 @@ class SlurmBatch:
                 self._store.withdrawn(one.id, reason)
         waiting = [one for one in open_ones if one.status is AllocationStatus.PENDING]
         active = [one for one in open_ones if one.status is AllocationStatus.ACTIVE] if running else []
-        numbers: list[str] = []
-        errors: list[str] = []
         for group in (waiting, active):
             off, wrong = withdraw(self._store, self.slurm, group, reason, running=running)
             numbers += [one.scheduler_id for one in off if one.scheduler_id is not None]

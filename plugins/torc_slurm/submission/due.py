@@ -189,8 +189,7 @@ class Due:
     def _end(self, taken: Taken, us: str, results: Sequence[Result]) -> None:
         """Report how a firing went: done, failed, or to be looked at again."""
         refused = [one for one in results if one.refused]
-        unclear = [one for one in results if not one.submitted and not one.refused and open_(one.allocation)]
-        if unclear:
+        if any(one.unclear for one in results):
             self._give_back(taken.action, us)
             return
         message = None
@@ -235,11 +234,6 @@ def to_submit(allocation: Allocation) -> bool:
         AllocationStatus.INTENDED,
         AllocationStatus.FAILED,
     )
-
-
-def open_(allocation: Allocation) -> bool:
-    """Whether nobody has said what became of it."""
-    return allocation.status in (AllocationStatus.INTENDED, AllocationStatus.FAILED)
 
 
 def schedulers_of(store: Store, workflow: WorkflowId) -> dict[int, SlurmScheduler]:

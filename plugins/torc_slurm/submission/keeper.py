@@ -22,7 +22,6 @@ from torc_core.model import (
     Query,
     Requirement,
     Resources,
-    SchedulerId,
     SlurmScheduler,
     Workflow,
 )
@@ -37,7 +36,7 @@ from torc_slurm.submission.stagger import window
 log = logging.getLogger(__name__)
 
 PAUSE_MS = 60_000
-"""A scheduler is topped up once in such a time."""
+"""A scheduler is topped up once in such a time, counted from the last allocation that no action asked for."""
 START_UP = 60
 """Seconds until a runner in a new allocation starts its first job."""
 MOST_USELESS = 3
@@ -50,6 +49,8 @@ class Short:
 
     Parameters
     ----------
+    newest
+        Number of the latest allocation of it; 0: there has been none.
     why_not
         Why none is asked for all the same, in a sentence.
     """
@@ -57,6 +58,7 @@ class Short:
     scheduler: SlurmScheduler
     ready: int
     count: int
+    newest: int = 0
     why_not: str | None = None
 
     @property
@@ -92,6 +94,10 @@ def lacking(
         if scheduler.fields.get("auto_top_up") is False or number in armed:
             continue
         own = [one for one in rows if one.scheduler_config_id == number]
+        if any(
+            one.action_run_id is None and abs(clock.now() - (one.submitted_at or 0)) < PAUSE_MS for one in own
+        ):
+            continue
         jobs = [needs[job.requirement_id] for job in ready if job.scheduler_id == number]
         if _served(own, nodes, min(one.runtime_s for one in jobs), clock.now()):
             continue
@@ -99,9 +105,9 @@ def lacking(
     return found
 
 
-def request_id(workflow: Workflow, scheduler: SchedulerId, now: int) -> str:
-    """The same for all who top a scheduler up in the same minute, so that they ask for the same allocations."""
-    return f"keeper:{workflow.id}:{workflow.run_id}:{scheduler}:{now // PAUSE_MS}"
+def request_id(workflow: Workflow, short: Short) -> str:
+    """The same for all who have seen the same allocations of a scheduler, so that they ask for the same new ones."""
+    return f"keeper:{workflow.id}:{workflow.run_id}:{short.scheduler.id}:{short.newest}"
 
 
 def _armed(store: Store, workflow: Workflow, schedulers: Mapping[int, SlurmScheduler]) -> set[int]:
@@ -186,7 +192,9 @@ def _short(
             why_not=f"{hours:.1f} more node-hours for scheduler '{scheduler.name}' would be more than client.slurm.max_node_hours "
             f"allows ({used:.1f} of {most_node_hours:g} are asked for)",
         )  # fmt: skip
-    return Short(scheduler=scheduler, ready=len(jobs), count=count)
+    return Short(
+        scheduler=scheduler, ready=len(jobs), count=count, newest=max((one.id for one in own), default=0)
+    )
 
 
 def nodes_of(scheduler: SlurmScheduler) -> int:

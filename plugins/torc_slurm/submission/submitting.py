@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from torc_core.errors import Conflict, Invalid
-from torc_core.model import Allocation, AllocationStatus, SlurmScheduler, Workflow
+from torc_core.model import Allocation, AllocationStatus, SlurmScheduler, Workflow, WorkflowId
 from torc_core.protocols import Clock, Store
 from torc_core.record import record
 from torc_slurm.scheduler.answers import Refused, Submitted
@@ -62,10 +62,17 @@ OPENINGS = ("sbatch: error: ", "Batch job submission failed: ")
 
 @record(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of an allocation; `number` None: it is not in the queue, or nobody knows."""
+    """What became of an allocation.
+
+    Parameters
+    ----------
+    unclear
+        Nobody knows whether it is in the queue, or nobody has tried yet.
+    """
 
     allocation: Allocation
     message: str | None = None
+    unclear: bool = False
 
     @property
     def submitted(self) -> bool:
@@ -75,7 +82,7 @@ class Result:
     @property
     def refused(self) -> bool:
         """Whether Slurm does not want it."""
-        return not self.submitted and self.allocation.status is AllocationStatus.FAILED
+        return not (self.submitted or self.unclear) and self.allocation.status is AllocationStatus.FAILED
 
     @property
     def cause(self) -> str:
@@ -158,11 +165,7 @@ class Submitter:
                 known.add(result.allocation.scheduler_id)
             if self._told is not None:
                 self._told(result)
-            if (
-                not result.submitted
-                and not result.refused
-                and result.allocation.status is AllocationStatus.INTENDED
-            ):
+            if result.unclear:
                 break
         return [results.get(one.allocation.id) or self._unclear(one, "not tried yet") for one in wanted]
 
@@ -185,7 +188,7 @@ class Submitter:
         self, one: Wanted, made: Script, terms: Terms, known: set[str], hold: Callable[[Wanted], object]
     ) -> Result:
         """Submit one, and find out what came of it."""
-        path = self._written(made, terms)
+        path = self._written(made, terms, one.allocation.workflow_id)
         message = ""
         try:
             for attempt in range(TRIES):
@@ -275,7 +278,7 @@ class Submitter:
         return Result(allocation=after, message=message)
 
     def _unclear(self, one: Wanted, message: str) -> Result:
-        return Result(allocation=one.allocation, message=message)
+        return Result(allocation=one.allocation, message=message, unclear=True)
 
     def _numbers(self, workflow: Workflow) -> set[str]:
         from torc_core.model import Query
@@ -283,13 +286,25 @@ class Submitter:
         rows = self._store.find(Allocation, Query(workflow=workflow.id, limit=2**31)).items
         return {one.scheduler_id for one in rows if one.scheduler_id is not None}
 
-    def _written(self, made: Script, terms: Terms) -> Path:
-        """The script as a file that only its owner can read."""
+    def _written(self, made: Script, terms: Terms, workflow: WorkflowId) -> Path:
+        """The script as a file that only its owner can read.
+
+        Raises
+        ------
+        Conflict
+            If the output directory does not take it.
+        """
         path = Path(terms.output_dir, made.file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.unlink()
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o700)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(made.text)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                path.unlink()
+            with os.fdopen(os.open(path, flags, 0o700), "w", encoding="utf-8") as file:
+                file.write(made.text)
+        except OSError as error:
+            raise Conflict(
+                f"no script can be written to '{path.parent}': {(error.strerror or 'error').lower()}; name another folder: "
+                f"torc submit {workflow} --output-dir DIR"
+            ) from error
         return path

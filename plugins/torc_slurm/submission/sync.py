@@ -48,7 +48,7 @@ def sync(
     rows = list(store.find(Allocation, Query(workflow=workflow, where={"status": OPEN}, limit=2**31)).items)
     if not dry_run:
         try:
-            rows += _adopted(store, slurm, workflow, age)
+            rows += adopted(store, slurm, workflow, age)
         except SlurmSilent as error:
             return Synced(unanswered=str(error))
     # An answer of some seconds ago cannot know what was submitted since.
@@ -83,8 +83,14 @@ def sync(
     )
 
 
-def _adopted(store: Store, slurm: Slurm, workflow: WorkflowId, age: float) -> list[Allocation]:
-    """Intents that the queue shows under our key though nobody has heard so (`slurm.md` SJ6): they are submitted."""
+def adopted(store: Store, slurm: Slurm, workflow: WorkflowId, age: float = 0.0) -> list[Allocation]:
+    """Intents that the queue shows under our key though nobody has heard so (`slurm.md` SJ6): they are submitted.
+
+    Raises
+    ------
+    SlurmSilent
+        If there are intents, and the queue does not answer.
+    """
     where = {"status": AllocationStatus.INTENDED.value}
     intents = store.find(Allocation, Query(workflow=workflow, where=where, limit=2**31)).items
     if not intents:

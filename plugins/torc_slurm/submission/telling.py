@@ -95,7 +95,7 @@ def item(one: Result, schedulers: Mapping[int, SlurmScheduler]) -> dict[str, Jso
     """What became of one allocation."""
     allocation = one.allocation
     scheduler = schedulers.get(allocation.scheduler_config_id or 0)
-    status = "unclear" if not one.submitted and not one.refused else shown(allocation.status)
+    status = "unclear" if one.unclear else shown(allocation.status)
     return {
         "id": allocation.id,
         "slurm_job_id": allocation.scheduler_id,

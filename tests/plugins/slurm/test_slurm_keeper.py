@@ -54,6 +54,57 @@ def test_many_who_see_it_ask_for_the_same(
     assert len(slurm.jobs()) == 2
 
 
+def test_two_who_see_it_in_different_minutes_ask_for_the_same(
+    store: Store, config: Config, slurm: FakeSlurm, stranded: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has looked before the other has asked, and asks after the minute is over."""
+    early, late = Later(), Later()
+    late.minutes = 1
+    first, second = SlurmBatch(store, config, early, URL), SlurmBatch(store, config, late, URL)
+    intend = store.intend
+
+    def after_the_other(*args: object) -> object:
+        monkeypatch.setattr(store, "intend", intend)
+        second.tend(stranded.id)
+        return intend(*args)  # type: ignore[arg-type]  # as given
+
+    monkeypatch.setattr(store, "intend", after_the_other)
+    first.tend(stranded.id)
+
+    assert len(slurm.jobs()) == 2
+
+
+def test_a_scheduler_is_topped_up_once_in_a_minute(
+    batch: SlurmBatch, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    (asked,) = batch.tend(stranded.id).submitted
+    slurm.end(asked.scheduler_id or "", "FAILED")
+    batch.sync(stranded.id)
+
+    again = batch.tend(stranded.id)
+
+    assert not again.submitted
+
+
+def test_a_server_tops_up_what_its_last_allocation_has_left(
+    store: Store, config: Config, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    """Its runner has closed the allocation before the server looked again."""
+    from torc_http.tending import Tender
+
+    clock = Later()
+    batch = SlurmBatch(store, config, clock, URL)
+    tender = Tender(store, clock, lambda: {"slurm": batch}, "ana", look=3600)
+    tender.start()
+
+    for _ in range(3):
+        tender.look()
+        clock.minutes += 1
+    tender.close()
+
+    assert len(slurm.jobs()) == 2
+
+
 def test_a_scheduler_that_is_not_to_be_topped_up_is_left_alone(
     store: Store, batch: SlurmBatch, slurm: FakeSlurm, stranded: Workflow
 ) -> None:
@@ -138,3 +189,6 @@ class Later(SystemClock):
 
     def now(self) -> int:
         return super().now() + self.minutes * 60_000
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.minutes * 60

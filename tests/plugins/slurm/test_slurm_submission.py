@@ -15,6 +15,7 @@ from torc_core.protocols import Store
 from torc_core.system import SystemClock
 from torc_core.testing.slurm import FakeSlurm
 from torc_slurm.batch import SlurmBatch
+from torc_slurm.submission.due import rearm_failed
 
 URL = "http://login.cluster:8085/torc-service/v1"
 Make = Callable[..., Workflow]
@@ -286,3 +287,48 @@ class Leaping(SystemClock):
 
     def now(self) -> int:
         return super().now() + 1000 * self.ahead
+
+
+def test_a_firing_that_is_tried_again_is_not_refused_by_a_queue_that_is_silent(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(3)
+    slurm.fault("sbatch", "refuses", times=1)
+    batch.tend(workflow.id)
+    rearm_failed(store, workflow.id)
+    slurm.fault("sbatch", "submits-then-fails")
+    slurm.fault("squeue", "silent", skip=2, times=4, message=UNSURE)
+
+    done = batch.tend(workflow.id)
+    left = firing(store, workflow).state
+    slurm.heal()
+    batch.tend(workflow.id)
+
+    assert (len(done.refused), len(done.unclear), left) == (0, 3, "triggered")
+    assert len(slurm.jobs()) == 3
+
+
+def test_a_folder_that_takes_no_scripts_is_told_and_nothing_stays_claimed(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make, tmp_path: Path
+) -> None:
+    workflow = scheduled(2)
+    (tmp_path / "out").write_text("in the way")
+
+    done = batch.tend(workflow.id)
+
+    assert str(tmp_path / "out") in done.waiting[0]
+    assert firing(store, workflow).state == "triggered"
+
+
+def test_what_was_called_off_while_its_answer_was_awaited_leaves_the_queue(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(1)
+    slurm.fault("sbatch", "submits-then-fails")
+    slurm.fault("squeue", "silent", times=4, message=UNSURE)
+    batch.tend(workflow.id)
+
+    off = batch.withdraw(workflow.id, running=True, reason="canceled")
+
+    (job,) = slurm.jobs()
+    assert (off.numbers, job["state"]) == ([job["id"]], "CANCELLED")
