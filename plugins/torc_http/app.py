@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 import falcon
-import orjson
 
 from torc_core import __version__
 from torc_core.errors import NotFound
@@ -30,6 +29,7 @@ from torc_http.keeping import REPEATED_WITHIN, Answers, Sent, once
 from torc_http.reading import Turnstile, body_of, checked_body, generation_of, ids_of, parsed, query_of
 from torc_http.routes import BASE, SIZES, Route, all_routes, checked
 from torc_http.shares import Shares
+from torc_http.wire.values import told
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -229,8 +229,7 @@ def _sent(answer: Answer) -> Sent:
 
 
 def _bytes(answer: Answer) -> bytes:
-    # NOTE: stores give mappings of their own in places; orjson wants to be told how to see them.
-    return answer.raw if answer.raw is not None else orjson.dumps(answer.body, default=dict)
+    return answer.raw if answer.raw is not None else told(answer.body)
 
 
 def _send(resp: falcon.Response, sent: Sent) -> None:
@@ -352,7 +351,7 @@ def _unknown(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
 def _tell(req: falcon.Request, resp: falcon.Response, error: Exception, params: Mapping[str, Any]) -> None:
     failed = errors.failure(error, req.env["torc.request_id"])
     resp.status = falcon.code_to_http_status(failed.status)
-    resp.data = orjson.dumps(failed.body, default=repr)
+    resp.data = told(failed.body, default=repr)
     resp.content_type = "application/json"
     for name, value in failed.headers.items():
         resp.set_header(name, value)

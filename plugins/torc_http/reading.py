@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
 from marshmallow import Schema, ValidationError
 
 from torc_core.errors import Invalid
@@ -19,6 +18,7 @@ from torc_http.errors import Refused
 from torc_http.routes import Route, whole
 from torc_http.wire.fields import CONTROL, DEEPEST, WHOLE, Kind, ListOf, quoted
 from torc_http.wire.plans import Reader, reader
+from torc_http.wire.values import heard
 
 IGNORED_BODY = 64 * 1024
 """Bytes that a route without a body reads and throws away (`wire.md` T2)."""
@@ -113,7 +113,7 @@ def parsed(raw: bytes, *, verb: bool = False) -> Any:
         400, with the place.
     """
     try:
-        value = json.loads(raw) if verb and b"\\ud" in raw else orjson.loads(raw)
+        value = json.loads(raw) if verb and b"\\ud" in raw else heard(raw)
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
     # PERF: each level opens a bracket, so most bodies need no walk.

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-import orjson
 from marshmallow import Schema, ValidationError
 from marshmallow.fields import Field
 
 from torc_core.errors import BadValue
 from torc_core.model import JobStatus
 from torc_core.model.resources import GIB
+from torc_http.wire.values import heard
 
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 DEEPEST = 64
@@ -144,8 +144,7 @@ class Number(Kind):
             raise ValidationError(f"{value} is below {self.minimum}")
         if not SMALLEST <= value <= 1e300:
             raise ValidationError(f"{value} is out of range")
-        number: float = value
-        return number
+        return float(value)
 
     def described(self) -> dict[str, Plain]:
         return dict(self.schema) | ({} if self.minimum is None else {"minimum": self.minimum})
@@ -321,8 +320,8 @@ class TextOrObject(Object):
             if not value:
                 return {}
             try:
-                value = orjson.loads(value)
-            except orjson.JSONDecodeError as error:
+                value = heard(value.encode())
+            except ValueError as error:
                 raise ValidationError(f"the text is not JSON: {error}") from None
             if type(value) is not dict:
                 raise ValidationError("the text is not a JSON object")

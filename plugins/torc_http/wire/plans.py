@@ -11,11 +11,11 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-import orjson
 from marshmallow import Schema, ValidationError
 
 from torc_core.errors import Invalid
 from torc_http.wire.fields import Kind, ListOf, Part, Plain, TextOrObject, quoted
+from torc_http.wire.values import told
 
 
 class Reader:
@@ -138,7 +138,7 @@ def _inside(field: Any, *, as_text: bool) -> Callable[[Any], Plain]:
 
 
 def _text(value: Plain) -> str:
-    return orjson.dumps(value).decode()
+    return told(value).decode()
 
 
 @cache

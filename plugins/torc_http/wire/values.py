@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from torc_core.store import codec
+
+_DIGITS = bytes(ord("0") if one in b"0123456789" else ord(" ") for one in range(256))
+_LONG = b"0" * 19
 
 
 def dumps(value: object) -> bytes:
@@ -28,6 +32,36 @@ def dumps(value: object) -> bytes:
         if b"null" not in text:
             return text
     return json.dumps(plain, separators=(",", ":")).encode("ascii")
+
+
+def told(body: object, default: Callable[[Any], object] = dict) -> bytes:
+    """Write the body of an answer, whatever numbers users have put into it.
+
+    Parameters
+    ----------
+    default
+        What becomes of objects that are not JSON: stores give mappings of their own in places.
+    """
+    try:
+        return orjson.dumps(body, default=default)
+    except TypeError:
+        return json.dumps(body, default=default, separators=(",", ":")).encode("ascii")
+
+
+def heard(text: bytes) -> Any:
+    """Read the body of a request; integers of any length stay what they are.
+
+    Raises
+    ------
+    ValueError
+        If the text is not JSON.
+    """
+    value = orjson.loads(text)
+    # PERF: a third of the time of reading; a pattern for long numbers takes nine times that of reading.
+    if _LONG in text.translate(_DIGITS):
+        # NOTE: of integers of more than 64 bits the fast reader makes floating-point numbers.
+        return json.loads(text)
+    return value
 
 
 def loads(text: bytes) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from marshmallow import Schema
 
 from torc_core.errors import Invalid
@@ -30,6 +29,7 @@ from torc_http.call import Answer, Call
 from torc_http.keeping import Sent, once
 from torc_http.routes import Route
 from torc_http.wire.fields import Anything, Flag, Int, ListOf, Matching, Object, Plain
+from torc_http.wire.values import told
 
 GROUP = "x"
 MOST_ERRORS = 100
@@ -78,11 +78,11 @@ def create(call: Call) -> object:
     plan, complaints = _planned(call)
     if body.get("dry_run"):
         return _create(call, plan, complaints)
-    raw = orjson.dumps([body, call.query], default=str)
+    raw = told([body, call.query], default=str)
     target = "POST /x/plans create_id"
 
     def do() -> Sent:
-        return Sent(status=200, raw=orjson.dumps(_create(call, plan, complaints)))
+        return Sent(status=200, raw=told(_create(call, plan, complaints)))
 
     sent = once(call.service.store, call.identity, target, body["create_id"], raw, do)
     return Answer(status=sent.status, raw=sent.raw)

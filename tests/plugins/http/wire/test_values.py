@@ -70,3 +70,22 @@ def test_a_capability_is_added_to_all_that_an_assignment_has() -> None:
         for name in codec.FIELDS[Assignment]
         if name not in ("job", "outputs")
     )  # what was left at its default would prove nothing
+
+
+@pytest.mark.parametrize(
+    "number", [2**63, -(2**63) - 1, 2**64, 10**40, -(10**18), 1.5e300, 10**17 + 0.5], ids=repr
+)
+def test_a_number_of_a_request_is_what_was_sent(number: float) -> None:
+    text = json.dumps({"data": [number]}).encode()
+
+    assert values.heard(text) == {"data": [number]}
+    assert type(values.heard(text)["data"][0]) is type(number)
+    assert json.loads(values.told({"data": [number]})) == {"data": [number]}
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a": 10000000000000000000, "b": NaN}', b'{"a": "10000000000000000000\\ud800"}']
+)
+def test_a_long_number_makes_nothing_else_right(text: bytes) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        values.heard(text)

@@ -278,3 +278,29 @@ def test_a_workflow_is_drawn_and_its_status_says_what_it_waits_for(api: Api) -> 
     }  # fmt: skip
     staged = api("GET", f"/workflows/{workflow}/status?view=full&by_stage=true")["stages"]
     assert [(one["stage"], one["total"]) for one in staged] == [("a", 1), ("b", 1)]
+
+
+LONG = 123_456_789_012_345_678_901_234_567_890
+
+
+def test_integers_of_any_length_are_kept(api: Api) -> None:
+    plan = api.plan(
+        {"name": "a", "command": "true", "input_user_data": ["planned"]},
+        user_data=[{"name": "planned", "data": {"n": LONG}}],
+    )
+    workflow = plan["workflow_id"]
+    added = api("POST", "/user_data", {"workflow_id": workflow, "name": "added", "data": [LONG, -LONG]})
+
+    found = api("GET", f"/user_data?workflow_id={workflow}")["items"]
+
+    assert added["data"] == [LONG, -LONG]
+    assert {one["name"]: one["data"] for one in found} == {"planned": {"n": LONG}, "added": [LONG, -LONG]}
+
+
+def test_an_integer_that_is_too_long_for_a_field_is_told_as_it_was_written(api: Api) -> None:
+    workflow = api.plan({"name": "a", "command": "true"})["workflow_id"]
+
+    said = api.ask("POST", "/resource_requirements", {"workflow_id": workflow, "name": "r", "num_cpus": LONG})
+
+    assert said.status == 422
+    assert str(LONG) in str(said.body)
