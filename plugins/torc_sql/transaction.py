@@ -183,9 +183,13 @@ class Transaction:
         try:
             yield
             self.settle()
-        except BaseException:
-            self._cursor.execute("ROLLBACK TO part")
-            self._cursor.execute("RELEASE part")
+        except BaseException as error:
+            try:
+                self._cursor.execute("ROLLBACK TO part")
+                self._cursor.execute("RELEASE part")
+            except Exception:
+                # NOTE: a full disk has undone the whole transaction already; that the part is gone says nothing of why.
+                raise error from None
             for books in (self._jobs, self._ready, self._told):
                 books.clear()
             del self._written[written:]

@@ -173,8 +173,8 @@ class SqliteDatabase:
                     if self._shared is shared:
                         with self._watched():
                             self._commit(shared)
-        if failed is not None:
-            raise failed
+            if failed is not None:
+                raise failed
 
     def _commit(self, shared: Shared) -> None:
         """End what several have written."""
@@ -213,13 +213,15 @@ class SqliteDatabase:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A snapshot on a connection of its own; without shared memory, a short turn on the writer's."""
-        if self._mode is not Mode.LOCAL or self._writer is None:
+        if not self._has_readers:
             with self._lock, self._plainly():
                 self._check_open()
-                connection = self._writer or self._empty()
-                with _transaction(connection, "BEGIN"), self._on(connection) as tx:
-                    yield tx
-            return
+                # NOTE: a writer that came first has made the file, and may have left its transaction open to others.
+                if not self._has_readers:
+                    connection = self._writer or self._empty()
+                    with _transaction(connection, "BEGIN"), self._on(connection) as tx:
+                        yield tx
+                    return
         with self._slots, self._plainly():
             self._check_open()
             try:
@@ -234,6 +236,11 @@ class SqliteDatabase:
                     connection.close()
                 else:
                     self._idle.append(connection)
+
+    @property
+    def _has_readers(self) -> bool:
+        """Whether reading needs no turn on the connection that writes."""
+        return self._mode is Mode.LOCAL and self._writer is not None
 
     @contextmanager
     def _on(self, connection: sqlite3.Connection) -> Iterator[Transaction]:
@@ -389,7 +396,8 @@ class SqliteDatabase:
         if left.pid:
             self.predecessor = f"process {left.pid} on {left.host}"
         with _transaction(connection, "BEGIN IMMEDIATE"):
-            self._lease.take(Transaction(connection.cursor(), texts, self._clock.now()))
+            ours = self._lease.take(Transaction(connection.cursor(), texts, self._clock.now()))
+        ours()
         if self._network:
             threading.Thread(target=self._beat, name="torc-lease", daemon=True).start()
 

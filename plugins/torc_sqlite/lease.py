@@ -66,14 +66,18 @@ class Lease:
                     {},
                 )
 
-    def take(self, tx: Transaction) -> None:
-        """Write that the database is ours from now on."""
+    def take(self, tx: Transaction) -> Callable[[], None]:
+        """Write that the database is ours from now on; what is to be called when that is on the disk."""
         pid = os.getpid()
         (epoch,) = tx.row(
             "TAKE_LEASE", host_=host_name(), boot_=boot_id(), pid_=pid, start_=process_start(pid),
             beat_=tx.now,
         )  # fmt: skip
-        self._epoch, self._beaten = epoch, tx.now
+
+        def ours() -> None:
+            self._epoch, self._beaten = epoch, tx.now
+
+        return ours
 
     def check(self, tx: Transaction) -> None:
         """See that it still is, and give a sign of life when one is due.
@@ -88,7 +92,8 @@ class Lease:
             raise Unavailable(
                 f"database '{self._path}' was taken over by another process; this one may not write to it any more"
             )
-        if tx.now - self._beaten >= BEAT * 1_000:
+        # NOTE: a clock that was set back would give no sign until it is where it was.
+        if not 0 <= tx.now - self._beaten < BEAT * 1_000:
             tx.run("BEAT_LEASE", beat_=tx.now)
             self._beaten = tx.now
 

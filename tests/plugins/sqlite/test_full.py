@@ -79,6 +79,18 @@ def test_as_long_as_there_is_no_room_every_probe_fails(store, clock):
     assert store.find(Workflow, Query()).total == 1
 
 
+def test_what_is_done_together_when_the_disk_gets_full_is_refused_for_that(store):
+    workflow = store.create(fan(1), "ann").id
+    (pages,) = store._database._writer.execute("PRAGMA page_count").fetchone()
+    store._database._writer.execute(f"PRAGMA max_page_count={pages + 4}")
+
+    with pytest.raises(Full), store.together():
+        store.add([File(workflow_id=workflow, name="f", path="f")])
+        store.add([UserData(workflow_id=workflow, name="more", data="x" * 300_000, has_data=True)])
+
+    assert store.find(File, Query(workflow=workflow)).total == 0
+
+
 def test_what_was_written_is_there_after_the_disk_was_full(small, clock):
     def opened():
         return closing(SqlStore(SqliteDatabase(str(small / "torc.db"), SqliteSettings(), clock), clock))
@@ -89,3 +101,21 @@ def test_what_was_written_is_there_after_the_disk_was_full(small, clock):
 
     with opened() as store:
         assert store.find(UserData, Query(workflow=workflow)).total == count
+
+
+def test_who_could_not_begin_on_a_full_disk_begins_when_there_is_room(small, clock):
+    def opened():
+        return closing(SqlStore(SqliteDatabase(str(small / "torc.db"), SqliteSettings(), clock), clock))
+
+    with opened() as store:
+        store.create(fan(1), "ann")
+    with opened() as store:
+        ballast = small / "ballast"
+        ballast.write_bytes(b"\0" * (os.statvfs(small).f_bavail * os.statvfs(small).f_frsize))
+        with pytest.raises(Full):
+            store.create(fan(1), "ann")
+        ballast.unlink()
+        clock.move(2.5)
+        store.create(fan(1), "ann")
+
+        assert store.find(Workflow, Query()).total == 2

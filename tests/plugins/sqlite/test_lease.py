@@ -12,8 +12,11 @@ import pytest
 
 from torc_core.errors import Owned, Unavailable
 from torc_core.testing.plans import diamond
+from torc_core.testing.plugin import SetClock
 from torc_sql.store import SqlStore
+from torc_sqlite.database import SqliteDatabase
 from torc_sqlite.lease import Lease
+from torc_sqlite.settings import SqliteSettings
 
 Open = Callable[..., SqlStore]
 
@@ -106,6 +109,19 @@ def test_who_was_taken_over_writes_no_more(opened: Open, path: Path) -> None:
     assert _row(path)[2] == 4242
 
 
+def test_an_owner_whose_clock_was_set_back_gives_signs_of_life(path: Path, clock: SetClock) -> None:
+    database = SqliteDatabase(str(path), SqliteSettings(), clock)
+    with database.write():
+        pass
+
+    clock.set(-3600)
+    with database.write():
+        pass
+
+    assert _beat(path) == clock.now()
+    database.close()
+
+
 def _leave_with(opened: Open, path: Path, host: str) -> None:
     """A database whose last writer was on another host and did not say goodbye."""
     store = opened()
@@ -114,6 +130,13 @@ def _leave_with(opened: Open, path: Path, host: str) -> None:
     with sqlite3.connect(path) as other:
         other.execute("UPDATE server_lease SET host = ?, pid = 4242, beat = 1", (host,))
     other.close()
+
+
+def _beat(path: Path) -> int:
+    with sqlite3.connect(path) as other:
+        (beat,) = other.execute("SELECT beat FROM server_lease").fetchone()
+    other.close()
+    return int(beat)
 
 
 def _row(path: Path) -> tuple[int, str, int]:

@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from torc_core.errors import Unavailable
+from torc_core.errors import Invalid, Unavailable
 from torc_core.system import SystemClock
 from torc_sql.transaction import Transaction
 from torc_sqlite import database as module
@@ -158,6 +158,13 @@ def test_who_fails_for_what_another_has_written_says_so_when_that_is_there(datab
     assert seen == [{"a", "b"}]
 
 
+def test_what_one_of_several_writes_wrongly_is_told_in_words(database):
+    done = together(database, [noted("a"), lambda tx: tx.free("SELECT ?", [2**63]), noted("b")])
+
+    assert [type(one.exception()) for one in done] == [type(None), type(None), Invalid, type(None)]
+    assert names(database) == {"a", "b"}
+
+
 def test_who_fails_as_the_last_lets_nobody_wait(database):
     def wrong(tx: Transaction) -> None:
         raise ValueError("mine alone")
@@ -243,3 +250,35 @@ def test_no_writer_disturbs_the_statement_of_another(database):
 
     assert [one.exception() for one in done] == [None] * 16
     assert len(names(database)) == 640
+
+
+class Slow(Watched):
+    """A database that takes its time to come into being; then somebody else is about to write."""
+
+    def __init__(self, path: str) -> None:
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        super().__init__(path, SqliteSettings(), SystemClock())
+
+    def _open(self) -> sqlite3.Connection:
+        self.begun.set()
+        self.goes_on.wait(SOON)
+        self._coming += 1
+        return super()._open()
+
+
+def test_who_reads_while_the_database_comes_into_being_is_not_in_the_way_of_its_writers(tmp_path):
+    database = Slow(str(tmp_path / "torc.db"))
+
+    def write() -> None:
+        with database.write() as tx:
+            noted("a")(tx)
+
+    with closing(database), ThreadPoolExecutor(2) as pool:
+        written = pool.submit(write)
+        database.begun.wait(SOON)
+        read = pool.submit(names, database)
+        time.sleep(0.1)
+        database.goes_on.set()
+
+        assert read.result(SOON) <= {"a"}
+        assert written.result(SOON) is None
