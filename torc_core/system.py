@@ -6,6 +6,11 @@ import os
 import time
 
 
+def cpu_seconds() -> float:
+    """Seconds of CPU that this thread has had, however long it waited for them."""
+    return time.thread_time()
+
+
 class SystemClock:
     """Time and chance as the operating system gives them."""
 

@@ -17,6 +17,8 @@ CHUNK = 1 << 18
 HEAD = 4
 RECALLED = "recalled"
 """Stands where an end tells why a job could not be started: it was queued, and was taken back."""
+SIGNAL, KILL = 1, 2
+"""What an end tells of what was sent to the job before it; 0: nothing was."""
 
 
 class Closed(Exception):

@@ -17,7 +17,7 @@ from torc_core.model import JobId, JobStatus, JobUsage
 from torc_core.protocols import Exit, Task, Will
 from torc_core.store import codec
 from torc_local import cgroups, trees
-from torc_local.channel import RECALLED, Channel, Closed
+from torc_local.channel import KILL, RECALLED, SIGNAL, Channel, Closed
 from torc_local.command import encoded
 
 log = logging.getLogger(__name__)
@@ -250,7 +250,7 @@ class Subprocesses:
         for exits, strays in messages:
             if strays:
                 log.warning("leftover_processes processes=%d", strays)
-            for job, code, seconds, peak, cpu, leftovers, error, oom, successor in exits:
+            for job, code, seconds, peak, cpu, leftovers, error, oom, heard, successor in exits:
                 if self._running.pop(job, None) is None:
                     continue
                 if error == RECALLED:
@@ -267,6 +267,8 @@ class Subprocesses:
                         error=error,
                         successor=successor,
                         oom=oom > 0,
+                        signalled=heard >= SIGNAL,
+                        killed=heard >= KILL,
                     )
                 )
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 
 from torc_local import trees
-from torc_local.channel import RECALLED, Channel, Closed
+from torc_local.channel import KILL, RECALLED, SIGNAL, Channel, Closed
 from torc_local.groups import Groups
 from torc_local.orphans import Orphans
 from torc_local.spawn import Busy, NotStarted, Spawner, Work, make
@@ -39,7 +39,7 @@ RETRIES, RETRY_AFTER = 3, 0.7
 SWEEP_AFTER = 1.0
 """Seconds after the end of a job until its mark is looked for outside its session."""
 CHEAP = 100
-"""A sweep may cost one part in so many of the time."""
+"""A sweep may cost one part in so many of a core."""
 HOLD_BACK = 0.02
 """Seconds that ends are held back while their places are taken again, so that they travel together."""
 ALARM = 5.0
@@ -50,12 +50,16 @@ FIRST_LOOK, LAST_LOOK = 0.001, 0.1
 
 
 class Tree:
-    """A job's processes; `ended` is what is reported once all of them are gone."""
+    """A job's processes; `ended` is what is reported once all of them are gone.
+
+    `heard`: what was sent to it before its main process ended, SIGNAL or KILL; 0: nothing.
+    """
 
     __slots__ = (
         "daemons",
         "ended",
         "group",
+        "heard",
         "job",
         "kill_at",
         "killed_at",
@@ -90,6 +94,12 @@ class Tree:
         self.killed_at: float | None = None
         self.group = group
         self.oom = False
+        self.heard = 0
+
+    def hears(self, what: int) -> None:
+        """A signal is sent to it, or it is killed."""
+        if self.ended is None:
+            self.heard = max(self.heard, what)
 
 
 class Guardian:
@@ -187,6 +197,7 @@ class Guardian:
                 self._recall(set(what[0]))
             case "signal":
                 if tree := self._trees.get(what[0]):
+                    tree.hears(SIGNAL)
                     _signal(-tree.pid, what[1])
             case "kill":
                 for job in what[0]:
@@ -310,9 +321,9 @@ class Guardian:
                 if tree.oom or tree.group.exceeded:
                     oom = max(1, tree.group.peak)
                 self._groups.remove(tree.group)
-            self._leave(tree.job, tree.line, (*tree.ended, tree.leftovers, None), oom)
+            self._leave(tree.job, tree.line, (*tree.ended, tree.leftovers, None), oom, tree.heard)
 
-    def _leave(self, job: int, line: int, end: tuple[Any, ...], oom: int = 0) -> None:
+    def _leave(self, job: int, line: int, end: tuple[Any, ...], oom: int = 0, heard: int = 0) -> None:
         """A job is gone: the next of its line takes its place.
 
         `oom`: bytes that it used when it was killed for memory; 0: it was not.
@@ -324,7 +335,7 @@ class Guardian:
             self._oldest_exit = time.monotonic()
         if queue and not self._closing:
             following = queue.popleft()
-            self._exits.append((job, *end, oom, following.job))
+            self._exits.append((job, *end, oom, heard, following.job))
             self._following.append(following)
             # One by one: where none can be started, each start would stand inside the one before it.
             if len(self._following) == 1:
@@ -333,7 +344,7 @@ class Guardian:
                     self._following.popleft()
         else:
             self._busy[line] -= 1
-            self._exits.append((job, *end, oom, None))
+            self._exits.append((job, *end, oom, heard, None))
             self._urgent = True
 
     def _recall(self, jobs: set[int]) -> None:
@@ -341,7 +352,7 @@ class Guardian:
         for line, queue in self._lines.items():
             kept = deque(work for work in queue if work.job not in jobs)
             self._exits += [
-                (work.job, 0, 0.0, 0, 0.0, 0, RECALLED, 0, None) for work in queue if work.job in jobs
+                (work.job, 0, 0.0, 0, 0.0, 0, RECALLED, 0, 0, None) for work in queue if work.job in jobs
             ]
             self._lines[line] = kept
         self._urgent = True
@@ -370,6 +381,7 @@ class Guardian:
                 self._done(tree) if pid > 0 else self._dying.pop(pid)
             elif tree.kill_at is None or now >= tree.kill_at:
                 tree.killed_at = tree.killed_at or now
+                tree.hears(KILL)
                 for one in (-pid, *left) if pid in self._pids else left:
                     _signal(one, signal.SIGKILL)
                 if now >= tree.killed_at + GIVE_UP and tree.ended is not None:
@@ -377,9 +389,10 @@ class Guardian:
 
     def _sweep(self, now: float) -> None:
         """Look for processes that left their session and outlived their job."""
+        begin = time.thread_time()
         found = self._orphans.marked(self._marks, self._pids)
         self._marks.clear()
-        self._sweep_at = now + CHEAP * (time.monotonic() - now)
+        self._sweep_at = now + CHEAP * (time.thread_time() - begin)
         for pid, mark in found.items():
             if any(tree.mark == mark for tree in self._dying.values()):
                 _signal(pid, signal.SIGTERM)
@@ -427,6 +440,8 @@ class Guardian:
     def _terminate(self) -> None:
         """Ask every process of every job to end."""
         roots = {tree.pid: tree.mark for tree in self._trees.values()}
+        for tree in self._trees.values():
+            tree.hears(SIGNAL)
         for left in trees.members(roots, self._gone).values():
             for one in left:
                 _signal(one, signal.SIGTERM)

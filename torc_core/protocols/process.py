@@ -83,6 +83,8 @@ class Exit:
         It was killed because it went beyond its memory.
     timeout
         Somebody else, such as a batch system, ended it because its time was over.
+    signalled, killed
+        Whether a signal, or a kill, that was sent to it came before its end; an executor that cannot know says yes.
     """
 
     job: JobId
@@ -96,6 +98,8 @@ class Exit:
     recalled: bool = False
     oom: bool = False
     timeout: bool = False
+    signalled: bool = True
+    killed: bool = True
 
 
 class Executor(Protocol):

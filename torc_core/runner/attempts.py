@@ -15,7 +15,7 @@ from torc_core.runner.deadlines import Deadlines
 from torc_core.runner.ledger import Ledger
 from torc_core.runner.limits import CLOSE, KernelKills, Limits
 from torc_core.runner.log import log
-from torc_core.runner.outcome import Cause, beyond_memory, beyond_runtime, outcome
+from torc_core.runner.outcome import OF_ONE_JOB, Cause, beyond_memory, beyond_runtime, outcome
 from torc_core.runner.outputs import Search, is_full
 from torc_core.runner.report import MOST_FAILURES, End
 from torc_core.runner.stock import Stock
@@ -222,7 +222,9 @@ class Attempts:
                 self._stock.drop(attempt)
                 taken.recalled.append(attempt)
                 continue
-            attempt.exit = one
+            attempt.exit, attempt.killed = one, attempt.killed and one.killed
+            if not one.signalled and attempt.cause in OF_ONE_JOB:
+                attempt.cause = None  # it had ended by itself by then
             self._stock.busy[attempt.shape] -= 1
             self._ledger.release(one.job)
             # The executor and the stock take from the same line in the same order: what the executor has started
@@ -368,15 +370,8 @@ class Attempts:
         if not good:
             log.warning(
                 "job_ended workflow_id=%d job_id=%d run_id=%d attempt_id=%d status=%s return_code=%d reason=%s",
-                *(
-                    job.workflow_id,
-                    job.id,
-                    job.run_id,
-                    job.attempt_id,
-                    judged.status.label,
-                    judged.return_code,
-                ),
-                judged.reason,
+                *(job.workflow_id, job.id, job.run_id, job.attempt_id),
+                *(judged.status.label, judged.return_code, judged.reason),
             )
             if len(self.failures) < MOST_FAILURES:
                 self.failures.append(end)

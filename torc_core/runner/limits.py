@@ -11,13 +11,14 @@ from torc_core.protocols import Clock, Locating, Monitor
 from torc_core.runner.attempt import Attempt
 from torc_core.runner.log import log
 from torc_core.runner.place import process_start
+from torc_core.system import cpu_seconds
 
 LOOK, CLOSE_LOOK = 1.0, 0.2
 """Seconds between two looks; the shorter one while a job is close to its limit."""
 CLOSE = 0.8
 """The part of its limit from which on a job is close to it."""
 CHEAP = 100
-"""A look may cost one part in so many of the time."""
+"""A look may cost one part in so many of a core."""
 CLOSE_WITHIN = 2.0
 KERNEL = "/proc/vmstat"
 FRESH = 0.1
@@ -37,12 +38,9 @@ class Limits:
         Called in the thread when a job has gone beyond its memory.
     """
 
-    def __init__(
-        self, monitor: Callable[[], Monitor], executor: Locating, clock: Clock, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, monitor: Callable[[], Monitor], executor: Locating, wake: Callable[[], None]) -> None:
         self._open = monitor
         self._executor = executor
-        self._clock = clock
         self._wake = wake
         self._followed: dict[JobId, Attempt] = {}
         self._over: deque[Attempt] = deque()
@@ -97,14 +95,13 @@ class Limits:
                 if not self._followed:
                     self._busy.wait()
                 continue
-            begin = self._clock.monotonic()
+            begin = cpu_seconds()
             now = self._executor.processes()
             if now is not processes or len(watched) != len(self._followed):
                 processes = now
                 self._find(monitor, watched, processes)
             close = self._look(monitor, watched)
-            cost = self._clock.monotonic() - begin
-            self._stop.wait(max(CLOSE_LOOK if close else LOOK, CHEAP * cost))
+            self._stop.wait(max(CLOSE_LOOK if close else LOOK, CHEAP * (cpu_seconds() - begin)))
 
     def _find(self, monitor: Monitor, watched: dict[JobId, Attempt], processes: Mapping[str, int]) -> None:
         """Watch what has started since, and forget what has ended."""

@@ -19,13 +19,14 @@ from torc_core.runner.attempts import Attempts
 from torc_core.runner.log import log
 from torc_core.runner.place import process_start
 from torc_core.runner.series import Series
+from torc_core.system import cpu_seconds
 
 FIRST_SAMPLE = 0.5
 """Seconds after the start of a job until it is sampled first, whatever the interval."""
 LOOK = 0.2
 """Seconds between two looks for jobs that have started."""
 CHEAP = 100
-"""A look for new jobs may cost one part in so many of the time."""
+"""A look for new jobs may cost one part in so many of a core."""
 DEAR = 0.1
 """A sample that takes a greater part of the interval doubles it."""
 CLOSE_WITHIN = 15.0
@@ -198,7 +199,7 @@ class Meter:
 
     def _find(self, executor: Locating) -> None:
         """Watch the jobs that have started since the look before, and forget those that are gone."""
-        begin = self._clock.monotonic()
+        begin = cpu_seconds()
         processes = executor.processes()
         if not processes:
             self._busy.clear()
@@ -216,7 +217,7 @@ class Meter:
             if one.mark not in processes and self._attempts.get(job) is not one.attempt:
                 self._followed.pop(job, None)
                 self._monitor.unwatch(job)
-        self._look = max(LOOK, CHEAP * (self._clock.monotonic() - begin))
+        self._look = max(LOOK, CHEAP * (cpu_seconds() - begin))
 
     def _watch(self, mark: str, pid: int, attempt: Attempt) -> None:
         job, start = attempt.given.job, process_start(pid)

@@ -28,6 +28,10 @@ class Cause(StrEnum):
     LEASE = "lease_lost"
 
 
+OF_ONE_JOB = frozenset((Cause.CANCELED, Cause.RUNTIME, Cause.MEMORY))
+"""Nobody but the runner ends jobs for these; who ends a runner, such as Slurm, may end its jobs as well."""
+
+
 class Outcome(NamedTuple):
     """What is reported."""
 

@@ -140,16 +140,9 @@ class Runner:
             node, joined = self._join(place, output_dir)
             self._lease = Lease(self._clock, node, joined, self._options.beat, distant=self._options.spools)
             self._keeping = Keeping(
-                self._store,
-                self._executor,
-                self._clock,
-                self._options,
-                node,
-                workflow,
-                place,
-                output_dir,
+                self._store, self._executor, self._clock, self._options, node, workflow, place, output_dir,
                 self._chore_store,
-            )
+            )  # fmt: skip
             shared = environment.base(
                 self._environ,
                 workflow,
@@ -330,7 +323,7 @@ class Runner:
         enforced = isinstance(executor, Limiting) and executor.limits_memory
         if execution.limit_resources and not enforced:
             if self._sampler and isinstance(executor, Locating):
-                self._attempts.limits = Limits(self._sampler, executor, self._clock, executor.wake)
+                self._attempts.limits = Limits(self._sampler, executor, executor.wake)
             else:
                 log.warning("memory_not_limited workflow_id=%d reason=nothing_measures", self._workflow.id)
         if execution.limit_runtime and self._chore_store is not None:

@@ -195,7 +195,8 @@ class Steps:
         said, usage = self._said(task), JobUsage()
         if self._accounts is not None:
             usage = self._accounts.ended(task, step_of(said), end.seconds)
-        found = judged(end, said, task.memory, usage)
+        # What was sent to the step did not go to its srun.
+        found = replace(judged(end, said, task.memory, usage), signalled=True, killed=True)
         if found.error is not None:
             log.warning("step_not_started job_id=%d why=%s", end.job, found.error)
         for path in (said_of(task), script_of(task)):

@@ -56,7 +56,7 @@ def enforced(request: pytest.FixtureRequest, site: Any) -> Iterator[Any]:
         ] == []
 
 
-def run(site: Any, *commands: str, memory: int = LIMIT, **config: Any) -> list[Any]:
+def run(site: Any, *commands: str, memory: int = LIMIT, sampler: Any = Trees, **config: Any) -> list[Any]:
     jobs = [
         PlannedJob(name=f"job{number}", command=command, requirement=1)
         for number, command in enumerate(commands, 1)
@@ -69,7 +69,7 @@ def run(site: Any, *commands: str, memory: int = LIMIT, **config: Any) -> list[A
     )
     site.create(plan=plan)
     runner = site.runner(max_parallel_jobs=len(commands))
-    runner._sampler = Trees
+    runner._sampler = sampler
     runner.run()
     return site.results()
 
@@ -85,6 +85,28 @@ def test_a_job_that_uses_more_than_it_stated_is_killed_and_says_so(enforced: Any
     assert result.reason.startswith("oom: peak ")
     assert result.reason.endswith(" of 100m")
     assert result.usage.peak_memory_bytes >= 90 * MIB
+
+
+class HeldUp(Trees):
+    """Looks once, and is long about it, as where there is more to do than one machine can."""
+
+    looks = 0
+
+    def sample(self, *words: Any, **more: Any) -> Any:
+        self.looks += 1
+        time.sleep(1.0 if self.looks == 1 else 0.0)
+        return [] if self.looks == 1 else super().sample(*words, **more)
+
+
+def test_a_look_that_was_held_up_does_not_put_off_the_next(site: Any) -> None:
+    site.executor.close()
+    site.executor = Subprocesses(groups=False)
+    begin = time.monotonic()
+
+    (result,) = run(site, HOG, sampler=HeldUp)
+
+    assert time.monotonic() - begin < SOON
+    assert result.return_code == 137
 
 
 def test_over_users_are_killed_and_their_neighbours_live(enforced: Any) -> None:

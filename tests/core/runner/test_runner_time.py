@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from tests.waiting import SOON, until
 from torc_core.model import JobStatus, Plan, PlannedJob, PlannedRequirement, PlannedWorkflow, Workflow
+from torc_core.protocols import Exit
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
 from torc_core.runner.stagger import delay
 from torc_core.runner.timeline import Timeline
+from torc_core.system import SystemClock
 from torc_core.testing.executors import survivors
+from torc_local import trees
 
 PATIENT = "sleep 600"
 STUBBORN = "trap '' TERM; while :; do sleep 0.2; done"
@@ -63,12 +66,67 @@ def test_a_job_that_runs_longer_than_it_stated_is_ended(site) -> None:
     assert report.exit_code == 1
 
 
+class Advanced(SystemClock):
+    """The clock of a machine on which some seconds pass at once."""
+
+    passed = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.passed
+
+
+def standing_still(site: Any, monkeypatch: pytest.MonkeyPatch, *moments: Callable[[], object]) -> None:
+    """Let a runner stand still for a minute when a moment has come, and its only job end meanwhile."""
+    site.clock, wait, left = Advanced(), site.executor.wait, list(moments)
+
+    def late(timeout: float | None) -> Sequence[Exit]:
+        if not left or not left[0]():
+            return list(wait(0.01))
+        del left[0]
+        until(lambda: not trees.children(site.executor.guardian))
+        site.clock.passed += 60
+        return []
+
+    monkeypatch.setattr(site.executor, "wait", late)
+
+
+def test_a_job_that_ended_in_time_is_judged_by_its_own_end_however_late_the_runner_looks(
+    site, monkeypatch
+) -> None:
+    begun = (site.folder / "begun").exists
+    create(site, ["touch begun; exit 0"], execution_config={"limit_runtime": True, **NOTICE})
+    standing_still(site, monkeypatch, begun)
+
+    report = site.runner().run()
+
+    assert outcomes(site) == [(JobStatus.COMPLETED, 0, None)]
+    assert report.exit_code == 0
+
+
 def test_the_code_of_a_job_that_was_killed_for_its_time_can_be_chosen(site) -> None:
     create(site, [STUBBORN], execution_config={"limit_runtime": True, "timeout_exit_code": 99, **NOTICE})
 
     site.runner().run()
 
     assert site.result().return_code == 99
+
+
+def test_a_job_that_ended_within_its_lead_keeps_its_code_however_late_the_runner_looks(
+    site, monkeypatch
+) -> None:
+    create(site, ["touch begun; sleep 600"], execution_config={"limit_runtime": True, **NOTICE})
+    signalled: list[int] = []
+    signal_one = site.executor.signal
+    monkeypatch.setattr(
+        site.executor, "signal", lambda job, number: (signalled.append(job), signal_one(job, number))
+    )
+    standing_still(site, monkeypatch, lambda: signalled)
+    runner = site.runner()
+
+    runner.run()
+
+    ((status, code, reason),) = outcomes(site)
+    assert (status, code, (reason or "").partition(":")[0]) == (JobStatus.TERMINATED, -15, "runtime")
 
 
 def test_a_stuck_job_in_a_line_of_short_ones_is_ended_and_the_others_go_on(site) -> None:

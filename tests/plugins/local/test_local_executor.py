@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from torc_core.protocols import Queueing
 from torc_core.testing.executors import (
     ExecutorContract,
@@ -23,6 +24,7 @@ from torc_core.testing.executors import (
     survivors,
     wait_for,
 )
+from torc_local import trees
 from torc_local.executor import Subprocesses
 
 TREES = int(os.environ.get("TORC_TEST_TREES", "1"))
@@ -237,6 +239,27 @@ def test_jobs_of_a_dead_guardian_are_ended_and_told_and_the_next_ones_run(
     assert end.lost
     assert survivors(task.mark) == []
     assert run(executor, tasks.task("exit 3"))[0].return_code == 3
+
+
+def test_an_end_tells_what_was_sent_to_the_job_before_it(executor: Subprocesses, tasks: Tasks) -> None:
+    waits = "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done"
+    early, signalled, killed = tasks.task("true; true"), tasks.task(waits), tasks.task(waits)
+    executor.start([early])
+    until(lambda: Path(early.stdout or "").exists() and not trees.children(executor.guardian))
+    executor.start([signalled, killed])
+    wait_for(signalled, "up")
+    wait_for(killed, "up")
+
+    for one in (early, signalled):
+        executor.signal(one.job, signal.SIGTERM)
+    executor.kill([early.job, killed.job])
+
+    found = {end.job: (end.return_code, end.signalled, end.killed) for end in ends(executor, 3)}
+    assert found == {
+        early.job: (0, False, False),
+        signalled.job: (7, True, False),
+        killed.job: (-9, True, True),
+    }
 
 
 def test_inherited_descriptors_are_not_for_jobs(tmp_path: Path) -> None:
