@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from torc_core.errors import TorcError
 from torc_core.model import Event, Page, Query, Severity, Workflow, WorkflowId
 from torc_core.protocols import Store
-from torc_http.hub.turns import HeldRequest, Later
+from torc_http.hub.turns import HeldRequest, Later, answered
 
 log = logging.getLogger(__name__)
 
@@ -155,8 +155,9 @@ class Streams:
             self._readers.append(reader)
             self._queue.append(reader)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="torc-streams", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="torc-streams", daemon=True)
+                thread.start()
+                self._thread = thread
             self._behind.notify()
 
     def leave(self, sink: Sink) -> None:
@@ -167,12 +168,15 @@ class Streams:
     def hold(self, workflow: WorkflowId, after: int, limit: int, seconds: float, later: Later) -> bool:
         """Answer a request for events when there is one, or with none when its time is over; False: no room."""
         one = _Asking(workflow, after, limit)
-        one.request = later(
-            seconds=seconds, on_deadline=lambda held: self._answer(one), on_gone=lambda held: self._leave(one)
-        )
-        if one.request is None:
-            return False
         with self._behind:
+            # NOTE: what its end or its deadline asks for waits until it is known here.
+            one.request = later(
+                seconds=seconds,
+                on_deadline=lambda held: self._answer(one),
+                on_gone=lambda held: self._leave(one),
+            )
+            if one.request is None:
+                return False
             self._asking.append(one)
         # What was committed between the first look and now has been told to nobody.
         if events_after(self._store, workflow, after, 1).items:
@@ -180,10 +184,12 @@ class Streams:
         return True
 
     def _answer(self, one: _Asking) -> None:
-        if self._leave(one) and one.request is not None:
+        def told() -> bytes:
             found = events_after(self._store, one.workflow, one.after, one.limit).items
-            body = json.dumps(piece(found, one.after)).encode()
-            one.request.answer(200, (("Content-Type", "application/json"),), body)
+            return json.dumps(piece(found, one.after)).encode()
+
+        if self._leave(one) and one.request is not None:
+            answered(one.request, told)
 
     def _leave(self, one: _Asking) -> bool:
         with self._behind:

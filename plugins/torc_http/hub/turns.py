@@ -110,22 +110,24 @@ class HeldTurns:
             offer.strict_scheduler_match,
         )
         one = _Waiting(_at_once(turn, offer), workflow, equal, encode)
-        one.request = later(
-            seconds=min(offer.wait_ms / 1000, LONGEST),
-            on_deadline=lambda held: self._look(one, last=True),
-            on_gone=lambda held: self._forget(one),
-        )
-        if one.request is None:
-            return False
         with self._changed:
+            # NOTE: what its end or its deadline asks for waits until it is known here.
+            one.request = later(
+                seconds=min(offer.wait_ms / 1000, LONGEST),
+                on_deadline=lambda held: self._look(one, last=True),
+                on_gone=lambda held: self._forget(one),
+            )
+            if one.request is None:
+                return False
             before = self._waiting.get(turn.node)
             self._waiting[turn.node] = one
             self._lines.setdefault(workflow, deque()).append(one)
             # What was committed between the first look and now has woken nobody for this one.
             self._woken.add(workflow)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="torc-held", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="torc-held", daemon=True)
+                thread.start()
+                self._thread = thread
             self._changed.notify()
         if before is not None:
             self._end(before)
@@ -263,13 +265,18 @@ class HeldTurns:
 
     def _tell(self, one: _Waiting, orders: Orders) -> bool:
         assert one.request is not None
-        try:
-            return one.request.answer(200, (JSON,), one.encode(orders))
-        except Exception as error:
-            # NOTE: what it is about may be gone; whoever is told so, there are others for whom is looked here.
-            failed = failure(error, one.request.request_id)
-            body = orjson.dumps(failed.body, default=repr)
-            return one.request.answer(failed.status, (JSON, *failed.headers.items()), body)
+        return answered(one.request, lambda: one.encode(orders))
+
+
+def answered(request: HeldRequest, told: Callable[[], bytes]) -> bool:
+    """Answer a request that was held with what is found, or with why nothing can be: as `HeldRequest.answer`."""
+    try:
+        return request.answer(200, (JSON,), told())
+    except Exception as error:
+        # NOTE: what it is about may be gone, or cannot be read; who answers it has others to answer, or to write for.
+        failed = failure(error, request.request_id)
+        body = orjson.dumps(failed.body, default=repr)
+        return request.answer(failed.status, (JSON, *failed.headers.items()), body)
 
 
 def only_waits(turn: Turn) -> bool:

@@ -76,7 +76,11 @@ def stream(call: Call) -> Answer:
     if given is None:
         raise Refused(503, "too many event streams are open; close one, or try again later")
     sink.goes_to(given)
-    streams.add(wish, sink, after)
+    try:
+        streams.add(wish, sink, after)
+    except BaseException:
+        given.close()  # nobody would ever tell this reader anything
+        raise
     return Answer(raw=b"", content_type="text/event-stream")
 
 

@@ -62,7 +62,7 @@ def follow(rooms: Api, streams: Streams) -> Callable[..., Line]:
 
     def opened(user: str, path: str = "/x/events/stream", query: str = "") -> Line:
         line = Line()
-        rooms.call = lambda environ, start: call({**environ, "torc.hold": line}, start)
+        rooms.call = lambda environ, start: call({"torc.hold": line, **environ}, start)
         reply = rooms.ask("GET", BASE + path, Credential(headers=basic(user)), query=query)
         assert reply.status == 200, reply.raw
         until(lambda: all(reader.live or reader.gone for reader in streams._readers))
@@ -126,6 +126,21 @@ def test_that_a_workflow_was_deleted_is_told_to_those_who_could_read_it(rooms: A
     rooms.store.delete(rooms.theirs, force=True)
 
     assert line.heard("workflow_deleted") == [rooms.ours]
+
+
+def test_a_stream_that_cannot_be_begun_ends(
+    rooms: Api, follow: Any, streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newest(store: Any) -> int:
+        raise Unavailable("too many files are open")
+
+    follow("ann")
+    line, call = Line(), rooms.call
+    monkeypatch.setattr("torc_http.hub.streams.newest_event", newest)
+    rooms.call = lambda environ, start: call({**environ, "torc.hold": line}, start)
+    rooms.ask("GET", BASE + "/x/events/stream", Credential(headers=basic("ann")))
+
+    assert line.closed
 
 
 def test_a_reader_that_has_hung_up_is_forgotten_though_nothing_happens(follow: Any, streams: Streams) -> None:
