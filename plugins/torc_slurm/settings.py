@@ -14,7 +14,8 @@ class SlurmSettings:
     answer_seconds: float = field(
         default=60.0,
         metadata={
-            "help": "Patience with a command of Slurm, in seconds; what took longer has an unclear outcome."
+            "help": "Patience with a command of Slurm, in seconds, and with sbatch 85 at most; what took longer has an unclear "
+            "outcome."
         },
     )
     look_up_seconds: float = field(

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOOLS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol")
+LONGEST_SUBMISSION = 85.0
+"""Seconds that sbatch may take at most: others take over where there was no sign of life for two minutes, of which the
+time since the last one is a part."""
 MOST_IDS = 1_000
 """Numbers in one command line."""
 
@@ -153,8 +156,11 @@ class Slurm:
 
     def sbatch(self, script: str, *options: str, ready: Callable[[], object] | None = None) -> Outcome:
         """Submit a script; `ready` as in `ran`."""
-        done = self.ran("sbatch", "--parsable", *options, script, bucket=SUBMISSIONS, ready=ready)
-        return outcome(done, self._limit)
+        limit = min(self._limit, LONGEST_SUBMISSION)
+        done = self.ran(
+            "sbatch", "--parsable", *options, script, bucket=SUBMISSIONS, limit=limit, ready=ready
+        )
+        return outcome(done, limit)
 
     def queue(
         self, numbers: Sequence[str] | None = None, *, age: float = 0.0, patience: float | None = None

@@ -93,6 +93,14 @@ class Result:
         return said
 
 
+class _Settled(Exception):
+    """Nothing is left to do about an allocation."""
+
+    def __init__(self, allocation: Allocation) -> None:
+        super().__init__()
+        self.allocation = allocation
+
+
 class Submitter:
     """Submits the allocations of one workflow.
 
@@ -154,8 +162,11 @@ class Submitter:
                 result = self._adopt(one, number)
             elif scheduler in no:
                 # Slurm would say the same again, and each question costs it as much as a submission.
-                hold(one)
-                result = self._refuse(one, no[scheduler])
+                try:
+                    self._open(one, hold)
+                    result = self._refuse(one, no[scheduler])
+                except _Settled as settled:
+                    result = Result(allocation=settled.allocation)
             else:
                 result = self._one(one, made, terms, known, hold)
                 if result.refused:
@@ -194,7 +205,7 @@ class Submitter:
             for attempt in range(TRIES):
                 if attempt:
                     self._wait(self._settings.retry_seconds * 3 ** (attempt - 1))
-                told = self._slurm.sbatch(str(path), ready=lambda: hold(one))
+                told = self._slurm.sbatch(str(path), ready=lambda: self._open(one, hold))
                 if isinstance(told, Submitted):
                     return self._adopt(one, told.number, path, terms)
                 message = told.message
@@ -211,10 +222,28 @@ class Submitter:
                 found = self._sought([one], {int(one.allocation.id): made}, known)
                 if number := found.get(one.allocation.id):
                     return self._adopt(one, number, path, terms)
+            self._open(one, hold)
         except SlurmSilent as error:
             return self._unclear(one, f"{message}; {error}")
-        hold(one)
+        except _Settled as settled:
+            _tidy(path, terms)
+            return Result(allocation=settled.allocation)
         return self._refuse(one, message)
+
+    def _open(self, one: Wanted, hold: Callable[[Wanted], object]) -> None:
+        """Say that we go on with it.
+
+        Raises
+        ------
+        _Settled
+            If it was called off meanwhile, or is known to be in the queue.
+        Conflict
+            If others have taken over.
+        """
+        now = self._store.get(Allocation, one.allocation.id)
+        if now.scheduler_id is not None or now.status is AllocationStatus.CANCELED:
+            raise _Settled(now)
+        hold(one)
 
     def _sought(
         self, wanted: Sequence[Wanted], scripts: Mapping[int, Script | str], known: set[str]
@@ -260,13 +289,21 @@ class Submitter:
         """It is in the queue under this number."""
         after = self._store.submitted(one.allocation.id, one.allocation.submission_key, number)
         log.info("slurm_submitted allocation_id=%d slurm_job_id=%s", one.allocation.id, number)
-        if path is not None and terms is not None and not terms.keep_scripts:
-            with suppress(OSError):
-                path.unlink()
+        if path is not None and terms is not None:
+            _tidy(path, terms)
         if after.status is AllocationStatus.CANCELED:
             # It was called off while it was submitted.
-            self._slurm.cancel([number])
+            self._call_off(number)
         return Result(allocation=after)
+
+    def _call_off(self, number: str) -> None:
+        for attempt in range(TRIES):
+            if attempt:
+                self._wait(self._settings.retry_seconds * 3 ** (attempt - 1))
+            errors = self._slurm.cancel([number])
+            if not errors:
+                return
+            log.warning("slurm_not_called_off slurm_job_id=%s why=%s", number, errors[0])
 
     def _refuse(self, one: Wanted, message: str) -> Result:
         """Slurm does not want it."""
@@ -308,3 +345,10 @@ class Submitter:
                 f"torc submit {workflow} --output-dir DIR"
             ) from error
         return path
+
+
+def _tidy(path: Path, terms: Terms) -> None:
+    """Remove a script that nobody needs any more, unless it is to be kept."""
+    if not terms.keep_scripts:
+        with suppress(OSError):
+            path.unlink()

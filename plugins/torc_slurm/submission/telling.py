@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 
 from torc_core.model import Allocation, AllocationStatus, Json, SlurmScheduler, WorkflowId
@@ -72,13 +72,8 @@ def told(
     elif not left:
         text = f"submitted {amount(len(done), 'allocation')} of workflow {workflow}"
     else:
-        again = f"submit {workflow}"
-        if by_hand is not None:
-            again = f"slurm schedule-nodes {workflow} --scheduler {quote(by_hand)} -n {left}"
-        text = (
-            f"submitted {len(done)} of {amount(len(results), 'allocation')} (sbatch: {why}); run "
-            f"'torc {again}' to add {left}"
-        )
+        text = f"submitted {len(done)} of {amount(len(results), 'allocation')}"
+        text += "".join((f" (sbatch: {why})" if why else "", *_rest(workflow, results, by_hand)))
     return Report(
         schema=SCHEMA,
         data=data,
@@ -89,6 +84,23 @@ def told(
         hint=remedy(why or "") if left else f"follow it: torc status {workflow}",
         exit_code=1 if left else 0,
     )
+
+
+def _rest(workflow: WorkflowId, results: Sequence[Result], by_hand: str | None) -> Iterator[str]:
+    """What to do about those that are not submitted."""
+    refused, unclear = sum(one.refused for one in results), sum(one.unclear for one in results)
+    off = sum(not (one.submitted or one.refused or one.unclear) for one in results)
+    # NOTE: who asks by hand again for what may be queued has it twice.
+    missing = refused + (unclear if by_hand is None else 0)
+    if missing:
+        again = f"submit {workflow}"
+        if by_hand is not None:
+            again = f"slurm schedule-nodes {workflow} --scheduler {quote(by_hand)} -n {missing}"
+        yield f"; run 'torc {again}' to add {missing}"
+    if unclear and by_hand is not None:
+        yield f"; {unclear} may be in the queue, which 'torc watch {workflow}' finds out: do not ask for them again"
+    if off:
+        yield f"; {off} called off meanwhile"
 
 
 def item(one: Result, schedulers: Mapping[int, SlurmScheduler]) -> dict[str, Json]:

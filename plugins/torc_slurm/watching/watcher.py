@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from torc_core.errors import Conflict, Invalid, TorcError, Unavailable
+from torc_core.errors import Conflict, Invalid, TimedOut, TorcError, Unavailable
 from torc_core.model import Event, Json, Query, Totals, WorkflowId
 from torc_core.record import record
 from torc_slurm.recovering.looking import standing
@@ -131,6 +131,8 @@ class Watcher:
         ------
         Unavailable
             If the store stays away.
+        TimedOut
+            If the time is over while it is away.
         NotFound
             If the workflow is deleted.
         """
@@ -147,6 +149,8 @@ class Watcher:
                 away_since = began if away_since is None else away_since
                 if began - away_since > PATIENCE:
                     raise
+                if end is not None and clock.monotonic() >= end:
+                    raise TimedOut(f"the time is over, and the store does not answer: {error}") from error
                 self._diary.say_new("away", f"the store does not answer: {error}")
                 self._session.close()
                 time.sleep(GENTLE)
@@ -183,6 +187,7 @@ class Watcher:
         if self._manner.rounds and self._recoveries >= self._manner.rounds:
             self._given_up = f"Max retries ({self._manner.rounds}) exceeded. Manual intervention required."
             return totals
+        self._tend()
         recovery = self._recovery()
         if recovery.settled().busy:
             self._diary.say_new(

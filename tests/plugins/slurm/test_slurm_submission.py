@@ -10,12 +10,25 @@ from pathlib import Path
 import pytest
 
 from torc_core.config import Config
-from torc_core.model import ActionRun, Allocation, AllocationStatus, Query, SlurmScheduler, Workflow
+from torc_core.engine.allocating import HELD_MS
+from torc_core.model import (
+    ActionRun,
+    Allocation,
+    AllocationId,
+    AllocationStatus,
+    Query,
+    SlurmScheduler,
+    Workflow,
+)
 from torc_core.protocols import Store
 from torc_core.system import SystemClock
 from torc_core.testing.slurm import FakeSlurm
 from torc_slurm.batch import SlurmBatch
-from torc_slurm.submission.due import rearm_failed
+from torc_slurm.scheduler.answers import Unclear
+from torc_slurm.scheduler.slurm import LONGEST_SUBMISSION, Slurm
+from torc_slurm.submission.due import RENEWAL, rearm_failed, schedulers_of
+from torc_slurm.submission.submitting import Result
+from torc_slurm.submission.telling import told
 
 URL = "http://login.cluster:8085/torc-service/v1"
 Make = Callable[..., Workflow]
@@ -332,3 +345,100 @@ def test_what_was_called_off_while_its_answer_was_awaited_leaves_the_queue(
 
     (job,) = slurm.jobs()
     assert (off.numbers, job["state"]) == ([job["id"]], "CANCELLED")
+
+
+def test_what_may_be_queued_is_not_to_be_asked_for_by_hand_again(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(1)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    slurm.fault("sbatch", "submits-then-fails")
+    slurm.fault("squeue", "silent", times=4, message=UNSURE)
+
+    results = batch.submit_intents(workflow, "me", store.intend(workflow.id, "me", scheduler.id, 2, 1))
+
+    text = str(told(workflow.id, results, schedulers_of(store, workflow.id), by_hand="short").text)
+    assert "2 may be in the queue" in text
+    assert "schedule-nodes" not in text
+
+
+def test_what_is_called_off_while_it_is_submitted_is_told_as_such(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make
+) -> None:
+    workflow = scheduled(3)
+
+    def off(result: Result) -> None:
+        batch.withdraw(workflow.id, running=True, reason="canceled")
+
+    batch = SlurmBatch(store, config, SystemClock(), URL, told=off)
+    results = batch.submit(workflow)
+
+    assert [one.allocation.status for one in results] == [
+        AllocationStatus.PENDING,
+        *[AllocationStatus.CANCELED] * 2,
+    ]
+    assert len(slurm.calls("sbatch")) == 1
+    assert "2 called off meanwhile" in str(told(workflow.id, results, {}).text)
+
+
+def test_what_is_called_off_while_it_is_submitted_by_hand_is_told_as_such(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make
+) -> None:
+    workflow = scheduled(1)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+
+    def off(result: Result) -> None:
+        batch.withdraw(workflow.id, running=True, reason="canceled")
+
+    batch = SlurmBatch(store, config, SystemClock(), URL, told=off)
+    results = batch.submit_intents(workflow, "me", store.intend(workflow.id, "me", scheduler.id, 3, 1))
+
+    assert len(slurm.calls("sbatch")) == 1
+    assert "2 called off meanwhile" in str(told(workflow.id, results, {}, by_hand="short").text)
+
+
+def test_what_turns_out_to_be_queued_is_not_submitted_again(
+    store: Store, slurm: FakeSlurm, config: Config, scheduled: Make
+) -> None:
+    """SJ5: its runner has joined before we try again."""
+    workflow = scheduled(1)
+    slurm.fault("sbatch", "silent", message=UNSURE)
+
+    def wait(seconds: float) -> None:
+        (row,) = rows(store, workflow)
+        store.submitted(row.id, row.submission_key, "4711")
+
+    done = SlurmBatch(store, config, SystemClock(), URL, wait=wait).tend(workflow.id)
+
+    assert [one.scheduler_id for one in done.submitted] == ["4711"]
+    assert len(slurm.calls("sbatch")) == 1
+
+
+def test_what_was_called_off_during_its_sbatch_leaves_the_queue_though_slurm_hesitates(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = scheduled(1)
+    slurm.fault("scancel", "silent", message=UNSURE)
+    known = store.submitted
+
+    def late(allocation: AllocationId, key: str, number: str) -> Allocation:
+        store.withdrawn(allocation, "canceled")
+        return known(allocation, key, number)
+
+    monkeypatch.setattr(store, "submitted", late)
+    batch.tend(workflow.id)
+
+    assert [job["state"] for job in slurm.jobs()] == ["CANCELLED"]
+
+
+def test_sbatch_has_ended_before_others_may_take_over(
+    slurm: FakeSlurm, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = LONGEST_SUBMISSION + RENEWAL
+    monkeypatch.setattr("torc_slurm.scheduler.slurm.LONGEST_SUBMISSION", 0.2)
+    slurm.fault("sbatch", "hangs")
+
+    told = Slurm.of(config, SystemClock(), limit=600).sbatch(str(tmp_path / "any.sh"))
+
+    assert isinstance(told, Unclear)
+    assert 1000 * within < HELD_MS

@@ -16,8 +16,18 @@ import jsonschema
 import pytest
 
 from torc_core.config import Config
+from torc_core.errors import TimedOut, Unavailable
 from torc_core.host import Host
-from torc_core.model import Allocation, AllocationStatus, Event, Intent, Query, Replan, WorkflowId
+from torc_core.model import (
+    Allocation,
+    AllocationStatus,
+    Event,
+    Intent,
+    Query,
+    Replan,
+    SlurmScheduler,
+    WorkflowId,
+)
 from torc_core.protocols import Synced, Tended
 from torc_core.session import Session
 from torc_core.system import SystemClock
@@ -313,3 +323,38 @@ def await_line(log: Path, text: str, seconds: float = 60.0) -> None:
     while not (log.exists() and text in log.read_text()):
         assert time.monotonic() < deadline, log.read_text() if log.exists() else "no log"
         time.sleep(0.05)
+
+
+def test_queued_allocations_that_nothing_needs_do_not_keep_a_recovery_waiting(
+    failed: Any, ends: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = failed(ends.OOM, slurm=True, waiters=False)
+    with ends.opened() as store:
+        (scheduler,) = store.find(SlurmScheduler, Query(workflow=scene.workflow)).items
+        (queued,) = store.intend(scene.workflow, "r", scheduler.id, 1, 1)
+        store.submitted(queued.id, queued.submission_key, "1000")
+
+    def tend(slurm: Slurm, workflow: WorkflowId, *, node: object = None) -> Tended:
+        store = slurm.session.store()
+        return Tended(withdrawn=[store.withdrawn(queued.id, "nothing needs it any more")])
+
+    with watcher("", scene, home / "out", timeout=0.5, recovers=True) as (made, _):
+        monkeypatch.setattr(Slurm, "tend", tend)
+        watched = made.run()
+
+    assert watched.recoveries == 1
+
+
+def test_the_time_may_be_over_while_the_store_is_away(
+    failed: Any, ends: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = failed(ends.GOOD)
+
+    def away(session: Session) -> Any:
+        raise Unavailable("nobody answers")
+
+    with watcher("", scene, home / "out", timeout=0.5) as (made, _):
+        monkeypatch.setattr("torc_slurm.watching.watcher.PATIENCE", 5.0)
+        monkeypatch.setattr(Session, "store", away)
+        with pytest.raises(TimedOut, match="nobody answers"):
+            made.run()
