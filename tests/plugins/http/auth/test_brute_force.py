@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import is_quick
 from torc_core.system import SystemClock
 from torc_http.auth.passwords import hashed
 from torc_http.auth.settings import AuthSettings
@@ -42,31 +43,36 @@ def test_a_flood_of_wrong_passwords_keeps_nobody_waiting(slow: Any, world: Any) 
         world[1]["a wrong password"], peer=lambda: Peer(kind="tcp", address="10.9.9.9", why="remote")
     )
     assert slow.ask("GET", f"{BASE}/workflows", ann).status == 200
-    stop, answers = threading.Event(), list[int]()
+    stop, answers, started = threading.Event(), list[int](), time.monotonic()
 
     def flood() -> None:
         while not stop.is_set():
             answers.append(slow.ask("GET", f"{BASE}/workflows", guess).status)
             time.sleep(0.04)
 
-    threads = [threading.Thread(target=flood) for _ in range(4)]
+    threads = [threading.Thread(target=flood, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
-    took = []
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        begun = time.perf_counter()
-        assert slow.ask("GET", f"{BASE}/workflows", ann).status == 200
-        took.append(time.perf_counter() - begun)
-        time.sleep(0.01)
+
+    def longest() -> float:
+        took = []
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            begun = time.perf_counter()
+            assert slow.ask("GET", f"{BASE}/workflows", ann).status == 200
+            took.append(time.perf_counter() - begun)
+            time.sleep(0.01)
+        took.sort()
+        return took[int(len(took) * 0.99)]
+
+    quick = is_quick(longest, 0.2)
     stop.set()
     for thread in threads:
         thread.join()
 
-    took.sort()
-    assert took[int(len(took) * 0.99)] < 0.2
+    assert quick
     assert {*answers} <= {401, 429}
-    assert answers.count(401) <= 5 + 4 + SECONDS
+    assert answers.count(401) <= 5 + 4 + time.monotonic() - started
 
 
 def test_a_stranger_costs_what_a_user_costs(slow: Any) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from torc_core.errors import Unavailable
 from torc_core.model import GroupLink, Initialize, Query, WorkflowId
 from torc_core.testing import plans
@@ -69,15 +69,6 @@ def follow(rooms: Api, streams: Streams) -> Callable[..., Line]:
         return line
 
     return opened
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait until the thread that reads back is done."""
-    for _ in range(500):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("nothing came")
 
 
 def begin(api: Api, workflow: WorkflowId) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import SOON
 from torc_http.serving.listening import Listening, listen
 from torc_http.serving.server import HttpService
 from torc_http.serving.settings import Application, ServingSettings
@@ -88,7 +89,7 @@ class Site:
         return b'"full"'
 
     def _slow(self, environ: dict[str, Any]) -> bytes:
-        self.let_go.wait(20)
+        self.let_go.wait(SOON)
         return b'"done"'
 
     def _boom(self, environ: dict[str, Any]) -> bytes:
@@ -107,18 +108,18 @@ class Served:
         )
         self.service.start()
 
-    def connect(self, timeout: float = 10) -> socket.socket:
+    def connect(self, timeout: float = SOON) -> socket.socket:
         """A connection; who opens many closes them."""
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
     def get(self, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, Any]:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as client:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=SOON)) as client:
             client.request(method, path, body)
             answer = client.getresponse()
             text = answer.read()
             return answer.status, json.loads(text) if text else None
 
-    def raw(self, data: bytes, seconds: float = 5) -> bytes:
+    def raw(self, data: bytes, seconds: float = SOON) -> bytes:
         """What comes back, until the server closes or is silent for so long."""
         with self.connect(seconds) as connection:
             try:
@@ -155,7 +156,7 @@ class Served:
         return int(head.split()[1]), bytes(body)
 
     @staticmethod
-    def eventually(claim: Callable[[], object], seconds: float = 5) -> bool:
+    def eventually(claim: Callable[[], object], seconds: float = SOON) -> bool:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if claim():

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import is_quick
 from torc_http.serving.handed import KEEP_ALIVE
 from torc_http.serving.server import raise_open_files
 
@@ -31,19 +32,25 @@ def opened(served: Any, stack: ExitStack, count: int, request: bytes) -> list[so
 
 def test_three_hundred_held_requests_are_answered_within_a_second(serve) -> None:
     served = serve(threads=2)
-    with ExitStack() as stack:
-        waiting = opened(served, stack, 300, HELD)
-        assert served.eventually(lambda: served.service.handover.held == 300)
-        assert served.get("/x")[0] == 200
-        began = time.monotonic()
-        for number, held in enumerate(served.site.held):
-            assert held.answer(200, JSON, b"%d" % number)
-        answers = {served.answer_of(one)[1] for one in waiting}
-        lasted = time.monotonic() - began
 
-    assert answers == {b"%d" % number for number in range(300)}
-    assert lasted < 1
-    assert served.service.handover.held == 0
+    def answered() -> float:
+        served.site.held.clear()
+        with ExitStack() as stack:
+            waiting = opened(served, stack, 300, HELD)
+            assert served.eventually(lambda: len(served.site.held) == 300)
+            assert served.service.handover.held == 300
+            assert served.get("/x")[0] == 200
+            began = time.monotonic()
+            for number, held in enumerate(served.site.held):
+                assert held.answer(200, JSON, b"%d" % number)
+            answers = {served.answer_of(one)[1] for one in waiting}
+            lasted = time.monotonic() - began
+
+        assert answers == {b"%d" % number for number in range(300)}
+        assert served.service.handover.held == 0
+        return lasted
+
+    assert is_quick(answered, 1)
 
 
 def test_an_answer_says_that_the_connection_ends(served) -> None:
@@ -152,7 +159,7 @@ def test_more_than_the_bound_are_not_held(serve) -> None:
 
 
 def test_streams_deliver_and_the_unread_ones_are_cut_while_plain_requests_go_on(serve) -> None:
-    served = serve(threads=4, streams=150, streams_per_user=150, stream_stall=3.0)
+    served = serve(threads=4, streams=150, streams_per_user=150)
     handover = served.service.handover
     with ExitStack() as stack:
         readers = opened(served, stack, 150, stream_of())
@@ -184,7 +191,9 @@ def test_streams_deliver_and_the_unread_ones_are_cut_while_plain_requests_go_on(
                 began = time.monotonic()
                 assert served.get("/x")[0] == 200
                 waits.append(time.monotonic() - began)
-        whole = served.eventually(lambda: all(data.count(event) == 1000 for data in got.values()), 10)
+                sent = number * len(event)
+                assert served.eventually(lambda sent=sent: all(len(data) > sent for data in got.values()))
+        whole = served.eventually(lambda: all(data.count(event) == 1000 for data in got.values()))
         stop.set()
         thread.join()
 
@@ -203,7 +212,7 @@ def test_a_reader_that_takes_nothing_is_cut_after_a_while(serve) -> None:
         assert served.eventually(lambda: served.site.streams)
         served.site.streams[0].send(b"x" * 30_000_000)
 
-        assert served.eventually(lambda: served.service.handover.counts["stalled"] == 1, 6)
+        assert served.eventually(lambda: served.service.handover.counts["stalled"] == 1)
         assert served.eventually(lambda: served.site.gone == served.site.streams)
 
 
@@ -251,25 +260,24 @@ def test_a_stream_that_is_closed_ends_after_what_was_sent(served) -> None:
 def test_a_thousand_held_requests_and_all_streams_do_not_slow_plain_ones(serve) -> None:
     if raise_open_files() < 8_192:
         pytest.skip("too few files may be open here")
+    idle = serve(threads=4)
     others = threading.active_count()
     served = serve(threads=4, streams_per_user=64)
 
-    def typical() -> float:
-        waits = []
-        with served.connect() as plain:
-            for _ in range(500):
-                began = time.monotonic()
-                plain.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
-                assert served.answer_of(plain)[0] == 200
-                waits.append(time.monotonic() - began)
-        return statistics.median(waits)
+    def asked(plain: socket.socket) -> float:
+        began = time.monotonic()
+        plain.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert served.answer_of(plain)[0] == 200
+        return time.monotonic() - began
 
-    before = typical()
     with ExitStack() as stack:
         opened(served, stack, 1000, HELD)
         opened(served, stack, 64, stream_of())
-        assert served.eventually(lambda: served.service.handover.held == 1000, 20)
+        assert served.eventually(lambda: served.service.handover.held == 1000)
         assert served.eventually(lambda: served.service.handover.streams == 64)
 
-        assert typical() < 2 * before + 0.002
+        with served.connect() as one, idle.connect() as other:
+            waits = [(asked(one), asked(other)) for _ in range(500)]
+        busy, quiet = map(statistics.median, zip(*waits, strict=True))
+        assert busy < 2 * quiet + 0.002
         assert threading.active_count() - others < 12

@@ -14,6 +14,7 @@ from http.client import HTTPSConnection
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.errors import BadValue
 from torc_http.serving.certificate import Certificate, given_certificate, own_certificate
 from torc_http.serving.listening import listen
@@ -61,7 +62,7 @@ def test_the_fingerprint_is_what_clients_see(front, certificate) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
 def test_requests_come_through_and_have_no_identity(front, certificate, host) -> None:
-    client = HTTPSConnection(host, front.port, context=trusting(certificate), timeout=10)
+    client = HTTPSConnection(host, front.port, context=trusting(certificate), timeout=SOON)
     told = []
     for body in (None, b"x" * 3_000_000):
         client.request("POST" if body else "GET", "/x", body)
@@ -77,11 +78,11 @@ def test_requests_come_through_and_have_no_identity(front, certificate, host) ->
 
 def test_large_answers_and_late_ones_come_through(front, served, certificate) -> None:
     context = trusting(certificate)
-    large = HTTPSConnection("localhost", front.port, context=context, timeout=20)
+    large = HTTPSConnection("localhost", front.port, context=context, timeout=SOON)
     large.request("GET", "/large")
     size = len(large.getresponse().read())
     large.close()
-    late = HTTPSConnection("localhost", front.port, context=context, timeout=20)
+    late = HTTPSConnection("localhost", front.port, context=context, timeout=SOON)
     late.request("GET", "/held")
     assert served.eventually(lambda: served.site.held)
     served.site.held[0].answer(200, (("Content-Type", "application/json"),), b"1")
@@ -94,7 +95,7 @@ def test_large_answers_and_late_ones_come_through(front, served, certificate) ->
 
 
 def test_who_hangs_up_on_a_held_request_is_noticed(front, served, certificate) -> None:
-    client = HTTPSConnection("localhost", front.port, context=trusting(certificate), timeout=20)
+    client = HTTPSConnection("localhost", front.port, context=trusting(certificate), timeout=SOON)
     client.request("GET", "/held")
     assert served.eventually(lambda: served.site.held)
     client.close()
@@ -108,7 +109,7 @@ def test_plain_requests_and_noise_hinder_nobody(front, certificate) -> None:
             one = stack.enter_context(socket.create_connection(("127.0.0.1", front.port)))
             one.sendall(data)
         began = time.monotonic()
-        client = HTTPSConnection("localhost", front.port, context=trusting(certificate), timeout=20)
+        client = HTTPSConnection("localhost", front.port, context=trusting(certificate), timeout=SOON)
         client.request("GET", "/x")
 
         assert client.getresponse().status == 200
