@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 
-from torc_core.errors import TorcError
+from torc_core.errors import TorcError, Unavailable
 from torc_core.model import OperationId
 from torc_core.protocols import Clock, Store
 from torc_core.record import record
@@ -40,6 +40,9 @@ STEP = 2.0
 ABSENT = 10.0
 """Seconds by which a sweep has to be late for the server to have been away: stopped, or its host asleep."""
 
+PAUSE = 2.0
+"""Seconds after which an operation is tried again that the store could not carry out."""
+
 USUAL = Keeping()
 ALL = Keeping(audit_days=0)
 
@@ -64,6 +67,7 @@ class Sweeper:
         self._kept_at: float | None = None
         self._offset: float | None = None
         self._next: float | None = None
+        self._wrong = False
         self._clock = clock
         self._seconds = seconds
         self._closed = threading.Event()
@@ -91,13 +95,15 @@ class Sweeper:
         offset = self._clock.now() / 1000 - now
         step = 0.0 if self._offset is None else offset - self._offset
         absent = 0.0 if self._next is None else now - self._next
+        self._offset = offset
         if abs(step) > STEP:
             log.warning("clock was set seconds=%+.0f; all leases begin anew", step)
         elif absent > ABSENT:
             log.warning("server was away seconds=%.0f; all leases begin anew", absent)
-        if abs(step) > STEP or absent > ABSENT:
+        self._wrong = self._wrong or abs(step) > STEP or absent > ABSENT
+        if self._wrong:
             self._store.renew_leases()
-        self._offset = offset
+            self._wrong = False
 
     def _sweep(self) -> float:
         """Sweep once; seconds until the next time."""
@@ -142,8 +148,9 @@ class Carrier:
         with self._changed:
             self._queue.append(operation)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="torc-operations", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="torc-operations", daemon=True)
+                thread.start()
+                self._thread = thread
             self._changed.notify()
 
     def close(self) -> None:
@@ -163,7 +170,16 @@ class Carrier:
                 operation = self._queue.popleft()
             try:
                 self._store.carry_out(operation)
+            except Unavailable as error:
+                # NOTE: until it is over its workflow hands out nothing, so that it is not left for the next start.
+                log.warning("operation put off task_id=%d why=%s", operation, error)
+                self._put_off(operation)
             except TorcError as error:
                 log.warning("operation failed task_id=%d why=%s", operation, error)
             except Exception:
                 log.exception("operation failed task_id=%d", operation)
+
+    def _put_off(self, operation: OperationId) -> None:
+        with self._changed:
+            self._queue.append(operation)
+            self._changed.wait_for(lambda: self._closed, PAUSE)
