@@ -21,10 +21,11 @@ from torc_core.system import SystemClock
 from torc_core.testing.executors import survivors
 from torc_local import trees
 
-PATIENT = "sleep 600"
-STUBBORN = "trap '' TERM; while :; do sleep 0.2; done"
-OBEDIENT = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+PATIENT = "echo up >> up; sleep 600"
+STUBBORN = "trap '' TERM; echo up >> up; while :; do sleep 0.2; done"
+OBEDIENT = "trap 'exit 0' TERM; echo up >> up; while :; do sleep 0.05; done"
 NOTICE = {"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 1}
+LIMITED = {"limit_runtime": True, "sigterm_lead_seconds": 60}
 FULL = bool(os.environ.get("TORC_TEST_FULL"))
 WALLTIMES = int(os.environ.get("TORC_TEST_WALLTIMES", "1"))
 """Allocations that end; the promise is about 50 with 64 jobs each."""
@@ -48,24 +49,6 @@ def outcomes(site: Any) -> list[tuple[JobStatus, int, str | None]]:
     return [(one.status, one.return_code, one.reason) for one in site.results()]
 
 
-def test_a_job_that_runs_longer_than_it_stated_is_ended(site) -> None:
-    create(site, [PATIENT, OBEDIENT, STUBBORN], execution_config={"limit_runtime": True, **NOTICE})
-
-    begin = time.monotonic()
-    report = site.runner().run()
-
-    assert 2 <= time.monotonic() - begin < SOON
-    assert [(status, code) for status, code, _ in outcomes(site)] == [
-        (JobStatus.TERMINATED, -15),
-        (JobStatus.TERMINATED, 0),
-        (JobStatus.TERMINATED, 152),
-    ]
-    assert all(
-        reason.startswith("runtime: ") and reason.endswith(" s of 1 s") for _, _, reason in outcomes(site)
-    )
-    assert report.exit_code == 1
-
-
 class Advanced(SystemClock):
     """The clock of a machine on which some seconds pass at once."""
 
@@ -73,6 +56,55 @@ class Advanced(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.passed
+
+
+@pytest.fixture
+def passes(site: Any, later: Callable[..., None]) -> Callable[..., None]:
+    """Let so many seconds pass at once when a moment has come, and so on."""
+    site.clock = Advanced()
+
+    def passing(*steps: tuple[Callable[[], bool], float]) -> None:
+        def work() -> None:
+            for moment, seconds in steps:
+                until(moment)
+                site.clock.passed += seconds
+                site.executor.wake()
+
+        later(0, work)
+
+    return passing
+
+
+def up(site: Any, count: int) -> Callable[[], bool]:
+    """Whether so many processes say that they are up."""
+    path = site.folder / "up"
+    return lambda: path.exists() and path.read_text().count("up") >= count
+
+
+def told(site: Any, count: int) -> Callable[[], bool]:
+    """Whether so many jobs have results."""
+    return lambda: len(site.results()) >= count
+
+
+def test_a_job_that_runs_longer_than_it_stated_is_ended(site, passes) -> None:
+    create(site, [PATIENT, OBEDIENT, STUBBORN], runtime=600, execution_config=LIMITED)
+    passes((up(site, 3), 600), (told(site, 2), 60))
+
+    begin, began = time.monotonic(), site.clock.monotonic()
+    report = site.runner().run()
+
+    assert time.monotonic() - begin < SOON
+    assert site.clock.monotonic() - began >= 660
+    assert [(status, code) for status, code, _ in outcomes(site)] == [
+        (JobStatus.TERMINATED, -15),
+        (JobStatus.TERMINATED, 0),
+        (JobStatus.TERMINATED, 152),
+    ]
+    assert all(
+        reason.startswith("runtime: ") and reason.endswith(" min of 10 min")
+        for _, _, reason in outcomes(site)
+    )
+    assert report.exit_code == 1
 
 
 def standing_still(site: Any, monkeypatch: pytest.MonkeyPatch, *moments: Callable[[], object]) -> None:
@@ -83,6 +115,7 @@ def standing_still(site: Any, monkeypatch: pytest.MonkeyPatch, *moments: Callabl
         if not left or not left[0]():
             return list(wait(0.01))
         del left[0]
+        (site.folder / "go").touch()
         until(lambda: not trees.children(site.executor.guardian))
         site.clock.passed += 60
         return []
@@ -94,7 +127,8 @@ def test_a_job_that_ended_in_time_is_judged_by_its_own_end_however_late_the_runn
     site, monkeypatch
 ) -> None:
     begun = (site.folder / "begun").exists
-    create(site, ["touch begun; exit 0"], execution_config={"limit_runtime": True, **NOTICE})
+    waits = "touch begun; while [ ! -e go ]; do sleep 0.05; done"
+    create(site, [waits], runtime=50, execution_config=LIMITED)
     standing_still(site, monkeypatch, begun)
 
     report = site.runner().run()
@@ -103,8 +137,10 @@ def test_a_job_that_ended_in_time_is_judged_by_its_own_end_however_late_the_runn
     assert report.exit_code == 0
 
 
-def test_the_code_of_a_job_that_was_killed_for_its_time_can_be_chosen(site) -> None:
-    create(site, [STUBBORN], execution_config={"limit_runtime": True, "timeout_exit_code": 99, **NOTICE})
+def test_the_code_of_a_job_that_was_killed_for_its_time_can_be_chosen(site, passes) -> None:
+    config = {"limit_runtime": True, "timeout_exit_code": 99, **NOTICE}
+    create(site, [STUBBORN], runtime=600, execution_config=config)
+    passes((up(site, 1), 600))
 
     site.runner().run()
 
@@ -114,7 +150,7 @@ def test_the_code_of_a_job_that_was_killed_for_its_time_can_be_chosen(site) -> N
 def test_a_job_that_ended_within_its_lead_keeps_its_code_however_late_the_runner_looks(
     site, monkeypatch
 ) -> None:
-    create(site, ["touch begun; sleep 600"], execution_config={"limit_runtime": True, **NOTICE})
+    create(site, [PATIENT], execution_config=LIMITED)
     signalled: list[int] = []
     signal_one = site.executor.signal
     monkeypatch.setattr(
@@ -129,10 +165,11 @@ def test_a_job_that_ended_within_its_lead_keeps_its_code_however_late_the_runner
     assert (status, code, (reason or "").partition(":")[0]) == (JobStatus.TERMINATED, -15, "runtime")
 
 
-def test_a_stuck_job_in_a_line_of_short_ones_is_ended_and_the_others_go_on(site) -> None:
+def test_a_stuck_job_in_a_line_of_short_ones_is_ended_and_the_others_go_on(site, passes) -> None:
     commands = ["sleep 0.02"] * 200
     commands[150] = PATIENT
-    create(site, commands, execution_config={"limit_runtime": True, **NOTICE})
+    create(site, commands, runtime=600, execution_config=LIMITED)
+    passes((told(site, 199), 600))
 
     report = site.runner().run()
 
@@ -150,14 +187,20 @@ def test_a_runtime_is_no_limit_unless_it_is_stated_and_limits_are_on(site, name,
     assert site.result().status is JobStatus.COMPLETED
 
 
-def test_at_the_end_of_its_time_a_runner_ends_its_jobs_and_gives_the_rest_back(site) -> None:
-    create(site, [PATIENT, OBEDIENT, STUBBORN, "sleep 0.2", PATIENT, PATIENT], execution_config=NOTICE)
+def test_at_the_end_of_its_time_a_runner_ends_its_jobs_and_gives_the_rest_back(site, passes) -> None:
+    create(
+        site,
+        [PATIENT, OBEDIENT, STUBBORN, "sleep 0.2", PATIENT, PATIENT],
+        execution_config={"sigterm_lead_seconds": 100, "sigkill_headroom_seconds": 100},
+    )
+    passes((up(site, 4), 800), (told(site, 4), 100))
+    end = site.clock.monotonic() + 1000
 
     begin = time.monotonic()
-    report = site.runner(end=site.clock.monotonic() + 5).run()
+    report = site.runner(end=end).run()
 
-    # One second of margin for a job of one second, then the lead, then the headroom.
-    assert 4 <= time.monotonic() - begin < SOON
+    assert time.monotonic() - begin < SOON
+    assert end - 100 <= site.clock.monotonic() < end
     assert (report.leaving, report.exit_code) == (Leaving.END_TIME, 1)
     ended = {one.job_id - site.jobs()[0].id: one for one in site.results()}
     assert [(ended[n].status, ended[n].return_code, ended[n].reason) for n in (0, 1, 2)] == [
@@ -193,16 +236,17 @@ def test_where_jobs_are_counted_none_begins_when_little_time_is_left(site) -> No
     assert (long.leaving, long.tally.completed) == (Leaving.COMPLETE, 1)
 
 
-def test_sixty_four_jobs_of_which_half_are_stubborn_all_have_results_before_the_end(site) -> None:
+def test_sixty_four_jobs_of_which_half_are_stubborn_all_have_results_before_the_end(site, passes) -> None:
     count = 64 if FULL else 16
     create(
         site,
         [PATIENT, STUBBORN] * (count // 2),
-        execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 4},
+        execution_config={"sigterm_lead_seconds": 5, "sigkill_headroom_seconds": 20},
         compute_node_min_time_for_new_jobs_seconds=0,
     )
+    passes((up(site, count), 975))
 
-    end = site.clock.monotonic() + 8
+    end = site.clock.monotonic() + 1000
     site.runner(max_parallel_jobs=count, end=end).run()
 
     assert site.clock.monotonic() < end
@@ -213,8 +257,8 @@ def test_sixty_four_jobs_of_which_half_are_stubborn_all_have_results_before_the_
     ]
 
 
-def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) -> None:
-    count, seconds, headroom = (64, 2.0, 8) if WALLTIMES > 1 else (16, 0.5, 5)
+def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch, passes) -> None:
+    count, seconds, headroom = (64, 2.0, 8) if WALLTIMES > 1 else (16, 0.5, 20)
     turn = site.store.turn
 
     def slow(one: Any) -> Any:
@@ -229,7 +273,9 @@ def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) 
             execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": headroom},
             compute_node_min_time_for_new_jobs_seconds=0,
         )
-        end = site.clock.monotonic() + headroom + 4
+        (site.folder / "up").unlink(missing_ok=True)
+        passes((up(site, count), 999 - headroom))
+        end = site.clock.monotonic() + 1000
 
         site.runner(max_parallel_jobs=count, end=end).run()
 
@@ -237,17 +283,15 @@ def test_a_slow_store_still_gets_every_result_before_the_end(site, monkeypatch) 
         assert [status for status, _, _ in outcomes(site)] == [JobStatus.TERMINATED] * count
 
 
-def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later) -> None:
-    create(
-        site,
-        [f"trap '' TERM; touch up; {STUBBORN}"],
-        execution_config={"sigterm_lead_seconds": 10, "sigkill_headroom_seconds": 0},
-    )
-    runner = site.runner(end=site.clock.monotonic() + 13)
+def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later, passes) -> None:
+    create(site, [STUBBORN], execution_config={"sigterm_lead_seconds": 10, "sigkill_headroom_seconds": 0})
+    end = site.clock.monotonic() + 1000
+    runner = site.runner(end=end)
     sent = []
 
     def interrupt() -> None:
-        until((site.folder / "up").exists)
+        until(up(site, 1))
+        site.clock.passed += end - site.clock.monotonic() - 12
         sent.append(time.monotonic())
         runner.interrupt(signal.SIGTERM)
 
@@ -261,7 +305,7 @@ def test_a_signal_close_to_the_end_leaves_time_for_the_results(site, later) -> N
 
 
 @pytest.mark.parametrize("how", ["cancel", "runtime"])
-def test_trees_that_ignore_sigterm_are_gone_two_seconds_after_their_lead(site, later, how) -> None:
+def test_trees_that_ignore_sigterm_are_gone_two_seconds_after_their_lead(site, later, passes, how) -> None:
     program = site.folder / "grow.sh"
     program.write_text(
         "trap '' TERM\n"
@@ -270,29 +314,28 @@ def test_trees_that_ignore_sigterm_are_gone_two_seconds_after_their_lead(site, l
     )
     depth = 5 if FULL else 3
     size = sum(3**level for level in range(depth + 1))
-    runtime = 8 if FULL else 3
     create(
-        site, [f"exec sh {program} {depth}"], runtime=runtime,
+        site, [f"exec sh {program} {depth}"], runtime=600,
         execution_config={"limit_runtime": how == "runtime", "sigterm_lead_seconds": 1},
     )  # fmt: skip
     stopped = []
 
     def stop() -> None:
-        up = site.folder / "up"
-        until(lambda: up.exists() and up.read_text().count("up") == size)
+        until(up(site, size))
         stopped.append(time.monotonic())
         if how == "cancel":
             site.store.cancel(site.workflow.id)
+        else:
+            site.clock.passed += 600
+            site.executor.wake()
 
     later(0, stop)
-    begin = time.monotonic()
 
     site.runner().run()
 
-    since = stopped[0] if how == "cancel" else begin + runtime
     job = site.jobs()[0]
     assert survivors(f"{site.store.server_id}.{job.workflow_id}.{job.id}.{job.run_id}.1") == []
-    assert time.monotonic() - since < SOON
+    assert time.monotonic() - stopped[0] < SOON
 
 
 def timeline(end: float, parallel: int = 0, **settings: Any) -> Timeline:
