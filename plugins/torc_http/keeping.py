@@ -108,14 +108,15 @@ def once(
                 principal=principal, route=route, key=key, body_hash=digest, status=sent.status, answer=told
             )  # fmt: skip
             store.keep(answer)
+            if secrets is not None:
+                # NOTE: before others see that it was done. If it is undone after all, nobody finds that there is an answer.
+                secrets.keep(principal, route, key, sent=sent)
     except _Known:
         if not found:
             raise
         if found[0].body_hash != digest:
             raise Invalid(f"Idempotency-Key '{key}' came with another body before; make a new one") from None
         return _told(found[0], secrets)
-    if secrets is not None:
-        secrets.keep(principal, route, key, sent=sent)
     return sent
 
 

@@ -109,11 +109,11 @@ class Hold:
             if self._given is not None:
                 raise RuntimeError("a request is handed over once")
             handed.take(self._channel.socket.dup(), self._channel.leftover())
+            self._handover.adopt(handed)
         except BaseException:
             self._handover.forget(handed)
             raise
         self._given = handed
-        self._handover.adopt(handed)
 
 
 class Handover:
@@ -205,10 +205,12 @@ class Handover:
         """Look after its connection."""
         with self._lock:
             if self._thread is None and not self._stopping:
-                self._selector = selectors.DefaultSelector()
-                self._selector.register(self._wake_in, selectors.EVENT_READ, None)
-                self._thread = threading.Thread(target=self._run, name="torc-http-held", daemon=True)
-                self._thread.start()
+                if self._selector is None:
+                    self._selector = selectors.DefaultSelector()
+                    self._selector.register(self._wake_in, selectors.EVENT_READ, None)
+                thread = threading.Thread(target=self._run, name="torc-http-held", daemon=True)
+                thread.start()
+                self._thread = thread
         self.call(lambda: self.watch(handed))
 
     def expect(self, held: Held, seconds: float) -> None:

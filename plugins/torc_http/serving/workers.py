@@ -121,7 +121,12 @@ class Workers:
             target=self._work, name=f"{self._name}-{len(self._threads) + 1}", daemon=True
         )
         self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # NOTE: the host has no room for another thread. Those that are there do it; for the next task one is tried again.
+            self._threads.discard(thread)
+            log.warning("no thread can be started threads=%d why=%s", len(self._threads), error)
 
     def _work(self) -> None:
         me = threading.get_ident()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.errors import Invalid
 from torc_core.model import AccessGroup, Query
 from torc_core.testing.plugin import SetClock
-from torc_http.keeping import Sent, once
+from torc_http.keeping import Answers, Sent, once
 from torc_sqlite import open_sqlite
 from torc_sqlite.settings import SqliteSettings
 
@@ -53,3 +55,34 @@ def test_a_request_that_is_overtaken_by_another_one_with_its_key_is_refused(desk
         desk.ask("slow", overtaken_by="fast", raw=b"other")
 
     assert desk.done == ["fast"]
+
+
+class Slow(Answers):
+    """Keeps an answer when somebody else has asked, or has had time to."""
+
+    def __init__(self, clock: SetClock) -> None:
+        super().__init__(clock, 60.0)
+        self.asked = threading.Event()
+
+    def keep(self, *what: str, sent: Sent) -> None:
+        self.asked.set()
+        threading.Event().wait(0.3)
+        super().keep(*what, sent=sent)
+
+
+def test_a_secret_is_told_to_each_of_two_requests_that_come_together(desk: Desk, clock: SetClock) -> None:
+    secrets = Slow(clock)
+
+    def ask() -> Sent:
+        def do() -> Sent:
+            desk.store.add([AccessGroup(name="made")])
+            return Sent(status=200, raw=b"secret")
+
+        return once(desk.store, "ann", "POST /tokens", "k", b"{}", do, secrets)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask)
+        secrets.asked.wait(SOON)
+        second = pool.submit(ask)
+
+    assert first.result() == second.result() == Sent(status=200, raw=b"secret")

@@ -93,6 +93,23 @@ def test_a_single_thread_does_everything() -> None:
     assert workers.shutdown(SOON)
 
 
+def test_threads_are_started_again_when_the_host_has_room_for_them(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        for _ in range(workers.count):
+            workers.run(lambda: None)
+    crowd = Crowd(workers)
+    crowd.add(workers.count, yielding=False)
+
+    assert taken(crowd.begun, workers.count)
+    crowd.go.set()
+
+
 def test_at_the_end_what_waits_is_done_or_canceled() -> None:
     workers = Workers(2)
     crowd = Crowd(workers)
