@@ -14,8 +14,8 @@ PROTOCOL = 1
 COMMAND = "_worker-agent"
 """The word of the hidden command."""
 
-LONGEST = 1 << 20
-"""Bytes of a request."""
+LONGEST = 256 << 20
+"""Bytes of a request: it may name every file of an archive."""
 
 
 class Asked:

@@ -234,6 +234,8 @@ def outcome(
         if ours and note is not None and note.node_id is not None:
             return began(note)
         if code is not None:
+            if files.key is not None:
+                files.key.unlink(missing_ok=True)
             return died(code, files.log)
         if time.monotonic() >= deadline:
             break

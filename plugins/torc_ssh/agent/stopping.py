@@ -31,9 +31,12 @@ def stop(asked: Asked) -> Answered:
         if force and note is not None:
             # What a dead worker left carries its mark, which is nobody else's.
             told["killed"] = Mark(note.mark).kill()
+            _without_key(whose)
         return told
     if force:
-        return {**told, **_killed(note)}
+        told |= _killed(note)
+        _without_key(whose)
+        return told
     signaled(note.pid, note.start, Mark(note.mark), signal.SIGTERM)
     if not _gone(note, asked.number("timeout", 60.0)):
         return {**told, "status": "still_stopping"}
@@ -62,6 +65,16 @@ def _killed(note: Note) -> Answered:
     killed = mark.kill()
     gone = _gone(note, DEAD_WITHIN) and not mark.carried()
     return {"status": "stopped" if gone else "still_stopping", "killed": killed}
+
+
+def _without_key(whose: Whose) -> None:
+    """Remove the key of a worker that is dead, unless another one has begun."""
+    lock = Lock(whose)
+    try:
+        if lock.take():
+            places.key_file(whose).unlink(missing_ok=True)
+    finally:
+        lock.close()
 
 
 def _gone(note: Note, seconds: float) -> bool:

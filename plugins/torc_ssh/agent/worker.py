@@ -10,13 +10,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torc_ssh.agent import places
 from torc_ssh.agent.processes import MARK, boot_id, process_start
 
 DELIVERED = (0, 1, 2, 3, 5, 6, 7, 70)
-"""Exit codes after which no result waits for the key."""
+"""Exit codes after which no result waits for the key; after others one may."""
 
 
 def main() -> int:
@@ -41,10 +43,20 @@ def main() -> int:
     from torc_core.main import main as torc
 
     code = torc(told["words"])
-    if code in DELIVERED and told["note"]["key"]:
-        Path(told["note"]["key"]).unlink(missing_ok=True)
+    note = told["note"]
+    if note["key"] and (code in DELIVERED or not spooled(note)):
+        Path(note["key"]).unlink(missing_ok=True)
     places.ended(path, code)
     return code
+
+
+def spooled(note: Mapping[str, Any]) -> bool:
+    """Whether a result of the workflow waits for its delivery."""
+    from torc_core.runner.outbox import FOLDER, second_folder
+
+    begins = f"{note['store_id']}.{note['workflow']}."
+    folders = (Path(note["output_dir"], FOLDER), Path(second_folder()))
+    return any(one.name.startswith(begins) for folder in folders for one in folder.glob("*.json"))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ from torc_terminal.standing import amount
 SINCE = ".torc-collected.json"
 """In the local folder: what was collected before, by host, for `--since-last`."""
 
+CLEARING, SLOWEST = 60.0, 20.0
+"""Seconds for an answer, and files that are deleted in a second on the slowest of file systems."""
+
 
 @record(frozen=True, slots=True, kw_only=True)
 class Collected:
@@ -185,7 +188,7 @@ def _cleared(
     from dataclasses import replace
 
     files: dict[str, Json] = {one.path: list(one.source) for one in entries if not one.torn}
-    told = host.ask("clear", {**request, "files": files})
+    told = host.ask("clear", {**request, "files": files}, CLEARING + len(files) / SLOWEST)
     if told.get("status") != "cleared":
         return replace(
             found, message=f"{found.message}; nothing was deleted, a worker has begun meanwhile", ok=False

@@ -20,6 +20,8 @@ from torc_terminal.selector import workflow as chosen_workflow
 from torc_terminal.standing import amount
 
 REFUSED = ("running", "refused")
+DELETING = 600.0
+"""Seconds for a directory, however many files are in it; a connection that is lost is noticed long before."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ class Deleting:
     def one(self, host: Host, *, dry: bool) -> Deleted:
         """Remove the directory of a machine, or say what would go."""
         folder = output_dir(self._session, host.worker, self._given)
-        told = host.ask("delete", {**self._about, "output_dir": folder, "dry_run": dry})
+        told = host.ask("delete", {**self._about, "output_dir": folder, "dry_run": dry}, DELETING)
         status, path = str(told.get("status")), str(told.get("path") or folder)
         files, size = told.get("files"), told.get("bytes")
         number = files if isinstance(files, int) else 0

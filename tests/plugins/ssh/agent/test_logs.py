@@ -215,3 +215,14 @@ def test_nothing_is_deleted_below_a_worker(machine: Any, centre: Any, until: Cal
     assert machine.archive(**centre.about(workflow))[0]["running"] is True
     assert machine.ask(action="clear", files={}, all=True, **centre.about(other))["status"] == "running"
     assert machine.archive(all=True, **centre.about(other))[0]["running"] is True
+
+
+def test_however_many_files_have_arrived_they_are_cleared_at_once(machine: Any, folder: Path) -> None:
+    files = {
+        f"job_stdio/job_wf7_j{number}_r1_a1.o": [number, 1_700_000_000_000_000_000]
+        for number in range(20_000)
+    }
+
+    told = machine.ask(action="clear", store_id="abc", workflow=7, output_dir="torc_output", files=files)
+
+    assert (told["status"], told["removed"], len(told["stayed"])) == ("cleared", 0, 20_000)

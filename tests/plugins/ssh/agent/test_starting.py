@@ -173,3 +173,12 @@ def test_a_worker_that_was_killed_is_stale_and_another_one_takes_its_place(
 
     assert again["status"] == "started"
     assert again["pid"] != told["pid"]
+
+
+def test_no_key_is_left_where_no_worker_has_begun(machine: Any, centre: Any) -> None:
+    workflow = centre.workflow("true")
+
+    machine.ask(**centre.start(workflow, setup="false"))
+    machine.ask(**centre.start(workflow, url="http://127.0.0.1:9/torc-service/v1"))
+
+    assert list((machine.home / ".local/state/torc/workers").iterdir()) == []

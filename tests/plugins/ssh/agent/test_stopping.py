@@ -145,3 +145,28 @@ def test_a_folder_for_locks_that_somebody_else_made_is_refused(
 
     assert told["status"] == "error"
     assert "locks" in told["message"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_no_key_is_left_by_a_worker_that_was_ended(machine: Any, centre: Any, force: bool) -> None:
+    workflow = centre.workflow("sleep 300")
+    machine.ask(**centre.start(workflow))
+    keys = machine.home / ".local/state/torc/workers"
+    before = len(list(keys.iterdir()))
+
+    machine.ask(action="stop", force=force, timeout=60, **centre.about(workflow))
+
+    assert before == 1
+    assert list(keys.iterdir()) == []
+
+
+def test_a_key_that_a_result_waits_for_is_left(machine: Any, centre: Any) -> None:
+    workflow = centre.workflow("sleep 300")
+    machine.ask(**centre.start(workflow))
+    spool = machine.home / "torc_output/.torc-spool"
+    spool.mkdir(exist_ok=True)
+    (spool / f"{centre.store.server_id}.{workflow}.1.99.1.json").write_text("{}")
+
+    machine.ask(action="stop", timeout=60, **centre.about(workflow))
+
+    assert len(list((machine.home / ".local/state/torc/workers").iterdir())) == 1
