@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 TORC = [sys.executable, "-m", "torc_core"]
 SHARE = ["--num-cpus", "1", "--memory-gb", "1"]
 
@@ -47,12 +49,12 @@ class Account:
 
     def answer(self, *words: str) -> Any:
         process = self.start("-f", "json", *words)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
         return json.loads(out)
 
     def until(self, name: str, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not (self.root / name).exists():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, f"{name} did not appear"
@@ -78,10 +80,10 @@ def test_a_run_outlives_the_one_whose_database_it_shared(account: Account) -> No
     account.until("two", second)
 
     (account.root / "go-one").touch()
-    assert first.wait(30) == 0, first.communicate()
+    assert first.wait(PATIENCE) == 0, first.communicate()
     looked = account.answer("status", "last")
     (account.root / "go-two").touch()
-    _, err = second.communicate(timeout=30)
+    _, err = second.communicate(timeout=PATIENCE)
 
     assert second.returncode == 0, err
     assert looked["jobs_by_status"]["running"] == 1
@@ -98,7 +100,7 @@ def test_a_run_outlives_the_killed_one_whose_database_it_shared(account: Account
     first.kill()
     first.communicate()
     (account.root / "go-two").touch()
-    _, err = second.communicate(timeout=30)
+    _, err = second.communicate(timeout=PATIENCE)
     (account.root / "go-one").touch()
 
     assert second.returncode == 0, err

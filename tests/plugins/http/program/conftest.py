@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import PATIENCE, until
 
 TORC = [sys.executable, "-m", "torc_core"]
 
@@ -28,11 +29,13 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
 
 class Account:
     """A home with nothing in it."""
+
+    until = staticmethod(until)
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -56,7 +59,7 @@ class Account:
     def torc(self, *words: str, code: int = 0, **env: str) -> str:
         """Run `torc` to its end; what it printed."""
         process = self.popen(*words, env=env)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, f"{words}: {process.returncode}\n{out}\n{err}"
         return out if not code else out + err
 
@@ -79,13 +82,6 @@ class Account:
         """Write a specification; its file name."""
         (self.root / f"{name}.json").write_text(json.dumps({"name": name, "jobs": jobs, **more}))
         return f"{name}.json"
-
-    def until(self, seen: Any, seconds: float = 20) -> None:
-        """Wait for something to be true."""
-        deadline = time.monotonic() + seconds
-        while not seen():
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.02)
 
 
 @pytest.fixture

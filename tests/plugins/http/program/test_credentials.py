@@ -10,12 +10,13 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.waiting import SOON
 from torc_terminal import schemas
 
 
 def get(url: str) -> tuple[int, Any]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=SOON) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())

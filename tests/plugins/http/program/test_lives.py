@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import SOON
+from tests.waiting import PATIENCE, SOON
 
 LARGE = 2 * 1024**3
 
@@ -78,7 +78,7 @@ def test_a_server_in_memory_leaves_nothing(account) -> None:
 
     server.send_signal(signal.SIGTERM)
 
-    assert server.wait(20) == 0
+    assert server.wait(PATIENCE) == 0
     assert [path for path in folders if path.exists()] == []
     assert list((account.root / "run").glob("torc-*")) == []
     assert list((account.root / ".config/torc/servers").glob("*.json")) == []
@@ -122,7 +122,7 @@ def test_a_database_that_ran_open_does_not_again_by_itself(account) -> None:
 
     server = account.serve()
     server.process.send_signal(signal.SIGTERM)
-    _, told = server.process.communicate(timeout=20)
+    _, told = server.process.communicate(timeout=PATIENCE)
 
     assert "was served with --auth none before" in told
 
@@ -151,7 +151,7 @@ def test_ten_thousand_requests_come_on_one_connection(account) -> None:
     server = account.serve()
     count = int(os.environ.get("TORC_TEST_REQUESTS", "1000"))
 
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as client:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=SOON)) as client:
         client.connect()
         first = client.sock
         for _ in range(count):
@@ -167,7 +167,7 @@ def test_two_gibibytes_are_refused_before_they_are_read(account, route: str) -> 
     server = account.serve("--auth", "none")
     before = memory_of(server.process.pid)
 
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=SOON) as connection:
         head = f"POST /torc-service/v1{route} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LARGE}\r\n\r\n"
         connection.sendall(head.encode())
         sent = 0

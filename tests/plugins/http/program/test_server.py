@@ -16,12 +16,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.waiting import SOON
+from tests.waiting import PATIENCE, SOON
 from torc_terminal import schemas
 
 
 def ping(url: str) -> Any:
-    with urllib.request.urlopen(f"{url}/ping", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/ping", timeout=SOON) as answer:
         return json.loads(answer.read())
 
 
@@ -255,13 +255,13 @@ def test_a_server_can_end_with_its_input(account) -> None:
     server.process.stdin.close()
     server.process.stdin = None
 
-    assert server.process.wait(20) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_a_server_can_end_when_nothing_is_left_to_do(account) -> None:
     server = account.serve("--idle-exit", "1s")
 
-    assert server.process.wait(30) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_the_configuration_of_the_deployment_page_is_taken(account) -> None:

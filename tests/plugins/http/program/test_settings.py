@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import SOON
+
 NODE = {
     "version": "1", "num_nodes": 1, "compute_node_type": "local", "hostname": "n1", "boot_id": "b", "pid": 1, "process_start": 1, "num_cpus": 4, "memory_gb": 8, "num_gpus": 0,
 }  # fmt: skip
@@ -32,7 +34,7 @@ class Open:
         for name, value in headers.items():
             request.add_header(name.replace("_", "-"), value)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=SOON) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with closing(error):
@@ -83,7 +85,12 @@ def test_old_job_events_go_with_the_housekeeping(account) -> None:
 
 def test_housekeeping_waits_as_long_as_it_is_told(account) -> None:
     """The first round is at the start; with an hour between two the events of a run are still there."""
+    api = Open(account)
+    earlier = api.workflow(jobs=5)
+    api.ends(earlier)
+    api.server.stop()
     api = Open(account, events__keep_job_events=2, completion_check_interval_secs="3600", sweep_seconds=1)
+    account.until(lambda: sum(one.startswith("job_") for one in api.events(earlier)) == 2)
     workflow = api.workflow(jobs=5)
 
     api.ends(workflow)
@@ -153,7 +160,7 @@ def test_only_so_many_claims_are_held(account) -> None:
 @pytest.mark.parametrize("key", ["streams", "streams_per_user"])
 def test_only_so_many_streams_are_open(account, key: str) -> None:
     api = Open(account, **{key: 1})
-    with urllib.request.urlopen(f"{api.server.url}/x/events/stream", timeout=10) as first:
+    with urllib.request.urlopen(f"{api.server.url}/x/events/stream", timeout=SOON) as first:
         assert first.readline().startswith(b"retry")
 
         status, told = api.send("GET", "/x/events/stream")
@@ -187,7 +194,7 @@ def test_figures_can_be_switched_off(account) -> None:
     address = api.server.url.removesuffix("/torc-service/v1")
 
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{address}/metrics", timeout=5)
+        urllib.request.urlopen(f"{address}/metrics", timeout=SOON)
 
     with closing(refused.value):
         assert refused.value.code == 404
@@ -196,7 +203,7 @@ def test_figures_can_be_switched_off(account) -> None:
 def test_bodies_are_as_large_as_they_may_be(account) -> None:
     api = Open(account, max_request_body_mb=1)
 
-    with socket.create_connection(("127.0.0.1", api.server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", api.server.port), timeout=SOON) as connection:
         head = (
             "POST /torc-service/v1/bulk_jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n"
         )
@@ -229,11 +236,9 @@ def test_backups_are_made_every_so_often_and_old_ones_go(account) -> None:
     env = {"TORC_SERVER_SNAPSHOT_PATH": str(folder), "TORC_SERVER_SNAPSHOT_KEEP": "1"}
     account.serve("--backup-every", "1s", env=env)
 
-    account.until(lambda: len(list(folder.glob("torc-*Z.db"))) == 1)
-    (first,) = folder.glob("torc-*Z.db")
-    account.until(lambda: list(folder.glob("torc-*Z.db")) not in ([], [first]))
-    time.sleep(0.2)
-    assert len(list(folder.glob("torc-*Z.db"))) == 1
+    account.until(lambda: list(folder.glob("torc-*Z.db")))
+    first = min(folder.glob("torc-*Z.db"))
+    account.until(lambda: len(found := list(folder.glob("torc-*Z.db"))) == 1 and found != [first])
 
 
 def test_the_variables_of_the_published_server_are_taken(account) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.plugins.http.x.conftest import FREE, Api, result
+from tests.waiting import until
 from torc_core.model import Action, Job, Query
 
 PAIR = ({"name": "a", "command": "true"}, {"name": "b", "command": "true", "depends_on": ["a"]})
@@ -45,10 +45,7 @@ def test_a_long_initialisation_is_a_task(api: Api) -> None:
     said = api.ask("POST", f"/x/workflows/{workflow}/initialize?async=true", {"force": True})
 
     assert (said.status, said.body["operation"]) == (202, "initialize")
-    until = time.monotonic() + 20
-    while api("GET", f"/tasks/{said.body['id']}")["status"] not in ("succeeded", "failed"):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    until(lambda: api("GET", f"/tasks/{said.body['id']}")["status"] in ("succeeded", "failed"))
     assert api("GET", f"/tasks/{said.body['id']}")["status"] == "succeeded"
 
 

@@ -253,7 +253,7 @@ def test_a_claim_that_waits_and_its_second_copy_are_told_the_same(api: Api) -> N
         begin = time.monotonic()
         told = [pool.submit(claimed, "c2", wait_ms=20_000) for _ in range(4)]
         assert [one.result() for one in told] == [[]] * 4
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 18
 
 
 def test_a_claim_that_waits_in_a_workflow_that_goes_is_answered_and_lets_down_no_other(api: Api) -> None:
@@ -283,4 +283,4 @@ def test_a_claim_that_waits_in_a_workflow_that_goes_is_answered_and_lets_down_no
 
     assert told.status == 404
     assert [one["name"] for one in found.body["jobs"]] == ["b"]
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 18
