@@ -58,12 +58,18 @@ class Tunnels:
         Unavailable
             If the tunnel process does not start.
         """
-        with self._lock:
-            if self._files is None:
-                self._files = self._started()
-        told = asked(self._files, {"add": worker})
-        if told is None:
-            raise Unavailable(f"the tunnel process does not answer; see {self._files.log}")
+        for again in (True, False):
+            with self._lock:
+                place = self._files = self._files or self._started()
+            told = asked(place, {"add": worker})
+            if told is not None and not told.get("over"):
+                break
+            with self._lock:
+                # It was ending: another one takes its place.
+                if again and self._files is place:
+                    self._files = None
+        if told is None or told.get("over"):
+            raise Unavailable(f"the tunnel process does not answer; see {place.log}")
         if "port" not in told:
             raise NoTunnel(str(told.get("error")))
         return int(told["port"])
@@ -72,7 +78,7 @@ class Tunnels:
         """Start the process, unless there is one; where it is."""
         session = self._session
         place = files(session.config.environ, session.store().server_id, self._workflow)
-        if asked(place, {}) is not None:
+        if serves(place):
             return place
         flags = {
             key: entry.value
@@ -95,7 +101,7 @@ class Tunnels:
             process.stdin.write(json.dumps(told).encode() + b"\n")
             process.stdin.close()
         deadline = time.monotonic() + START
-        while asked(place, {}) is None:
+        while not serves(place):
             if time.monotonic() > deadline or process.poll() not in (None, 0):
                 raise Unavailable(f"the tunnel process did not start; see {place.log}")
             time.sleep(LOOK)
@@ -103,6 +109,12 @@ class Tunnels:
             f"workers that cannot reach the server are led there by process {process.pid} (log {place.log})"
         )
         return place
+
+
+def serves(place: TunnelFiles) -> bool:
+    """Whether there is a tunnel process that is not about to end."""
+    told = asked(place, {})
+    return told is not None and not told.get("over")
 
 
 def asked(place: TunnelFiles, request: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -21,14 +21,16 @@ from typing import Any
 
 from torc_core.config import Config
 from torc_core.engine.addresses import parse
-from torc_core.errors import TorcError
+from torc_core.errors import NotFound, TorcError
 from torc_core.host import Host
 from torc_core.model import WorkflowId
 from torc_core.system import SystemClock
 from torc_ssh.connection import Connection, Connector, Forward, open_connector
 from torc_ssh.settings import remote_settings
 from torc_ssh.trouble import Lost, Unreachable
+from torc_ssh.tunnel.control import serves
 from torc_ssh.tunnel.former import ended, session_of
+from torc_ssh.tunnel.places import TunnelFiles
 from torc_ssh.tunnel.relay import Relay, safe_route
 
 log = logging.getLogger("torc_ssh.tunnel")
@@ -41,7 +43,9 @@ LEAVE = 60.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 ALIVE = 0.5
-"""Seconds between two looks at a connection."""
+"""Seconds between two looks at a connection, or at the lock of another process."""
+TURN = 20.0
+"""Seconds for which a former process may take to end."""
 
 
 class _Again(Exception):
@@ -64,9 +68,13 @@ class Tunnel:
         self._thread = threading.Thread(target=self._run, name=f"torc-tunnel-{worker}", daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
-        """Hang up."""
+    def hang_up(self) -> None:
+        """Begin to end."""
         self._over.set()
+
+    def end(self) -> None:
+        """End."""
+        self.hang_up()
         self._thread.join(5)
 
     def _run(self) -> None:
@@ -87,13 +95,16 @@ class Tunnel:
             except TorcError as error:
                 self.error = error
                 log.warning("down worker=%s why=%s", self._worker, error)
+            except Exception:
+                # A bug here must not end a tunnel that others rely on.
+                log.exception("down worker=%s", self._worker)
             self.since = None
             if not self.port:
                 # NOTE: nobody knows of this tunnel yet; who asked for it is told why there is none.
-                self.tried.set()
-                return
+                break
             self._over.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+        self.tried.set()
 
     def _forward(self, connection: Connection) -> Forward:
         """The port on the host, the same as before; a former session of ours that still has it is ended first."""
@@ -129,6 +140,11 @@ class Holder:
         self._relay: Relay | None = None
         self.over = threading.Event()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is no tunnel."""
+        return not self._tunnels
+
     def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what is asked."""
         if "add" in asked:
@@ -140,6 +156,7 @@ class Holder:
         with self._lock:
             return {
                 "pid": os.getpid(),
+                "over": self.over.is_set(),
                 "workers": {
                     name: {"port": one.port, "since": one.since} for name, one in self._tunnels.items()
                 },
@@ -147,6 +164,8 @@ class Holder:
 
     def _add(self, worker: str) -> Mapping[str, Any]:
         with self._lock:
+            if self.over.is_set():
+                return {"over": True}
             if self._relay is None:
                 self._relay = Relay(safe_route(self._here))
             tunnel = self._tunnels.get(worker)
@@ -155,21 +174,26 @@ class Holder:
         tunnel.tried.wait()
         if tunnel.port:
             return {"port": tunnel.port}
-        self._drop(worker)
-        return {"error": str(tunnel.error or "no tunnel")}
+        # The others that come are not to find that we have ended with this one.
+        with self._lock:
+            if self._tunnels.get(worker) is tunnel:
+                del self._tunnels[worker]
+        return {"error": str(tunnel.error or "no tunnel; see the log of the tunnel process")}
 
     def _drop(self, worker: str) -> None:
         with self._lock:
             tunnel = self._tunnels.pop(worker, None)
-            last = not self._tunnels
+            if tunnel is not None and not self._tunnels:
+                self.over.set()
         if tunnel is not None:
             tunnel.end()
-            if last:
-                self.over.set()
 
     def close(self) -> None:
         """End all."""
-        for tunnel in list(self._tunnels.values()):
+        tunnels = list(self._tunnels.values())
+        for tunnel in tunnels:
+            tunnel.hang_up()
+        for tunnel in tunnels:
             tunnel.end()
 
 
@@ -195,16 +219,25 @@ def _converse(holder: Holder, caller: socket.socket) -> None:
 
 
 def watch(holder: Holder, host: Host, workflow: int, url: str) -> None:
-    """Return when the workflow is over and its workers have left, or when somebody says so."""
+    """Return when the workflow is over and its workers have left, when nobody has a tunnel, or when somebody says so."""
     clock = SystemClock()
     over_since: float | None = None
+    used = time.monotonic()
     while not holder.over.wait(LOOK):
+        if not holder.idle:
+            used = time.monotonic()
+        elif time.monotonic() - used > LEAVE:
+            log.info("idle workflow=%d", workflow)
+            return
         try:
             store = host.open_store(url, clock)
             try:
                 (totals,) = store.totals([WorkflowId(workflow)])
             finally:
                 store.close()
+        except NotFound as error:
+            log.info("over workflow=%d why=%s", workflow, error)
+            return
         except TorcError as error:
             log.warning("store_away why=%s", error)
             continue
@@ -217,6 +250,21 @@ def watch(holder: Holder, host: Host, workflow: int, url: str) -> None:
             return
 
 
+def _alone(place: TunnelFiles) -> bool:
+    """Take the lock for as long as this process lives; False: another one has it, and is not about to end."""
+    descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + TURN
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if serves(place) or time.monotonic() > deadline:
+                return False
+            time.sleep(ALIVE)
+        else:
+            return True
+
+
 def main() -> int:
     """Read what to do from standard input, and do it."""
     told = json.loads(sys.stdin.buffer.readline())
@@ -225,12 +273,9 @@ def main() -> int:
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    lock = os.open(told["lock"], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return 0  # another one was faster
     path = Path(told["socket"])
+    if not _alone(TunnelFiles(socket=path, lock=Path(told["lock"]), log=Path(os.devnull))):
+        return 0  # another one was faster
     path.unlink(missing_ok=True)
     config = Config.load().over({key: (value, "remote run") for key, value in told["flags"].items()})
     host = Host.load(config)
@@ -244,6 +289,7 @@ def main() -> int:
             signal.signal(signal.SIGTERM, lambda number, frame: holder.over.set())
             threading.Thread(target=serve, args=(holder, listener), daemon=True).start()
             watch(holder, host, told["workflow"], config.store_url)
+            holder.over.set()
             path.unlink(missing_ok=True)
             holder.close()
     log.info("ended")

@@ -22,7 +22,7 @@ from torc_ssh.connection.program.running import Running
 from torc_ssh.connection.program.ssh import ASKING, Ssh
 from torc_ssh.connection.program.telling import cause_of, new_keys
 from torc_ssh.connection.protocol import Ran
-from torc_ssh.trouble import Lost, Unreachable
+from torc_ssh.trouble import Lost, Overdue, Unreachable
 
 _PIECE = 1 << 16
 _READY = b"torc-ready\n"
@@ -69,7 +69,8 @@ class ProgramConnection:
     @property
     def alive(self) -> bool:
         """Whether it is connected."""
-        return self._master is not None and self._master.poll() is None
+        master = self._master
+        return master is not None and master.poll() is None
 
     def __enter__(self) -> Self:
         self.connect()
@@ -164,20 +165,25 @@ class ProgramConnection:
     def close(self) -> None:
         """End it."""
         self._on_close(self)
+        if (master := self._master) is not None:
+            # Who is still connecting has the lock until that ends.
+            master.terminate()
         with self._lock:
             self._end()
 
     def _end(self) -> None:
-        if self._master:
+        # NOTE: once it was waited for its number may be somebody else's.
+        master, self._master = self._master, None
+        if master:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._master.pid, signal.SIGTERM)
+                os.killpg(master.pid, signal.SIGTERM)
             try:
-                self._master.wait(2)
+                master.wait(2)
             except subprocess.TimeoutExpired:
-                os.killpg(self._master.pid, signal.SIGKILL)
-                self._master.wait()
-            assert self._master.stdout
-            self._master.stdout.close()
+                os.killpg(master.pid, signal.SIGKILL)
+                master.wait()
+            assert master.stdout
+            master.stdout.close()
         if self._said:
             self._said.close()
 
@@ -211,9 +217,11 @@ class ProgramConnection:
 
     def is_lost(self) -> bool:
         """Whether the master has ended, or is about to."""
-        assert self._master
+        master = self._master
+        if master is None:
+            return True
         try:
-            self._master.wait(0.5)
+            master.wait(0.5)
         except subprocess.TimeoutExpired:
             return False
         return True
@@ -231,15 +239,19 @@ class ProgramConnection:
         return ProgramForward(self, found, f"127.0.0.1:{port}:{host}:{target[1]}")
 
     def unforward(self, specification: str) -> None:
-        """Give a port back."""
+        """Give a port back, if there is an answer in time."""
         if self.alive:
-            self._control("cancel", specification)
+            with contextlib.suppress(Overdue):
+                self._control("cancel", specification)
 
     def _control(self, verb: str, specification: str) -> subprocess.CompletedProcess[str]:
         words = self._ssh.control(self._socket, verb, specification)
-        return subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASKING, check=False
-        )
+        try:
+            return subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASKING, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Overdue(self.host, f"no answer within {ASKING:g} s") from error
 
 
 class ProgramForward:

@@ -110,12 +110,17 @@ class Ssh:
         Raises
         ------
         InvalidConfig
-            If it does not understand the configuration.
+            If it does not understand the configuration, or does not say so in time.
         """
         words = self.words(address, self._settings.connect_timeout_secs, "-G")
-        ran = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASKING, check=False
-        )
+        try:
+            ran = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASKING, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise InvalidConfig(
+                f"ssh did not say within {ASKING:g} s how it is configured; see what takes so long: ssh -G {address.host}"
+            ) from error
         if ran.returncode:
             raise InvalidConfig(f"ssh does not understand its configuration: {ran.stderr.strip()}")
         found: dict[str, list[str]] = {}
