@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torc_core.engine import telling
 from torc_core.errors import Conflict
 from torc_core.model import LIVE, WorkflowId
@@ -37,30 +39,25 @@ def hide(tx: Transaction, wf: WorkflowId, force: bool) -> None:
     tx.wake(wf)
 
 
-def purge(write: Write, wf: WorkflowId) -> None:
-    """Remove what a hidden workflow consists of; other writers get their turns between the batches."""
+def purge(write: Write, wf: WorkflowId, go_on: Callable[[], bool]) -> bool:
+    """Remove what a hidden workflow consists of, as long as it may go on; whether all of it is gone.
+
+    Other writers get their turns between the batches.
+    """
     for statement in [f"PURGE_{table}" for table in ORDER] + ["DROP_EVENTS"]:
         removed = BATCH
         while removed >= BATCH:
             with write() as tx:
                 removed = tx.run(statement, wf_=wf, limit_=BATCH)
+            if removed >= BATCH and not go_on():
+                return False
     with write() as tx:
         tx.run("DROP_COUNTS", wf_=wf)
         tx.run("DROP", wf_=wf)
+    return True
 
 
-def purge_rest(database: Database) -> None:
-    """Go on with what a crash has interrupted: deletions, and creations that nobody has seen."""
-    for wf in _hidden(database):
-        purge(database.write, wf)
-
-
-def purge_hidden(database: Database, wf: WorkflowId) -> None:
-    """Remove what a workflow consists of, if it is hidden after all: what hid it may have been undone."""
-    if wf in _hidden(database):
-        purge(database.write, wf)
-
-
-def _hidden(database: Database) -> list[WorkflowId]:
+def hidden(database: Database) -> list[WorkflowId]:
+    """Deletions that are not over, and creations that nobody has seen yet."""
     with database.read() as tx:
         return [WorkflowId(wf) for (wf,) in tx.rows("HIDDEN")]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from threading import Lock, RLock, local
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,11 @@ from torc_sql.waiting import Waiting
 
 if TYPE_CHECKING:
     from torc_core.protocols import Clock
+
+log = logging.getLogger(__name__)
+
+A_MOMENT = 1.0
+"""Seconds for which nobody who wants something else waits while deletions are gone on with."""
 
 
 class _Block:
@@ -39,7 +47,7 @@ class _Block:
         self.first = first
         self.tx: Transaction | None = None
         self.open = ExitStack()
-        self.after: list[Callable[[], None]] = [] if outer is None else outer.after
+        self.after: list[Callable[[], object]] = [] if outer is None else outer.after
 
 
 class Transacting:
@@ -54,6 +62,7 @@ class Transacting:
         self._waiting = Waiting()
         self._callbacks: list[Callable[[Sequence[Event]], None]] = []
         self._wakers: list[Callable[[Collection[WorkflowId]], None]] = []
+        self._left: set[WorkflowId] = set()
         self._undelivered: deque[Sequence[Event]] = deque()
         self._delivery = RLock()
         self._first = Lock()
@@ -101,9 +110,35 @@ class Transacting:
         """
         block: _Block | None = getattr(self._mine, "block", None)
         if block is None:
-            deletion.purge_hidden(self._database, workflow)
+            self._purge(workflow)
         else:
-            block.after.append(lambda: deletion.purge_hidden(self._database, workflow))
+            block.after.append(partial(self._purge, workflow))
+
+    def _purge(self, workflow: WorkflowId, seconds: float = math.inf) -> bool:
+        """Remove a workflow if it is hidden, for so long at most; whether it could go on at once.
+
+        What cannot be removed now is when time passes in the store.
+        """
+        until = self._clock.monotonic() + seconds
+        try:
+            # What has hidden it may have been undone.
+            over = workflow not in deletion.hidden(self._database) or deletion.purge(
+                self._database.write, workflow, lambda: self._clock.monotonic() < until
+            )
+        except TorcError as error:
+            # NOTE: it is gone for everybody: who deleted it is not told otherwise.
+            log.warning("rest of a workflow is removed later workflow_id=%d why=%s", workflow, error)
+            self._left.add(workflow)
+            return False
+        if over:
+            self._left.discard(workflow)
+        else:
+            self._left.add(workflow)
+        return not over
+
+    def _purge_rest(self) -> bool:
+        """Go on with what was interrupted, for a moment; whether it could go on at once."""
+        return any(self._purge(workflow, A_MOMENT) for workflow in sorted(self._left))
 
     def listen(self, callback: Callable[[Sequence[Event]], None]) -> None:
         """Call back after each commit that stored events, in commit order and outside of any lock."""
@@ -218,7 +253,8 @@ class Transacting:
         if not self._resumed:
             with self._first:
                 if not self._resumed:
-                    deletion.purge_rest(self._database)
+                    self._left.update(deletion.hidden(self._database))
+                    self._purge_rest()
                     self._resumed = True
 
     def _record(self, tx: Transaction, kind: type[Any], id: int) -> Any:

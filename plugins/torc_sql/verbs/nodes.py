@@ -73,6 +73,8 @@ class NodeVerbs(Transacting):
                 sweeping.carry_out(tx, part, self._shapes)
         sweeping.forget_events(self._read, self._write, self._clock.now(), keep_days, keep_job_events)
         sweeping.forget_audit(self._read, self._write, self._clock.now(), keep_audit_days)
+        if self._purge_rest():
+            return self._clock.now()
         with self._read() as tx:
             (due,) = tx.row("NEXT_DUE")
             return None if due is None else int(due)
