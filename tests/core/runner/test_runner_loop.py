@@ -182,19 +182,27 @@ def test_a_persistent_runner_stays_while_jobs_are_unfinished(site, later) -> Non
 
 
 def test_a_runner_that_is_drained_lets_its_jobs_end_and_leaves(site, later) -> None:
-    site.create(*["touch begun; sleep 1"] * 4, *["exit 0"] * 4)
+    wait = "echo up >> up; while [ ! -e drained ]; do sleep 0.05; done"
+    site.create(*[wait] * 4, *["exit 0"] * 4)
+    runner, up = site.runner(), site.folder / "up"
 
     def drain() -> None:
-        until((site.folder / "begun").exists)
+        until(lambda: up.exists() and up.read_text().count("up") == 4)
         (node,) = site.store.find(Node, Query(workflow=site.workflow.id)).items
         site.store.drain(node.id, True)
+        until(lambda: runner._leaving and _ready(site) == 4)
+        (site.folder / "drained").touch()
 
     later(0, drain)
 
-    report = site.runner().run()
+    report = runner.run()
 
     assert (report.leaving, report.tally.completed) == (Leaving.DRAINED, 4)
-    assert [job.status for job in site.jobs()].count(JobStatus.READY) == 4
+    assert _ready(site) == 4
+
+
+def _ready(site) -> int:
+    return [job.status for job in site.jobs()].count(JobStatus.READY)
 
 
 def test_work_that_becomes_ready_elsewhere_is_taken_at_once(site, later) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
 from torc_core.errors import Fenced, NotFound, Unavailable
 from torc_core.model import JobStatus
@@ -75,14 +76,16 @@ def test_a_signal_ends_a_runner_that_could_not_join_yet(site, later, number, cod
 
 def test_a_claim_that_is_repeated_says_how_much_time_is_left_by_then(site, monkeypatch) -> None:
     monkeypatch.setattr(lease, "FIRST_PAUSE", 0.1)
-    end = time.monotonic() + 1000
+    site.clock = Advanced()
+    end = site.clock.monotonic() + 1000
     offered = []
 
     def trouble(number, turn) -> None:
-        if time.monotonic() < end - 996:
+        if number <= 3:
+            site.clock.passed += 100
             raise Unavailable("away")
         if turn.offer:
-            offered.append((turn.offer.time_limit, time.monotonic()))
+            offered.append((turn.offer.time_limit, site.clock.monotonic()))
 
     site.create("exit 0")
     one = site.runner(spools=True, end=end)
@@ -92,7 +95,7 @@ def test_a_claim_that_is_repeated_says_how_much_time_is_left_by_then(site, monke
 
     times = Timeline.of(Options(end=end), Execution(), site.workflow)
     assert report.leaving is Leaving.COMPLETE
-    assert [limit for limit, at in offered if limit > times.left(at) + 1] == []
+    assert [limit for limit, at in offered if limit > times.left(at) + 50] == []
     assert offered
 
 
@@ -151,9 +154,15 @@ def test_a_runner_that_fences_ends_its_jobs_when_the_lease_is_over_and_keeps_the
 
 def test_a_runner_that_drains_lets_its_jobs_run_to_their_end(site, monkeypatch) -> None:
     monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
-    trouble = away_after(1.0)
+    away = site.folder / "away"
 
-    report = run(site, trouble, "sleep 3; echo done > here", "exit 3", lease=1)
+    def trouble(number, turn) -> None:
+        if away.exists() or site.jobs()[1].status is JobStatus.FAILED:
+            away.touch()
+            raise Unavailable("no answer from the store")
+
+    first = "while [ ! -e away ]; do sleep 0.05; done; sleep 2; echo done > here"
+    report = run(site, trouble, first, "exit 3", lease=1)
 
     assert (site.folder / "here").exists()
     assert (report.leaving, report.exit_code) == (Leaving.AWAY, 4)
@@ -217,8 +226,10 @@ def test_after_an_outage_the_first_thing_said_is_a_beat(site, monkeypatch) -> No
         if 2 <= number < 8:
             raise Unavailable("away")
         said.append(turn)
+        if number >= 8:
+            (site.folder / "back").touch()
 
-    run(site, trouble, "sleep 0.3", "exit 0", "sleep 1")
+    run(site, trouble, "sleep 0.3", "exit 0", "while [ ! -e back ]; do sleep 0.05; done")
 
     back = said[1]
     assert back.beat is not None
@@ -252,16 +263,17 @@ def test_another_refusal_is_an_error_and_no_job_is_left(site) -> None:
 def test_a_store_that_never_answers_does_not_keep_an_interrupted_runner(site, later, monkeypatch) -> None:
     monkeypatch.setattr(runner, "LEAVE_WITHIN", 0.3)
     monkeypatch.setattr(runner, "LAST_CALL", 0.2)
-    for_good = threading.Event()
+    asked, for_good = threading.Event(), threading.Event()
 
     def trouble(number, turn) -> None:
         if turn.endings:
-            for_good.wait(30)
+            asked.set()
+            for_good.wait(SOON)
 
     site.create("echo up")
     one = site.runner()
     one._store = Troubled(site.store, trouble)
-    later(0.5, lambda: one.interrupt(signal.SIGINT))
+    later(0, lambda: (asked.wait(SOON), one.interrupt(signal.SIGINT)))
 
     report = one.run()
 

@@ -15,18 +15,25 @@ from torc_core.runner.runner import Runner
 from torc_local.executor import Subprocesses
 
 JOBS = 1_200
+SLOTS = 4
 
 
 class Ends:
-    """When the last jobs of a runner ended, and how many there were."""
+    """When the jobs of a runner ended."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.last = 0.0
+        self.times: list[float] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.times)
+
+    @property
+    def last(self) -> float:
+        return self.times[-1]
 
     def ended(self, ends: Sequence[End]) -> None:
-        self.count += len(ends)
-        self.last = time.monotonic()
+        self.times += [time.monotonic()] * len(ends)
 
     def turned(self, tally: Tally) -> None:
         pass
@@ -55,10 +62,12 @@ def test_two_runners_of_very_different_speeds_end_together(site: Any, slow: floa
     executors[1].close()
 
     tail = ends[1].last - ends[0].last
+    after = [at for at in ends[1].times if at > ends[0].last]
     print(
         f"{ends[0].count} and {ends[1].count} jobs in {max(one.last for one in ends) - begin:.2f} s, tail {tail:.2f} s"
     )
     assert ends[0].count + ends[1].count == JOBS
     assert ends[1].count > 0
-    # A slot of the slow one has at most the job that it runs, and one that was started on record.
-    assert tail < 2 * slow + 1
+    # A slot of the slow one has at most the job that it runs, and one that was started on record: so many end late,
+    # or else within the time of two, and what a turn takes.
+    assert len(after) <= 2 * SLOTS or tail < 2 * slow + 1

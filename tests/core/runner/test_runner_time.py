@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
 from torc_core.model import JobStatus, Plan, PlannedJob, PlannedRequirement, PlannedWorkflow, Workflow
 from torc_core.protocols import Exit
@@ -17,7 +18,6 @@ from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
 from torc_core.runner.stagger import delay
 from torc_core.runner.timeline import Timeline
-from torc_core.system import SystemClock
 from torc_core.testing.executors import survivors
 from torc_local import trees
 
@@ -47,15 +47,6 @@ def create(
 
 def outcomes(site: Any) -> list[tuple[JobStatus, int, str | None]]:
     return [(one.status, one.return_code, one.reason) for one in site.results()]
-
-
-class Advanced(SystemClock):
-    """The clock of a machine on which some seconds pass at once."""
-
-    passed = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.passed
 
 
 @pytest.fixture

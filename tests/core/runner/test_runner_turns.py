@@ -64,7 +64,7 @@ class Line:
 class Desk:
     """A runner of one slot that is busy, with `due` jobs of a millisecond started ahead."""
 
-    def __init__(self, due: int) -> None:
+    def __init__(self, due: int, **options: Any) -> None:
         clock: Any = Clock()
         self.line: Any = Line()
         self.ledger = Ledger(Resources(cpus=1, memory=2**40))
@@ -80,7 +80,7 @@ class Desk:
             self.stock.expect(attempt(number))
         lease = Lease(clock, node, 0.0)
         self.turns = Turns(
-            self.line, clock, node, self.ledger, self.stock, Options(output_dir="o"), lease, Beat
+            self.line, clock, node, self.ledger, self.stock, Options(output_dir="o", **options), lease, Beat
         )
         self.turns.ask = False
 
@@ -159,6 +159,37 @@ def test_a_server_that_is_back_is_found_within_five_seconds_however_long_it_was_
         now = again
 
     assert most / 2 < max(pauses) <= most
+
+
+def pauses(orders: Orders) -> list[float]:
+    """How long a runner waits between the answers and its next questions where turns are not held."""
+    desk, now, found = Desk(due=0, poll_interval=1.0), 1.01, []
+    desk.stock.busy.clear()
+    desk.ledger.release(JobId(999))
+    desk.turns.ask = True
+    desk.turns.speak(1.0)
+    desk.answer(now, sent_at=1.0)
+    for _ in range(8):
+        desk.turns.speak(now)
+        desk.turns.settle(Answer(desk.line.listens[-1], orders, None, now), now)
+        again = desk.turns.next_time()
+        assert again is not None
+        found.append(again - now)
+        now = again
+    assert len(desk.line.listens) == 8
+    return found
+
+
+def test_a_store_that_does_not_hold_turns_is_asked_ever_more_rarely() -> None:
+    first, second, *others = pauses(Orders(remaining=9))
+
+    assert first == 0
+    assert 0.15 < second < 0.6
+    assert all(0.75 < one < 1.25 for one in others[2:])
+
+
+def test_a_store_that_wants_a_pause_gets_it_and_no_more() -> None:
+    assert pauses(Orders(remaining=9, pause_ms=1_500)) == pytest.approx([1.5] * 8)
 
 
 def test_a_runner_without_room_listens_a_little_later_and_one_with_room_at_once() -> None:
