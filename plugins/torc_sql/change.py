@@ -32,7 +32,7 @@ from torc_core.model import (
     Usage,
     WorkflowId,
 )
-from torc_sql import rows, triggers
+from torc_sql import hashing, rows, triggers
 from torc_sql.graph import Graph
 from torc_sql.rows import STATUSES
 from torc_sql.shapes import Shapes, shape_of, used
@@ -202,6 +202,9 @@ class Change:
         else:
             graph = Graph(self.tx)
             follow = self._write(settle(moves, graph, restores=restores), graph)
+        released = [job for job, (_, now) in follow.items() if now is JobStatus.READY]
+        if released and self.has_data:
+            hashing.keep_values(self, released)
         if self.tx.rules.debug_events:
             ready = [job for job, (was, now) in (moves | follow).items() if now is JobStatus.READY is not was]
             self.tell_moved("job_ready", ready)
@@ -283,6 +286,11 @@ class Change:
     def has_outputs(self) -> bool:
         """Whether any job of the workflow has to leave files behind."""
         return self.tx.row("ANY_OUTPUT", wf_=self.wf) is not None
+
+    @cached_property
+    def has_data(self) -> bool:
+        """Whether the workflow has user data."""
+        return self.tx.row("ANY_DATA", wf_=self.wf) is not None
 
     @cached_property
     def has_sets(self) -> bool:

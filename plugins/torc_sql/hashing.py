@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from torc_core.engine.change import canonical, contents, definition, input_hash, related
 from torc_core.model import InputKind, JobId
 from torc_sql import rows
-from torc_sql.change import Change
 from torc_sql.transaction import Row
+
+if TYPE_CHECKING:
+    from torc_sql.change import Change
 
 CHUNK = 5_000
 """Jobs that are read and written at once."""
@@ -29,6 +32,18 @@ def keep_hashes(change: Change, jobs: Collection[JobId] | None) -> None:
     for chunk in _chunks(change, jobs):
         new = [{"job_": job, "hash_": now} for job, old, now in made.hashes(chunk) if old != now]
         change.tx.many("KEEP_HASH", new)
+
+
+def keep_values(change: Change, jobs: Sequence[JobId]) -> None:
+    """Store the present input hash of those of these jobs that read user data: whoever writes that has ended by now."""
+    for first in range(0, len(jobs), CHUNK):
+        some = json.dumps(jobs[first : first + CHUNK])
+        readers = [job for (job,) in change.tx.rows("READERS_OF_DATA", jobs_=some)]
+        if not readers:
+            continue
+        made = _Made(change, readers)
+        for chunk in _chunks(change, readers):
+            change.tx.many("KEEP_HASH", [{"job_": job, "hash_": now} for job, _, now in made.hashes(chunk)])
 
 
 def hashes(change: Change, jobs: Collection[JobId] | None) -> Iterator[tuple[JobId, str | None, str]]:
@@ -51,23 +66,42 @@ def _chunks(change: Change, jobs: Collection[JobId] | None) -> Iterator[list[Row
 
 
 class _Made:
-    """What the jobs of a workflow are made of; lists that jobs share are looked at once."""
+    """What the jobs of a workflow are made of; lists that jobs share are looked at once.
 
-    def __init__(self, change: Change) -> None:
+    Parameters
+    ----------
+    jobs
+        What only these are made of; None: all.
+    """
+
+    def __init__(self, change: Change, jobs: Sequence[JobId] | None = None) -> None:
         tx, wf = change.tx, change.wf
         self._tx = tx
-        self._sets: dict[int, bytes] = dict(tx.rows("SET_DIGESTS", wf_=wf))
+        self._sets: dict[int, bytes] = dict(self._read("SET_DIGESTS", "DIGESTS_OF", wf, "USES_OF", jobs))
         self._files: dict[int, list[int]] = {}
         self._data: dict[int, list[int]] = {}
-        for set_, kind, item in tx.rows("INPUT_ITEMS", wf_=wf):
+        for set_, kind, item in self._read("INPUT_ITEMS", "ITEMS_OF", wf, "READ_SETS_OF", jobs):
             lists = self._files if kind == InputKind.FILE.value else self._data
             lists.setdefault(set_, []).append(item)
         self._values: dict[int, bytes] = {}
         if self._data:
-            for id, text in tx.rows("READ_DATA", wf_=wf):
+            items = (
+                None
+                if jobs is None
+                else json.dumps(sorted({one for read in self._data.values() for one in read}))
+            )
+            found = tx.rows("READ_DATA", wf_=wf) if items is None else tx.rows("DATA_OF", jobs_=items)
+            for id, text in found:
                 self._values[id] = b"" if text is None else canonical(rows.value(text))
         self._writes = change.has_outputs or tx.row("ANY_OUTPUT_DATA", wf_=wf) is not None
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[str, str]] = {}
+
+    def _read(self, all_: str, some: str, wf: int, lists: str, jobs: Sequence[JobId] | None) -> list[Any]:
+        """Lists of the workflow, or only those of some jobs."""
+        if jobs is None:
+            return self._tx.rows(all_, wf_=wf)
+        of = {one for _, one in self._tx.rows(lists, jobs_=json.dumps(jobs))}
+        return self._tx.rows(some, jobs_=json.dumps(sorted(of)))
 
     def hashes(self, chunk: Sequence[Row]) -> list[tuple[JobId, str | None, str]]:
         """The hashes of some jobs, given as rows of `DEFINITIONS`."""

@@ -1000,14 +1000,36 @@ OFFSET 0
 -- SET_DIGESTS
 SELECT dep_set.id, dep_set.digest FROM dep_set WHERE dep_set.wf = :wf_
 
+-- DIGESTS_OF
+SELECT dep_set.id, dep_set.digest FROM dep_set WHERE dep_set.id IN (SELECT anon_1.value FROM json_each(:jobs_)
+AS anon_1)
+
 -- INPUT_ITEMS
 SELECT input_set.id, input_set.kind, input_member.item_id FROM input_set JOIN input_member ON
 input_member.set_id = input_set.id WHERE input_set.wf = :wf_ ORDER BY input_set.id, input_member.item_id
 
+-- ITEMS_OF
+SELECT input_set.id, input_set.kind, input_member.item_id FROM input_set JOIN input_member ON
+input_member.set_id = input_set.id WHERE input_set.id IN (SELECT anon_1.value FROM json_each(:jobs_) AS
+anon_1) ORDER BY input_set.id, input_member.item_id
+
 -- READ_DATA
-SELECT user_data.id, user_data.data FROM user_data WHERE user_data.wf = :wf_ AND user_data.id IN (SELECT
-input_member.item_id FROM input_member JOIN input_set ON input_set.id = input_member.set_id WHERE
-input_member.wf = :wf_ AND input_set.kind = 'user_data')
+SELECT user_data.id, CASE WHEN (user_data.is_ephemeral = 1) THEN user_data.initial_data ELSE user_data.data
+END AS anon_1 FROM user_data WHERE user_data.wf = :wf_ AND user_data.id IN (SELECT input_member.item_id FROM
+input_member JOIN input_set ON input_set.id = input_member.set_id WHERE input_member.wf = :wf_ AND
+input_set.kind = 'user_data')
+
+-- DATA_OF
+SELECT user_data.id, CASE WHEN (user_data.is_ephemeral = 1) THEN user_data.initial_data ELSE user_data.data
+END AS anon_1 FROM user_data WHERE user_data.id IN (SELECT anon_2.value FROM json_each(:jobs_) AS anon_2)
+
+-- ANY_DATA
+SELECT user_data.id FROM user_data WHERE user_data.wf = :wf_ LIMIT 1 OFFSET 0
+
+-- READERS_OF_DATA
+SELECT DISTINCT input_use.job_id FROM input_use JOIN input_set ON input_set.id = input_use.set_id WHERE
+input_use.job_id IN (SELECT anon_1.value FROM json_each(:jobs_) AS anon_1) AND input_set.kind = 'user_data'
+ORDER BY input_use.job_id
 
 -- UNHASHED
 SELECT job.id FROM job WHERE job.wf = :wf_ AND job.input_hash IS NULL AND job.status IN (1, 2, 7)

@@ -116,15 +116,33 @@ WRITES_OF_JOBS = union_all(
 )
 ANY_OUTPUT_DATA = select(_SAYS.item_id).where(_SAYS.wf == _WF).limit(literal_column("1"))
 SET_DIGESTS = select(_SET.id, _SET.digest).where(_SET.wf == _WF)
+DIGESTS_OF = select(_SET.id, _SET.digest).where(_SET.id.in_(IDS))
 INPUT_ITEMS = (
     select(_IN.id, _IN.kind, _ITEM.item_id)
     .join(t.input_member, _ITEM.set_id == _IN.id)
     .where(_IN.wf == _WF)
     .order_by(_IN.id, _ITEM.item_id)
 )
-READ_DATA = select(_D.id, _D.data).where(
+ITEMS_OF = (
+    select(_IN.id, _IN.kind, _ITEM.item_id)
+    .join(t.input_member, _ITEM.set_id == _IN.id)
+    .where(_IN.id.in_(IDS))
+    .order_by(_IN.id, _ITEM.item_id)
+)
+# An ephemeral value begins every run as it was at first.
+_BEGINS = case((_D.is_ephemeral == literal_column("1"), _D.initial_data), else_=_D.data)
+READ_DATA = select(_D.id, _BEGINS).where(
     _D.wf == _WF, _D.id.in_(select(_ITEM.item_id).join(t.input_set, _IN.id == _ITEM.set_id).where(
         _ITEM.wf == _WF, _IN.kind == literal_column("'user_data'"))))  # fmt: skip
+DATA_OF = select(_D.id, _BEGINS).where(_D.id.in_(IDS))
+ANY_DATA = select(_D.id).where(_D.wf == _WF).limit(literal_column("1"))
+READERS_OF_DATA = (
+    select(_READS.job_id)
+    .join(t.input_set, _IN.id == _READS.set_id)
+    .where(_READS.job_id.in_(IDS), _IN.kind == literal_column("'user_data'"))
+    .order_by(_READS.job_id)
+    .distinct()
+)
 UNHASHED = select(_J.id).where(
     _J.wf == _WF,
     _J.input_hash.is_(null()),

@@ -31,6 +31,7 @@ from torc_core.model import (
 from torc_core.store.rules import USUAL, StoreRules
 from torc_core.testing.memory import triggers
 from torc_core.testing.memory.flow import Flow
+from torc_core.testing.memory.hashing import keep_values
 
 FREED: dict[str, Any] = {"node_id": None, "lease": None, "prefetched": False, "stop": 0, "not_before": None}
 """What a job loses when no node has it any more."""
@@ -115,6 +116,7 @@ class Change:
             self.set(flow.jobs[id], status=JobStatus.READY, ready_since=self.now)
         freed = [id for id, status in settled.restored.items() if status is JobStatus.READY]
         ready = [id for id, (was, now) in moves.items() if now is JobStatus.READY is not was]
+        keep_values(self, [*freed, *settled.released])
         self.tell_moved("job_ready", [*ready, *freed, *settled.released])
         if before:
             follow = (*settled.canceled, *settled.restored, *settled.released)

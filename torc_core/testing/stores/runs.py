@@ -31,7 +31,7 @@ from torc_core.model import (
 )
 from torc_core.model.resources import MIB
 from torc_core.protocols import Store
-from torc_core.testing.plans import diamond, fan, job, need, shaped
+from torc_core.testing.plans import chain, diamond, fan, job, need, shaped
 from torc_core.testing.stores.scene import Scene, SceneContract, beat, names
 
 GONE = JobStatus.UNINITIALIZED
@@ -184,6 +184,33 @@ class RunContract(SceneContract):
         done = scene.store.reinitialize(workflow, Initialize(force=True, fingerprints=[now]))
 
         assert [one.reason for one in done.changed] == (["input changed: a.txt"] if changed else [])
+
+    @pytest.mark.parametrize("ephemeral", [False, True])
+    def test_values_that_jobs_have_written_in_a_run_are_no_change(
+        self, scene: Scene, ephemeral: bool
+    ) -> None:
+        data = PlannedUserData(name="x", data=1, has_data=True, is_ephemeral=ephemeral)
+        inputs = [PlannedInput(kind=InputKind.USER_DATA, items=(0,), group=0)]
+        plan = replace(chain(3), user_data=[data], inputs=inputs)
+        first, second, third = plan.jobs
+        jobs = [replace(first, output_user_data=[0]), replace(second, inputs=[0]), third]
+        plan = replace(plan, jobs=jobs)
+        workflow = scene.started(plan)
+        id = scene.store.find(UserData, Query(workflow=workflow)).items[0].id
+        scene.store.change(UserData, id, {"data": 2})
+        for name in ("job0", "job1", "job2"):
+            scene.end(workflow, name)
+
+        after_the_run = scene.store.reinitialize(workflow, Initialize())
+        again = scene.store.reinitialize(workflow, Initialize())
+        scene.store.change(UserData, id, {"data": 3})
+        by_hand = scene.store.reinitialize(workflow, Initialize()).changed
+
+        assert (list(after_the_run.changed), list(again.changed)) == ([], [])
+        # What people do to an ephemeral value lasts until the next run, which this would be.
+        assert [(one.name, one.reason) for one in by_hand] == (
+            [] if ephemeral else [("job1", "user data changed"), ("job2", "upstream")]
+        )
 
     def test_failed_jobs_are_not_tried_again_only_because_somebody_reinitializes(self, scene: Scene) -> None:
         workflow = scene.started(fan(2))
