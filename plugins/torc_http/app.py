@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import falcon
 
 from torc_core import __version__
-from torc_core.errors import NotFound
+from torc_core.errors import NotFound, Unavailable
 from torc_core.model import KEPT_FOR
 from torc_core.store.patience import WRITER_PATIENCE
 from torc_http import errors
@@ -184,25 +184,34 @@ class Desk:
             _answer(resp, _done(call))
 
     def _delete(self, call: Call, audits: list[Audited], req: falcon.Request, resp: falcon.Response) -> None:
-        target = f"{req.path}?{call.environ.get('QUERY_STRING', '')}"
-        who = call.identity
-        try:
-            # NOTE: guarded in here, since what is gone belongs to no workflow any more.
-            answer = _done(_guarded(call, audits))
-        except NotFound:
-            before = self._deletes.again(who, target)
-            if before is None:
-                raise
-            _send(resp, before)
-            return
-        if _removed_nothing(answer.body):
-            before = self._deletes.again(who, target)
-            if before is not None:
-                _send(resp, before)
-                return
-        sent = _sent(answer)
-        self._deletes.keep(who, target, sent=sent)
+        what = call.identity, f"{req.path}?{call.environ.get('QUERY_STRING', '')}"
+        with self._deletes.begun(*what) as others:
+            try:
+                # NOTE: guarded in here, since what is gone belongs to no workflow any more.
+                answer = _done(_guarded(call, audits))
+            except NotFound:
+                sent = self._before(what, others=others)
+                if sent is None:
+                    raise
+            else:
+                sent = self._before(what, others=others) if _removed_nothing(answer.body) else None
+                if sent is None:
+                    sent = _sent(answer)
+                    self._deletes.keep(*what, sent=sent)
         _send(resp, sent)
+
+    def _before(self, what: tuple[str, str], *, others: bool) -> Sent | None:
+        """What was answered when the same was deleted a moment ago.
+
+        Raises
+        ------
+        Unavailable
+            If that may be going on.
+        """
+        before = self._deletes.again(*what)
+        if before is None and others:
+            raise Unavailable("the same is being deleted at this moment; ask again")
+        return before
 
 
 def _guarded(call: Call, audits: list[Audited]) -> Call:

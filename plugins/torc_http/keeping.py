@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from torc_core.errors import Conflict, Invalid
 from torc_core.model import Kept
@@ -44,6 +45,21 @@ class Answers:
         self._within = within
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple[str, ...], tuple[float, Sent]] = OrderedDict()
+        self._under_way: Counter[tuple[str, ...]] = Counter()
+
+    @contextmanager
+    def begun(self, *what: str) -> Iterator[bool]:
+        """Do what is asked for in the block: whether the same was being done already when it began."""
+        with self._lock:
+            others = self._under_way[what] > 0
+            self._under_way[what] += 1
+        try:
+            yield others
+        finally:
+            with self._lock:
+                self._under_way[what] -= 1
+                if not self._under_way[what]:
+                    del self._under_way[what]
 
     def keep(self, *what: str, sent: Sent) -> None:
         """Remember an answer."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
 from torc_http.app import create_app
@@ -124,6 +127,29 @@ def test_a_repeated_delete_gets_the_first_answer_for_two_minutes(api, clock: Set
     assert api("DELETE", f"/files/{file}") == first
     clock.move(2)
     refused(api.send("DELETE", f"/files/{file}"), 404)
+
+
+def test_a_delete_that_is_repeated_before_the_first_is_done_is_to_be_repeated_later(
+    api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = api.workflow()
+    gone, goes_on = threading.Event(), threading.Event()
+    delete = api.store.delete
+
+    def slow(*what: Any, **how: Any) -> None:
+        delete(*what, **how)
+        gone.set()
+        goes_on.wait(SOON)
+
+    monkeypatch.setattr(api.store, "delete", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(api, "DELETE", f"/workflows/{id}")
+        gone.wait(SOON)
+        second = api.send("DELETE", f"/workflows/{id}")
+        goes_on.set()
+
+    assert (second.status_code, second.headers["retry-after"]) == (503, "2")
+    assert api("DELETE", f"/workflows/{id}") == first.result()
 
 
 def test_a_repeated_removal_of_all_gets_the_first_count_but_removes_what_is_new(api) -> None:
