@@ -107,10 +107,11 @@ class Attempts:
         return self._all.get(job)
 
     def add(self, given: Assignment) -> Attempt | None:
-        """Take what was given; None: it is here already."""
-        if given.job.id in self._all:
+        """Take what was given; None: it is here already. It is not kept while another attempt at its job is here."""
+        attempt = self._place.attempt(given)
+        here = self._all.setdefault(given.job.id, attempt)
+        if here is not attempt and here.held == attempt.held:
             return None
-        attempt = self._all[given.job.id] = self._place.attempt(given)
         attempt.since = self._clock.monotonic()
         # PERF: shapes are keys everywhere, and what is the same need not be compared field by field.
         attempt.shape = self._shapes.setdefault(attempt.shape, attempt.shape)
@@ -293,7 +294,7 @@ class Attempts:
             for job in late:
                 self._stopping[job].kill_at, self._stopping[job].killed = None, True
         ends = []
-        for job, attempt in list(self._searching.items()):
+        for attempt in list(self._searching.values()):
             search, end = attempt.search, attempt.exit
             assert search is not None
             assert end is not None
@@ -301,7 +302,6 @@ class Attempts:
             if due is not None and (due <= now or hurry):
                 search.look()
             if search.next_look is None or hurry:
-                del self._searching[job]
                 ends.append(self._end(attempt, end, self._clock.now()))
         return ends
 
@@ -318,11 +318,11 @@ class Attempts:
             self.failures.append(end)
 
     def give_up(self) -> list[End]:
-        """Judge what runs as killed, although it cannot be killed."""
+        """Judge what runs as killed, although it cannot be killed; what is in a line may run unseen."""
+        killed, instant = -signal.SIGKILL, self._clock.now()
         return [
-            self._end(attempt, attempt.exit or Exit(job=job, return_code=-signal.SIGKILL), self._clock.now())
-            for job, attempt in list(self._all.items())
-            if attempt.forked
+            self._end(one, one.exit or Exit(job=job, return_code=killed, lost=not one.forked), instant)
+            for job, one in list(self._all.items())
         ]
 
     def _end(self, attempt: Attempt, exit: Exit, instant: int) -> End:
@@ -358,6 +358,7 @@ class Attempts:
             leftovers=exit.leftovers,
         )
         del self._all[job.id]
+        self._searching.pop(job.id, None)
         self.tally[judged.status] += 1
         wrote = exit.error is None or not exit.error.startswith("output_unwritable")
         end = End(

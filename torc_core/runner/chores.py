@@ -41,6 +41,7 @@ class Chores:
             Recorder(store, workflow, place.cwd, self._errands.wake) if workflow.enable_ro_crate else None
         )
         self._finished = False
+        self._stop_by: float | None = None
 
     @property
     def busy(self) -> bool:
@@ -83,10 +84,14 @@ class Chores:
         if self._recorder is not None:
             self._recorder.hear(ends)
         self.recoveries.stop([*orders.cancel, *orders.unknown], self._signal, lead, now)
+        if self._stop_by is not None:
+            # They were ordered for ends that came before this runner had to leave.
+            self.recoveries.stop([one.job for one in orders.recover], self._signal, self._stop_by - now, now)
         self._actions.hear(orders.due)
 
     def stop(self, lead: float, now: float) -> None:
         """The runner has to leave: what runs is ended like jobs."""
+        self._stop_by = now + lead
         self._errands.stop_all(self._signal, lead, now)
 
     def hurry(self) -> None:

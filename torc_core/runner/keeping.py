@@ -19,8 +19,6 @@ from torc_core.runner.outbox import FOLDER, Outbox, Sender
 from torc_core.runner.place import Place
 from torc_core.runner.report import End
 
-RENEWALS = 20
-"""The guardian is told of a lease that goes on so many times in its length, not with each answer."""
 LAST_CALL = 5.0
 """Seconds for which a runner that leaves tries to say so."""
 ABSENT = 2
@@ -88,11 +86,16 @@ class Keeping:
 
     def renew(self, lease: Lease) -> None:
         """See that the guardian ends the jobs when the lease of a runner that fences runs out unseen by itself."""
-        if self._guarding is None or not lease.fences or lease.lost:
+        if self._guarding is None or not (lease.fences and self._spools):
             return
-        if lease.until > self._told + lease.length / RENEWALS:
-            self._told = lease.until
-            self._guarding.fence(lease.until + UNSEEN, FENCE_LEAD)
+        at, lead = lease.until + UNSEEN, FENCE_LEAD
+        if lease.lost:
+            # The jobs know from the runner by now, and need not be told twice.
+            at, lead = at + lead, 0.0
+        # PERF: not with each answer of a busy store; what is not told must never make it act too early.
+        if at > self._told + UNSEEN / 2:
+            self._told = at
+            self._guarding.fence(at, lead)
 
     def goodbye(self, usage: Usage | None, beats: Sequence[Beat]) -> None:
         """Tell the store that this runner leaves, after these beats."""

@@ -144,10 +144,7 @@ class Runner:
                 self._chore_store,
             )  # fmt: skip
             shared = environment.base(
-                self._environ,
-                workflow,
-                output_dir=output_dir,
-                runner=f"{place.pid}.{place.start}",
+                self._environ, workflow, output_dir=output_dir, runner=f"{place.pid}.{place.start}"
             )
             gpus = self._detected.capacity.gpus
             workplace = Workplace(
@@ -188,12 +185,8 @@ class Runner:
     def _work(self, node: Node, workplace: Workplace, output_dir: str) -> Report:
         """The loop."""
         detected, clock = self._detected, self._clock
-        ledger = Ledger(
-            detected.capacity,
-            detected.gpus,
-            nodes=detected.num_nodes,
-            limit=self._options.max_parallel_jobs,
-        )
+        limit = self._options.max_parallel_jobs
+        ledger = Ledger(detected.capacity, detected.gpus, nodes=detected.num_nodes, limit=limit)
         self._stock = Stock()
         self._attempts = Attempts(
             self._executor, clock, workplace, ledger, self._stock, node.id, self._options.patience
@@ -312,8 +305,9 @@ class Runner:
     def _let_go(self) -> None:
         """What is not forked goes back, and must not be started before it has."""
         self._attempts.fork()
-        ours, handed = self._stock.clear()
-        for attempt in ours:
+        handed = self._stock.clear()
+        # Also what is just being started on record: whether that was heard may never be known.
+        for attempt in [one for one in self._attempts.everything() if not (one.forked or one.handed)]:
             self._return(attempt)
         self._attempts.recall(handed)
 
@@ -440,7 +434,8 @@ class Runner:
         """See to actions and recovery scripts; jobs are claimed when the actions of the start are over."""
         if self._chores is None:
             return
-        self._turns.ask |= self._chores.tend(now)
+        if self._chores.tend(now):
+            self._turns.ask, self._idle_since = True, now
         if self._beginning and not self._chores.busy:
             self._beginning, self._idle_since = False, now
             self._turns.claiming = self._leaving is None
@@ -458,7 +453,10 @@ class Runner:
             attempt = self._attempts.add(given)
             if attempt is None:
                 continue
-            if self._closed:
+            if self._attempts.get(given.job.id) is not attempt:
+                # An earlier one, which is this node's no longer, still dies here.
+                self._turns.give_back(attempt.held)
+            elif self._closed:
                 self._return(attempt)
             elif not given.started:
                 self._stock.hold(attempt)
@@ -542,17 +540,14 @@ class Runner:
                 self._leaving, self._overdue = Leaving.AWAY, True
         if len(self._attempts):
             return False
-        if (self._lease.lost and self._leaving is None) or (
-            self._leaving is Leaving.AWAY and self._turns.away
-        ):
+        away = self._leaving is Leaving.AWAY and self._turns.away is not None
+        if away or (self._lease.lost and self._leaving is None):
             if not (self._overdue or self._turns.is_gone(now)):
                 return False
-            self._leaving = Leaving.AWAY
+            self._leaving, away = Leaving.AWAY, True
         if self._chores is not None and self._chores.recoveries and not self._overdue:
-            return self._leaving is Leaving.AWAY and self._turns.away is not None
-        if self._leaving is Leaving.FENCED or self._overdue:
-            return True
-        if self._leaving is Leaving.AWAY and self._turns.away:
+            return away
+        if away or self._overdue or self._leaving is Leaving.FENCED:
             return True
         if not self._turns.idle:
             return False
@@ -561,7 +556,9 @@ class Runner:
         orders = self._turns.orders
         if orders.complete and not self._workflow.compute_node_ignore_workflow_completion:
             self._leaving = Leaving.COMPLETE
-        elif orders.never and not self._options.persistent and self._options.idle is None:
+        elif (
+            orders.never and not (orders.retry_ms or self._options.persistent) and self._options.idle is None
+        ):
             self._leaving, self._detail = Leaving.NOTHING_FITS, orders.reason
         elif (idle := self._idle_until()) is not None and now >= idle:
             if self._options.expects is not None and self._options.expects():

@@ -76,15 +76,12 @@ class Stock:
             with suppress(ValueError):
                 queue.remove(attempt)
 
-    def clear(self) -> tuple[list[Attempt], list[Attempt]]:
-        """Take all that is only here; and those, kept, that the executor has in its lines."""
-        due = list(chain.from_iterable(self._due.values()))
-        handed = [attempt for attempt in due if attempt.handed]
-        ours = [*chain.from_iterable(self._held.values()), *(one for one in due if not one.handed)]
+    def clear(self) -> list[Attempt]:
+        """Forget all but what the executor has in its lines; that."""
         self._held.clear()
         for shape, queue in self._due.items():
             self._due[shape] = deque(attempt for attempt in queue if attempt.handed)
-        return ours, handed
+        return list(chain.from_iterable(self._due.values()))
 
     def note(self, shape: Shape, seconds: float) -> None:
         """A job of this shape took so long."""

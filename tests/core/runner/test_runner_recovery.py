@@ -12,7 +12,17 @@ import pytest
 
 from tests.core.runner.conftest import GIB, Site
 from tests.waiting import SOON, until
-from torc_core.model import JobStatus, Plan, PlannedHandler, PlannedJob, PlannedWorkflow, Resources
+from torc_core.model import (
+    JobStatus,
+    Orders,
+    Plan,
+    PlannedHandler,
+    PlannedJob,
+    PlannedRequirement,
+    PlannedWorkflow,
+    Resources,
+    Turn,
+)
 from torc_core.runner import recovery
 from torc_core.runner.report import Leaving
 from torc_core.testing.executors import survivors
@@ -140,3 +150,66 @@ def test_a_script_of_an_interrupted_runner_is_ended(site: Site) -> None:
 
     (job,) = site.jobs()
     assert (report.leaving, job.status, job.reason) == (Leaving.SIGNAL, JobStatus.FAILED, "recovery_failed")
+
+
+def test_a_script_that_takes_longer_than_a_runner_waits_for_work_is_no_reason_to_leave(site: Site) -> None:
+    plan = handled("[ -e fixed ] || exit 7", recovery_script="sleep 2.5; touch fixed")
+    # The answer for the script comes before the one that brings work.
+    site.create(plan=plan, compute_node_wait_for_new_jobs_seconds=1)
+    runner = site.runner()
+    listen = site.store.turn
+
+    def late(turn: Turn) -> Orders:
+        orders = listen(turn)
+        if turn.offer and turn.offer.wait_ms:
+            time.sleep(0.5)
+        return orders
+
+    runner._store = Behind(site.store, late)
+    report = runner.run()
+
+    assert (report.leaving, report.exit_code) == (Leaving.COMPLETE, 0)
+
+
+class Behind:
+    """A queue with another way to take a turn."""
+
+    def __init__(self, queue: Any, turn: Any) -> None:
+        self._queue = queue
+        self.turn = turn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+
+def test_a_script_that_is_ordered_when_a_runner_has_to_leave_has_as_little_time_as_jobs(site: Site) -> None:
+    plan = handled("exit 7", recovery_script="sleep 600")
+    site.create(plan=plan, execution_config={"sigterm_lead_seconds": 1})
+    runner = site.runner()
+    tell = site.store.turn
+
+    def late(turn: Turn) -> Orders:
+        if turn.endings:
+            runner.interrupt(signal.SIGTERM)
+            until(lambda: runner._leaving is Leaving.SIGNAL)
+        return tell(turn)
+
+    runner._store = Behind(site.store, late)
+    began = time.monotonic()
+    report = runner.run()
+
+    (job,) = site.jobs()
+    assert (report.leaving, job.status, job.reason) == (Leaving.SIGNAL, JobStatus.FAILED, "recovery_failed")
+    assert time.monotonic() - began < SOON
+
+
+def test_a_job_to_be_tried_again_later_keeps_a_runner_whatever_else_can_never_run_here(site: Site) -> None:
+    plan = handled(FIRST_FAILS, delay_seconds=1)
+    sizes = [PlannedRequirement(name="any"), PlannedRequirement(name="huge", num_cpus=64)]
+    jobs = [replace(plan.jobs[0], requirement=0), PlannedJob(name="job2", command="true", requirement=1)]
+    site.create(plan=replace(plan, jobs=jobs, requirements=sizes))
+
+    report = site.runner().run()
+
+    assert report.leaving is Leaving.NOTHING_FITS
+    assert [job.status for job in site.jobs()] == [JobStatus.COMPLETED, JobStatus.READY]

@@ -137,6 +137,27 @@ def test_one_job_can_be_stopped_while_the_others_go_on(site, later) -> None:
     assert report.leaving is Leaving.COMPLETE
 
 
+def test_a_guardian_that_stands_still_keeps_no_runner_that_has_to_leave(site, later, monkeypatch) -> None:
+    monkeypatch.setattr("torc_core.runner.runner.LEAVE_WITHIN", 1.0)
+    monkeypatch.setattr("torc_core.runner.runner.LAST_CALL", 0.2)
+    site.create(*["echo up >> up; sleep 0.02"] * 300)
+    one = site.runner()
+
+    def interrupt() -> None:
+        os.kill(site.executor.guardian, signal.SIGSTOP)
+        one.interrupt(signal.SIGTERM)
+
+    later(0, lambda: when_up(site, 40, interrupt))
+
+    begin = time.monotonic()
+    report = one.run()
+    os.kill(site.executor.guardian, signal.SIGCONT)
+
+    assert time.monotonic() - begin < SOON
+    assert report.exit_code == 143
+    assert not [job for job in site.jobs() if job.status in (JobStatus.PENDING, JobStatus.RUNNING)]
+
+
 PROGRAM = """
 import os, sys
 sys.path[:0] = [sys.argv[1]]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
+from torc_core.engine import liveness
 from torc_core.errors import Fenced, NotFound, Unavailable
 from torc_core.model import JobStatus
 from torc_core.runner import lease, runner
@@ -260,6 +261,33 @@ def test_another_refusal_is_an_error_and_no_job_is_left(site) -> None:
     assert survivors(f"{site.store.server_id}.{site.workflow.id}.2.1.1") == []
 
 
+@pytest.mark.parametrize(
+    ("error", "leaving"),
+    [(Fenced("another runner is here"), Leaving.FENCED), (Unavailable("away"), Leaving.AWAY)],
+)
+def test_a_runner_leaves_although_the_start_of_jobs_was_never_answered(
+    site, monkeypatch, error, leaving
+) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    lost = threading.Event()
+
+    def trouble(number, turn) -> None:
+        if turn.starts or lost.is_set():
+            lost.set()
+            raise error
+
+    site.create(*["sleep 0.3"] * 60)
+    one = site.runner(spools=True, ping_interval=0.2)
+    one._store = Troubled(site.store, trouble, 2)
+
+    begin = time.monotonic()
+    report = one.run()
+
+    assert lost.is_set()
+    assert (report.leaving, report.exit_code) == (leaving, 4)
+    assert time.monotonic() - begin < SOON
+
+
 def test_a_store_that_never_answers_does_not_keep_an_interrupted_runner(site, later, monkeypatch) -> None:
     monkeypatch.setattr(runner, "LEAVE_WITHIN", 0.3)
     monkeypatch.setattr(runner, "LAST_CALL", 0.2)
@@ -290,6 +318,67 @@ class Belated(Troubled):
         named = {held.job for held in (*turn.beat.held, *turn.beat.running)} if turn.beat else set()
         others = [given.job.id for given in orders.jobs if given.job.id not in named]
         return replace(orders, unknown=[*orders.unknown, *others])
+
+
+def test_a_job_that_is_given_anew_while_its_last_attempt_dies_is_run_soon(site, monkeypatch) -> None:
+    monkeypatch.setattr(liveness, "MINUTE", 0)
+    monkeypatch.setattr(liveness, "BEYOND_MS", 0)
+    forced = threading.Event()
+
+    def trouble(number, turn) -> None:
+        if turn.beat and not forced.is_set():
+            site.store.sweep()
+            site.store.retry(site.jobs()[0].id, 0, force=True)
+            # What heals by beats alone does so too late.
+            one._lease._beat = 600
+            forced.set()
+
+    site.create("[ $TORC_ATTEMPT_ID = 2 ] || sleep 600", compute_node_wait_for_new_jobs_seconds=5)
+    one = site.runner(beat=0.3)
+    one._store = Troubled(site.store, trouble, 600)
+
+    report = one.run()
+
+    assert forced.is_set()
+    assert report.leaving is Leaving.COMPLETE
+    assert [job.status for job in site.jobs()] == [JobStatus.COMPLETED]
+
+
+def watched(site, monkeypatch):
+    """What the guardian is told of the end of the lease: each time, and the seconds that jobs have then."""
+    told = []
+    fence = site.executor.fence
+    monkeypatch.setattr(site.executor, "fence", lambda at, lead: (told.append((at, lead)), fence(at, lead)))
+    return told
+
+
+def test_what_the_guardian_knows_of_the_lease_is_never_long_out_of_date(site, monkeypatch) -> None:
+    told, early = watched(site, monkeypatch), []
+
+    def trouble(number, turn) -> None:
+        if number > 2 and told[-1][0] < one._lease.until:
+            early.append((number, one._lease.until - told[-1][0]))
+
+    site.create("sleep 2.5", retry_on_node_loss=1)
+    one = site.runner(spools=True, beat=0.4)
+    one._store = Troubled(site.store, trouble, 60)
+
+    report = one.run()
+
+    assert report.leaving is Leaving.COMPLETE
+    assert early == []
+
+
+def test_jobs_of_a_runner_that_fences_itself_are_not_signalled_once_more_by_the_guardian(
+    site, monkeypatch
+) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    command = "trap 'echo INT >> got' INT; trap 'echo TERM >> got' TERM; while :; do sleep 0.1; done"
+    config = {"termination_signal": "SIGINT", "sigterm_lead_seconds": 4}
+
+    run(site, away_after(0.2), command, lease=2, retry_on_node_loss=1, execution_config=config)
+
+    assert (site.folder / "got").read_text().split() == ["INT"]
 
 
 def test_what_is_disowned_is_the_attempt_that_the_beat_named_not_a_later_one(site) -> None:

@@ -12,7 +12,15 @@ import pytest
 
 from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
-from torc_core.model import JobStatus, Plan, PlannedJob, PlannedRequirement, PlannedWorkflow, Workflow
+from torc_core.model import (
+    JobStatus,
+    Plan,
+    PlannedFile,
+    PlannedJob,
+    PlannedRequirement,
+    PlannedWorkflow,
+    Workflow,
+)
 from torc_core.protocols import Exit
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
@@ -367,3 +375,19 @@ def test_runners_that_start_together_begin_one_after_the_other() -> None:
     assert max(delays) > 50
     assert min(delays) < 10
     assert delay("host", {}, 0.0) == 0
+
+
+def test_an_output_that_is_still_looked_for_when_the_time_is_over_is_missing(site, monkeypatch) -> None:
+    result = PlannedFile(name="result", path="result.txt")
+    jobs = [PlannedJob(name="job1", command="sleep 1", output_files=(0,))]
+    short = PlannedRequirement(name="short", runtime="PT1S", runtime_s=1)
+    plan = Plan(workflow=PlannedWorkflow(name="time"), jobs=jobs, files=[result], requirements=[short])
+    site.create(plan=plan, execution_config=NOTICE)
+
+    turn = site.store.turn
+    monkeypatch.setattr(site.store, "turn", lambda one: (time.sleep(2 * len(one.endings)), turn(one))[1])
+
+    report = site.runner(end=time.monotonic() + 5).run()
+
+    assert report.leaving is Leaving.END_TIME
+    assert outcomes(site) == [(JobStatus.FAILED, 1, "missing_output: result (result.txt)")]
