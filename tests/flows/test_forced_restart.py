@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from typing import TYPE_CHECKING
+
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from conftest import Torc
@@ -28,10 +29,7 @@ def started(torc: Torc, job: int) -> int:
 
 def until_started(torc: Torc, count: int) -> None:
     """Wait until both jobs have begun so often."""
-    deadline = time.monotonic() + 60
-    while min(started(torc, 0), started(torc, 1)) < count:
-        assert time.monotonic() < deadline, [started(torc, 0), started(torc, 1)]
-        time.sleep(0.02)
+    until(lambda: min(started(torc, 0), started(torc, 1)) >= count)
 
 
 def test_a_forced_restart_never_runs_a_job_twice_at_once(torc: Torc) -> None:
@@ -46,7 +44,7 @@ def test_a_forced_restart_never_runs_a_job_twice_at_once(torc: Torc) -> None:
         until_started(torc, number)
 
     (torc.folder / "over").touch()
-    _, errors = run.communicate(timeout=60)
+    _, errors = run.communicate(timeout=PATIENCE)
     assert (run.returncode, (torc.folder / "twice").exists()) == (0, False), errors
     found = torc.json("jobs", "list", "last")["items"]
     assert [(job["status"], job["run_id"], job["attempt_id"]) for job in found] == [

@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import PATIENCE, until
+
 if TYPE_CHECKING:
     from conftest import Torc
 
+GATE = "while [ ! -e interrupted ]; do sleep 0.05; done"
 LEDGER = 'echo "$TORC_JOB_NAME $TORC_ATTEMPT_ID begin" >> ledger; sleep 0.05; echo "$TORC_JOB_NAME $TORC_ATTEMPT_ID end" >> ledger'
 
 
 def layers(torc: Torc, width: int = 40) -> str:
-    """A spec of three layers that write a ledger."""
+    """A spec of three layers that write a ledger; the last waits for the interruption."""
     jobs: list[dict[str, Any]] = [{"name": "a_{i}", "command": LEDGER, "parameters": {"i": f"1:{width}"}}]
     for before, name in (("a", "b"), ("b", "c")):
         jobs.append(
             {
-                "name": f"{name}_{{i}}", "command": LEDGER, "parameters": {"i": f"1:{width}"},
+                "name": f"{name}_{{i}}", "command": f"{GATE}; {LEDGER}" if name == "c" else LEDGER,
+                "parameters": {"i": f"1:{width}"},
                 "depends_on": [f"{before}_{{i}}"],
             }
         )  # fmt: skip
@@ -35,11 +38,12 @@ def layers(torc: Torc, width: int = 40) -> str:
 
 def until_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
     """Wait until jobs have written so many lines."""
-    deadline = time.monotonic() + 60
-    while not path.exists() or path.read_text().count("\n") < count:
+
+    def written() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+        return path.exists() and path.read_text().count("\n") >= count
+
+    until(written)
 
 
 @pytest.mark.parametrize("lines", [3, 60, 150])
@@ -50,6 +54,7 @@ def test_after_kill_9_the_same_command_finishes_every_job(torc: Torc, lines: int
 
     run.kill()
     run.communicate()
+    (torc.folder / "interrupted").touch()
     again = torc("run", path, "--num-cpus", "4")
 
     assert "continuing workflow 1" in again.stderr
@@ -82,13 +87,10 @@ def test_a_signal_ends_the_trees_records_the_jobs_and_can_be_resumed(
     path = torc.folder / "tree.json"
     path.write_text(json.dumps(spec))
     run = torc.start("run", str(path))
-    deadline = time.monotonic() + 30
-    while not (torc.folder / "here").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until((torc.folder / "here").exists)
 
     run.send_signal(number)
-    _, errors = run.communicate(timeout=20)
+    _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == status, errors
     (result,) = torc.json("results", "list", "last")["items"]

@@ -6,13 +6,16 @@ import json
 import os
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.waiting import PATIENCE, until
+
 if TYPE_CHECKING:
     from conftest import Torc
+
+WAITS = "while [ ! -e seen ]; do sleep 0.1; done"
 
 
 def attempts(file: Path) -> set[int]:
@@ -32,19 +35,20 @@ def test_a_killed_run_leaves_its_samples_and_the_next_one_adds_to_them(torc: Tor
         "sample_interval_seconds": 1,
         "flush_interval_seconds": 1,
     }
-    spec = {"name": "killed", "resource_monitor": monitor, "jobs": [{"name": "only", "command": "sleep 3"}]}
+    spec = {"name": "killed", "resource_monitor": monitor, "jobs": [{"name": "only", "command": WAITS}]}
     (torc.folder / "spec.json").write_text(json.dumps(spec))
     file = torc.folder / f"torc_output/resource_utilization/resource_metrics_{os.uname().nodename}_1_1.db"
     first = torc.start("run", "spec.json")
-    deadline = time.monotonic() + 30
-    while attempts(file) != {1} and time.monotonic() < deadline:
-        assert first.poll() is None, first.communicate()
-        time.sleep(0.05)
+    until(lambda: attempts(file) == {1})
 
     first.send_signal(signal.SIGKILL)
     first.communicate()
     left = attempts(file)
-    torc("run", "spec.json")
+    second = torc.start("run", "spec.json")
+    until(lambda: attempts(file) == {1, 2})
+    (torc.folder / "seen").touch()
+    _, errors = second.communicate(timeout=PATIENCE)
+    assert second.returncode == 0, errors
     drawn = torc("plot-resources", "torc_output", "-o", "plots").stdout
 
     assert left == {1}

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.waiting import PATIENCE, until
+
 if TYPE_CHECKING:
     from conftest import Torc
+
+
+MARK = "touch begun; while [ ! -e other ]; do sleep 0.05; done"
+"""A job that says that it runs, and ends when another run has ended."""
 
 
 def spec(torc: Torc, name: str, jobs: list[dict[str, object]], **more: object) -> str:
@@ -22,11 +27,13 @@ def spec(torc: Torc, name: str, jobs: list[dict[str, object]], **more: object) -
 
 def until_exists(path: Path, process: subprocess.Popen[str]) -> None:
     """Wait for a job to leave its mark."""
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.01)
+
+    def there() -> bool:
+        found = path.exists()
+        assert found or process.poll() is None, process.communicate()
+        return found
+
+    until(there)
 
 
 def test_a_fresh_account_needs_no_server_and_no_configuration(torc: Torc) -> None:
@@ -55,7 +62,7 @@ def test_other_terminals_look_and_cancel_while_a_run_goes_on(torc: Torc) -> None
 
     assert status["jobs_by_status"]["running"] == 1
     assert {job["name"]: job["status"] for job in jobs}["a"] == "running"
-    _, errors = run.communicate(timeout=20)
+    _, errors = run.communicate(timeout=PATIENCE)
     assert run.returncode == 7, errors
     assert torc.json("status", "last")["is_canceled"]
     results = torc.json("results", "list", "last")["items"]
@@ -64,14 +71,15 @@ def test_other_terminals_look_and_cancel_while_a_run_goes_on(torc: Torc) -> None
 
 def test_two_runs_at_once_share_the_database(torc: Torc) -> None:
     first = spec(torc, "first", [{"name": "a_{i}", "command": "sleep 0.05", "parameters": {"i": "1:20"}},
-                                 {"name": "mark", "command": "touch begun", "priority": 9}])  # fmt: skip
+                                 {"name": "mark", "command": MARK, "priority": 9}])  # fmt: skip
     second = spec(torc, "second", [{"name": "b_{i}", "command": "true", "parameters": {"i": "1:20"}}])
     one = torc.start("run", first, "--num-cpus", "1", "--memory-gb", "1")
     until_exists(torc.folder / "begun", one)
 
     torc("run", second, "--num-cpus", "1", "--memory-gb", "1")
+    (torc.folder / "other").touch()
 
-    _, errors = one.communicate(timeout=60)
+    _, errors = one.communicate(timeout=PATIENCE)
     assert one.returncode == 0, errors
     done = {w["name"]: w["id"] for w in torc.json("workflows", "list")["items"]}
     for name, jobs in (("first", 21), ("second", 20)):
@@ -90,7 +98,7 @@ def test_a_host_is_not_offered_twice(torc: Torc) -> None:
     refused = torc("run", other, status=3)
     torc("run", other, "--num-cpus", "1", "--memory-gb", "1")
     (torc.folder / "go").touch()
-    _, errors = run.communicate(timeout=30)
+    _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 0, errors
     assert f"(pid {run.pid}) holds all" in refused.stderr
@@ -107,7 +115,7 @@ def test_workflows_created_beside_a_run_are_there_afterwards(torc: Torc) -> None
 
     created = torc.json("create", other)
     (torc.folder / "go").touch()
-    _, errors = run.communicate(timeout=30)
+    _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 0, errors
     assert torc.json("workflows", "get", str(created["workflow_id"]))["name"] == "other"

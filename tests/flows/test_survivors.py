@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from conftest import Torc
@@ -29,15 +30,8 @@ def start(torc: Torc, command: str) -> tuple[int, int]:
         json.dumps({"name": "forks", "jobs": [{"name": f"j{n}", "command": command} for n in range(JOBS)]})
     )
     process = torc.start("run", str(path), "--new", "-j", str(JOBS), "-o", str(torc.folder / "out"))
-    wait(lambda: (torc.folder / "up").exists() and (torc.folder / "up").read_text().count("up") >= JOBS, 30)
+    until(lambda: (torc.folder / "up").exists() and (torc.folder / "up").read_text().count("up") >= JOBS)
     return process.pid, guardian_of(process.pid)
-
-
-def wait(there, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def guardian_of(runner: int) -> int:
@@ -68,11 +62,12 @@ def survivors(torc: Torc) -> list[int]:
 
 def reap(torc: Torc) -> None:
     for process in torc.started:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     torc.started.clear()
 
 
-@pytest.mark.parametrize(("command", "within"), [(FORKING, 5), (STUBBORN, 15)], ids=["forking", "stubborn"])
+# What does not obey SIGTERM is killed after ten seconds.
+@pytest.mark.parametrize(("command", "within"), [(FORKING, 9), (STUBBORN, 15)], ids=["forking", "stubborn"])
 def test_fifteen_seconds_after_a_runner_is_killed_nothing_is_left(
     torc: Torc, command: str, within: float
 ) -> None:
@@ -81,7 +76,7 @@ def test_fifteen_seconds_after_a_runner_is_killed_nothing_is_left(
 
         os.kill(runner, signal.SIGKILL)
 
-        wait(lambda: not survivors(torc), within)
+        until(lambda: not survivors(torc), within)
         reap(torc)
 
 
@@ -91,8 +86,8 @@ def test_jobs_of_a_guardian_that_is_killed_are_ended_and_told(torc: Torc) -> Non
 
         os.kill(guardian, signal.SIGKILL)
 
-        wait(lambda: not survivors(torc), 15)
-        torc.started[0].communicate(timeout=30)
+        until(lambda: not survivors(torc), 15)
+        torc.started[0].communicate(timeout=PATIENCE)
         torc.started.clear()
         results = torc.json("results", "list", "last")["items"]
         assert [(one["status"], one["reason"]) for one in results] == [("terminated", "runner_died")] * JOBS
@@ -109,9 +104,9 @@ def test_what_runner_and_guardian_left_dies_when_the_next_runner_starts(torc: To
 
         again = torc.start("run", "last", "-j", str(JOBS), "-o", str(torc.folder / "out"))
 
-        wait(lambda left=left: not set(left) & set(survivors(torc)), 15)
+        until(lambda left=left: not set(left) & set(survivors(torc)))
         again.send_signal(signal.SIGINT)
-        again.communicate(timeout=30)
+        again.communicate(timeout=PATIENCE)
         torc.started.clear()
         assert len(left) >= JOBS
         assert survivors(torc) == []
