@@ -16,6 +16,7 @@ from torc_core.testing.memory import MemoryStore
 from torc_core.testing.plugin import SetClock
 from torc_http.app import create_app
 from torc_http.call import Service
+from torc_sql import deletion
 
 OLD = {"User-Agent": "OpenAPI-Generator/0.12.0/python"}
 
@@ -129,27 +130,28 @@ def test_a_repeated_delete_gets_the_first_answer_for_two_minutes(api, clock: Set
     refused(api.send("DELETE", f"/files/{file}"), 404)
 
 
+@pytest.mark.parametrize("each", ["sqlite"], indirect=True)
 def test_a_delete_that_is_repeated_before_the_first_is_done_is_to_be_repeated_later(
-    api, monkeypatch: pytest.MonkeyPatch
+    each, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id = api.workflow()
+    id = each.workflow()
     gone, goes_on = threading.Event(), threading.Event()
-    delete = api.store.delete
+    purge = deletion.purge
 
-    def slow(*what: Any, **how: Any) -> None:
-        delete(*what, **how)
+    def slow(*how: Any) -> bool:
         gone.set()
         goes_on.wait(SOON)
+        return purge(*how)
 
-    monkeypatch.setattr(api.store, "delete", slow)
+    monkeypatch.setattr(deletion, "purge", slow)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(api, "DELETE", f"/workflows/{id}")
+        first = pool.submit(each, "DELETE", f"/workflows/{id}")
         gone.wait(SOON)
-        second = api.send("DELETE", f"/workflows/{id}")
+        second = each.send("DELETE", f"/workflows/{id}")
         goes_on.set()
 
     assert (second.status_code, second.headers["retry-after"]) == (503, "2")
-    assert api("DELETE", f"/workflows/{id}") == first.result()
+    assert each("DELETE", f"/workflows/{id}") == first.result()
 
 
 def test_a_repeated_removal_of_all_gets_the_first_count_but_removes_what_is_new(api) -> None:
