@@ -18,6 +18,10 @@ from torc_core.protocols import Executor, Exit, Guarding, Limiting, Task
 from torc_core.runner.place import Place
 from torc_core.store.codec import dumps, loads
 
+BEGIN = b"\n\0torc-agent\0"
+"""Comes before the first message: what a site's prolog prints comes before it."""
+NOISE = 1 << 20
+"""Bytes that may."""
 HEAD = 4
 OWN = ("SLURMD_NODENAME", "SLURM_TOPOLOGY_ADDR", "HOSTNAME")
 """What jobs are told of the node by Slurm."""
@@ -32,6 +36,17 @@ def send(stream: BinaryIO, message: object) -> None:
     body = dumps(_told(message))
     stream.write(len(body).to_bytes(HEAD) + body)
     stream.flush()
+
+
+def begun(stream: BinaryIO) -> bool:
+    """Pass over what comes before the first message; False: none comes."""
+    last = b""
+    for _ in range(NOISE):
+        byte = stream.read(1)
+        last = last[1 - len(BEGIN) :] + byte
+        if last == BEGIN or not byte:
+            return bool(byte)
+    return False
 
 
 def receive(stream: BinaryIO) -> Any:
@@ -82,6 +97,7 @@ class Agent:
     def run(self) -> None:
         """Work until the runner says that it is over, or is gone."""
         limits = isinstance(self._executor, Limiting) and self._executor.limits_memory
+        self._told.write(BEGIN)
         send(self._told, ("hello", os.uname().nodename, limits))
         Thread(target=self._read, daemon=True).start()
         while not self._ended:

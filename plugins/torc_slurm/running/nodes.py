@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from threading import Event, Lock, Thread
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import BinaryIO
 
 from torc_core.model import JobId
 from torc_core.protocols import Clock, Executor, Exit, Guarding, Limiting, Locating, Task, Will
 from torc_core.runner.log import log
-from torc_slurm.running.agent import receive, send
+from torc_slurm.running.agent import begun, receive, send
 
 START_WITHIN = 60.0
 """Seconds that an agent has to say that it is there."""
@@ -53,9 +55,9 @@ class AgentOnNode:
         self.name = name
         self.limits = False
         self.up = False
-        self._lock = Lock()
         self._hear = hear
         self._said = Event()
+        self._orders: SimpleQueue[tuple[object, ...] | None] = SimpleQueue()
         self._process = subprocess.Popen(
             list(words),
             env=dict(environ),
@@ -65,6 +67,8 @@ class AgentOnNode:
         )
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
+        self._writer = Thread(target=self._write, daemon=True)
+        self._writer.start()
 
     def await_hello(self, seconds: float) -> bool:
         """Whether it is there within so many seconds."""
@@ -72,17 +76,13 @@ class AgentOnNode:
         return self.up
 
     def tell(self, *message: object) -> None:
-        """Give it an order; one that is gone hears nothing."""
-        assert self._process.stdin is not None
-        with self._lock, suppress(OSError, ValueError):
-            send(self._process.stdin, message)  # type: ignore[arg-type]  # a binary stream
+        """Give it an order; one that is gone hears nothing, and one that hangs is not waited for."""
+        self._orders.put(message)
 
     def close(self) -> None:
         """Let it end its jobs and go."""
         self.tell("close")
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
+        self._orders.put(None)
         try:
             self._process.wait(END_WITHIN)
         except subprocess.TimeoutExpired:
@@ -96,20 +96,32 @@ class AgentOnNode:
     def bury(self) -> None:
         """Let go of one that is gone."""
         self._process.wait()
-        self._reader.join(END_WITHIN)
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            with suppress(OSError):
-                stream.close()
+        for thread in (self._reader, self._writer):
+            thread.join(END_WITHIN)
+        assert self._process.stdout is not None
+        with suppress(OSError):
+            self._process.stdout.close()
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError, ValueError):
+            while (message := self._orders.get()) is not None:
+                send(self._process.stdin, message)  # type: ignore[arg-type]  # a binary stream
+        with suppress(OSError):
+            self._process.stdin.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        while (message := receive(self._process.stdout)) is not None:  # type: ignore[arg-type]  # a binary stream
-            if message[0] == "hello":
-                self.limits, self.up = bool(message[2]), True
-                self._said.set()
-            else:
-                self._hear(self.position, message)
+        said: BinaryIO = self._process.stdout  # type: ignore[assignment]  # it is a pipe, of bytes
+        try:
+            if begun(said):
+                while (message := receive(said)) is not None:
+                    if message[0] == "hello":
+                        self.limits, self.up = bool(message[2]), True
+                        self._said.set()
+                    else:
+                        self._hear(self.position, message)
+        except (ValueError, LookupError, TypeError, MemoryError) as error:
+            log.error("agent_not_understood node=%s why=%s", self.name, error)
         self.up = False
         self._said.set()
         self._hear(self.position, None)
@@ -175,7 +187,7 @@ class Nodes:
 
     def hear(self, position: int, message: object) -> None:
         """An agent has said something."""
-        if self._closing:
+        if self._closing or position == NOWHERE:
             return
         self._heard.append((position, message))
         self._local.wake()
@@ -358,7 +370,8 @@ def gathered(
         else:
             log.warning("node_not_reached node=%s", agent.name)
             agent.position = NOWHERE
-            agent.close()
+            # Nobody waits for it: there may be many.
+            Thread(target=agent.close, daemon=True).start()
     nodes.forget()
     for position, agent in enumerate(there, start=1):
         agent.position = position

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +161,98 @@ def test_a_node_that_cannot_be_reached_is_left_out(environ: dict[str, str], step
 
     made.close()
     assert count == 1
+
+
+def test_nodes_that_cannot_be_reached_are_given_up_together(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "srun").write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
+    monkeypatch.setattr("torc_slurm.running.nodes.START_WITHIN", 0.2)
+    monkeypatch.setattr("torc_slurm.running.nodes.END_WITHIN", 0.5)
+    names = [f"n{number}" for number in range(1, 8)]
+    began = time.monotonic()
+
+    made, count = gathered(Subprocesses(), SystemClock(), environ, "n1", names, 4, lambda: None)
+
+    took = time.monotonic() - began
+    made.close()
+    assert count == 1
+    assert took < 4
+
+
+def test_a_node_that_hangs_holds_up_neither_starts_nor_the_end(
+    nodes: Nodes, tasks: Tasks, steps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torc_slurm.running.nodes.END_WITHIN", 0.5)
+    first = replace(tasks.task("echo up; exec sleep 600"), nodes=(1,))
+    nodes.start([first])
+    wait_for(first, "up")
+    (agent,) = (int(path.read_text()) for path in steps.iterdir() if path.name.startswith("7."))
+    big = replace(tasks.task("true"), nodes=(1,), env={f"V{number}": "x" * 10_000 for number in range(40)})
+    os.kill(agent, signal.SIGSTOP)
+
+    def work() -> None:
+        nodes.start([big])
+        nodes.close()
+
+    working = threading.Thread(target=work, daemon=True)
+    working.start()
+    working.join(10)
+
+    hangs = working.is_alive()
+    with suppress(ProcessLookupError):
+        os.kill(agent, signal.SIGKILL)
+    working.join(10)
+    assert not hangs
+
+
+def test_what_a_prolog_prints_is_passed_over(tmp_path: Path, environ: dict[str, str], tasks: Tasks) -> None:
+    (tmp_path / "srun").rename(tmp_path / "quiet")
+    (tmp_path / "srun").write_text(f'#!/bin/sh\necho welcome to the cluster\nexec {tmp_path}/quiet "$@"\n')
+    (tmp_path / "srun").chmod(0o700)
+
+    made, count = gathered(Subprocesses(), SystemClock(), environ, "n1", ["n1", "n2"], 4, lambda: None)
+    (end,) = run(made, replace(tasks.task("true"), nodes=(1,)))  # type: ignore[arg-type]  # it has all that an executor has
+
+    made.close()
+    assert (count, end.return_code) == (2, 0)
+
+
+def test_an_agent_that_talks_nonsense_is_gone(tmp_path: Path, environ: dict[str, str]) -> None:
+    talks = r"printf '\n\000torc-agent\000\000\000\000\003abc'; exec sleep 600"
+    heard: list[object] = []
+
+    agent = AgentOnNode(
+        1, "n2", ["sh", "-c", talks], environ, lambda position, message: heard.append(message)
+    )
+    up = agent.await_hello(5)
+
+    agent.close()
+    assert (up, heard) == (False, [None])
+
+
+def test_what_a_node_says_that_was_given_up_is_of_no_interest(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own signal to its srun reaches its agent as one of Slurm's."""
+    (tmp_path / "srun").write_text(
+        f"#!{sys.executable}\nimport signal, sys, time\nfrom torc_slurm.running.agent import send\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: send(sys.stdout.buffer, ('slurm', number)))\n"
+        "while True:\n    time.sleep(0.1)\n"
+    )
+    monkeypatch.setattr("torc_slurm.running.nodes.START_WITHIN", 1.0)
+    monkeypatch.setattr("torc_slurm.running.nodes.END_WITHIN", 0.3)
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+
+    made, _ = gathered(Subprocesses(), SystemClock(), environ, "n1", ["n1", "n2"], 4, lambda: None)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        made.wait(0.1)
+
+    made.close()
+    signal.signal(signal.SIGTERM, before)
+    assert told == []
 
 
 def test_slurm_that_ends_a_node_is_heard_before_the_ends_of_its_jobs(nodes: Nodes, tasks: Tasks) -> None:
