@@ -31,10 +31,15 @@ KINDS: dict[str, type[Any]] = {"Task": Task, "Exit": Exit}
 """Records that are told beside those of the model."""
 
 
-def send(stream: BinaryIO, message: object) -> None:
-    """Send a message; both ends are the same release of torc, of the same user."""
+def packed(message: object) -> bytes:
+    """A message as it is sent; both ends are the same release of torc, of the same user."""
     body = dumps(_told(message))
-    stream.write(len(body).to_bytes(HEAD) + body)
+    return len(body).to_bytes(HEAD) + body
+
+
+def send(stream: BinaryIO, message: object) -> None:
+    """Send a message."""
+    stream.write(packed(message))
     stream.flush()
 
 

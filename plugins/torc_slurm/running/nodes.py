@@ -17,7 +17,7 @@ from typing import BinaryIO
 from torc_core.model import JobId
 from torc_core.protocols import Clock, Executor, Exit, Guarding, Limiting, Locating, Task, Will
 from torc_core.runner.log import log
-from torc_slurm.running.agent import begun, receive, send
+from torc_slurm.running.agent import begun, packed, receive
 
 START_WITHIN = 60.0
 """Seconds that an agent has to say that it is there."""
@@ -57,7 +57,7 @@ class AgentOnNode:
         self.up = False
         self._hear = hear
         self._said = Event()
-        self._orders: SimpleQueue[tuple[object, ...] | None] = SimpleQueue()
+        self._orders: SimpleQueue[bytes | None] = SimpleQueue()
         self._process = subprocess.Popen(
             list(words),
             env=dict(environ),
@@ -77,7 +77,7 @@ class AgentOnNode:
 
     def tell(self, *message: object) -> None:
         """Give it an order; one that is gone hears nothing, and one that hangs is not waited for."""
-        self._orders.put(message)
+        self._orders.put(packed(message))
 
     def close(self) -> None:
         """Let it end its jobs and go."""
@@ -104,9 +104,10 @@ class AgentOnNode:
 
     def _write(self) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError, ValueError):
-            while (message := self._orders.get()) is not None:
-                send(self._process.stdin, message)  # type: ignore[arg-type]  # a binary stream
+        with suppress(OSError):
+            while (order := self._orders.get()) is not None:
+                self._process.stdin.write(order)
+                self._process.stdin.flush()
         with suppress(OSError):
             self._process.stdin.close()
 
