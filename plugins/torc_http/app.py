@@ -219,7 +219,7 @@ def _guarded(call: Call, audits: list[Audited]) -> Call:
     who = call.principal
     bare, growth = call.service.guard(call), call.service.growth
     within = bare if growth is None else cast("Store", Growing(bare, growth))
-    store = Audited(within, call.audit, who.name if who.is_admin else None)
+    store = Audited(within, call.audit, call.together, who.name if who.is_admin else None)
     audits.append(store)
     return replace(call, store=cast("Store", store))
 

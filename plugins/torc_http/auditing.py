@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from torc_core.errors import Conflict, Fenced, Invalid, NotFound, TorcError
@@ -30,6 +31,9 @@ R = TypeVar("R")
 NAMES: Mapping[Verdict, str] = {Verdict.STALE: "late_result", Verdict.DIFFERENT: "duplicate_completion"}
 """What results are called that were not taken."""
 
+NOTED: frozenset[type[Any]] = frozenset({AccessGroup, GroupLink, Membership, Result, Workflow})
+"""The kinds of records of which it is written down what is done to them."""
+
 MOST = 100
 """Refused results of one call that are written down one by one."""
 
@@ -44,13 +48,22 @@ class Audited:
     ----------
     write
         `Call.audit`.
+    together
+        `Call.together`.
     admin
         The name of an admin, whose deeds in workflows of others are written down; None: it is none.
     """
 
-    def __init__(self, store: Store, write: Callable[..., None], admin: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        write: Callable[..., None],
+        together: Callable[[], AbstractContextManager[None]],
+        admin: str | None,
+    ) -> None:
         self._store = store
         self._write = write
+        self._together = together
         self._admin = admin
         self.refusals: list[tuple[str, str, str, str]] = []
 
@@ -66,11 +79,14 @@ class Audited:
                 foreign = self._foreign(*verb.about(*args, **named))
             except (AttributeError, TypeError):
                 foreign = []
-            value = member(*args, **named)
-            for workflow in foreign:
-                self._write(
-                    "admin_action", f"workflow {workflow.id}", f"{name}, workflow of '{workflow.user}'"
-                )
+            if not foreign:
+                return member(*args, **named)
+            with self._together():
+                value = member(*args, **named)
+                for workflow in foreign:
+                    self._write(
+                        "admin_action", f"workflow {workflow.id}", f"{name}, workflow of '{workflow.user}'"
+                    )
             return value
 
         return call
@@ -81,49 +97,60 @@ class Audited:
         for operation, object, detail, outcome in refusals:
             self._write(operation, object, detail, outcome)
 
+    def _written(self, *kinds: type[Any]) -> AbstractContextManager[None]:
+        """One transaction for what is done to records of these kinds and what is written down of that, if anything is."""
+        return self._together() if NOTED & {*kinds} else nullcontext()
+
     # Records
 
     def add(self, records: Sequence[R]) -> Sequence[R]:
         """Add records."""
-        added = self._store.add(records)
-        for one in added:
-            if isinstance(one, AccessGroup):
-                self._write("group_created", f"group {one.id} ({one.name})")
-            elif isinstance(one, Membership):
-                self._write("group_member_added", f"group {one.group_id}", f"{one.user_name} as {one.role}")
-            elif isinstance(one, GroupLink):
-                self._write(
-                    "workflow_linked", f"workflow {one.workflow_id}", f"group {one.group_id}, {one.level}"
-                )
-        return added
+        with self._written(*{type(one) for one in records}):
+            added = self._store.add(records)
+            for one in added:
+                if isinstance(one, AccessGroup):
+                    self._write("group_created", f"group {one.id} ({one.name})")
+                elif isinstance(one, Membership):
+                    self._write(
+                        "group_member_added", f"group {one.group_id}", f"{one.user_name} as {one.role}"
+                    )
+                elif isinstance(one, GroupLink):
+                    self._write(
+                        "workflow_linked", f"workflow {one.workflow_id}", f"group {one.group_id}, {one.level}"
+                    )
+            return added
 
     def change(self, kind: type[R], id: int, fields: Mapping[str, object]) -> R:
         """Change fields of a record."""
-        before = self._store.get(Workflow, id).user if kind is Workflow and "user" in fields else None
-        changed = self._store.change(kind, id, fields)
-        if isinstance(changed, Workflow) and before is not None and changed.user != before:
-            self._write("owner_changed", f"workflow {id}", f"'{before}' to '{changed.user}'")
-        elif isinstance(changed, Result):
-            self._write("result_changed", f"result {id}", ", ".join(sorted(fields)))
-        elif isinstance(changed, GroupLink):
-            self._write(
-                "workflow_linked",
-                f"workflow {changed.workflow_id}",
-                f"group {changed.group_id}, {changed.level}",
-            )
-        elif isinstance(changed, Membership):
-            self._write(
-                "group_member_changed", f"group {changed.group_id}", f"{changed.user_name} as {changed.role}"
-            )
-        return changed
+        with self._written(kind):
+            before = self._store.get(Workflow, id).user if kind is Workflow and "user" in fields else None
+            changed = self._store.change(kind, id, fields)
+            if isinstance(changed, Workflow) and before is not None and changed.user != before:
+                self._write("owner_changed", f"workflow {id}", f"'{before}' to '{changed.user}'")
+            elif isinstance(changed, Result):
+                self._write("result_changed", f"result {id}", ", ".join(sorted(fields)))
+            elif isinstance(changed, GroupLink):
+                self._write(
+                    "workflow_linked",
+                    f"workflow {changed.workflow_id}",
+                    f"group {changed.group_id}, {changed.level}",
+                )
+            elif isinstance(changed, Membership):
+                self._write(
+                    "group_member_changed",
+                    f"group {changed.group_id}",
+                    f"{changed.user_name} as {changed.role}",
+                )
+            return changed
 
     def remove(self, kind: type[R], ids: Sequence[int]) -> int:
         """Remove records."""
-        told = list(self._farewells(kind, ids))
-        count = self._store.remove(kind, ids)
-        for operation, object, detail in told if count else ():
-            self._write(operation, object, detail)
-        return count
+        with self._written(kind):
+            told = list(self._farewells(kind, ids))
+            count = self._store.remove(kind, ids)
+            for operation, object, detail in told if count else ():
+                self._write(operation, object, detail)
+            return count
 
     def _farewells(self, kind: type[Any], ids: Sequence[int]) -> Iterable[tuple[str, str, str]]:
         if kind is Result:
@@ -146,11 +173,12 @@ class Audited:
 
     def delete(self, workflow: WorkflowId, *, force: bool = False) -> None:
         """Delete a workflow."""
-        foreign = self._foreign(Workflow, (workflow,))
-        self._store.delete(workflow, force=force)
-        self._write("workflow_deleted", f"workflow {workflow}")
-        for one in foreign:
-            self._write("admin_action", f"workflow {one.id}", f"delete, workflow of '{one.user}'")
+        with self._together():
+            foreign = self._foreign(Workflow, (workflow,))
+            self._store.delete(workflow, force=force)
+            self._write("workflow_deleted", f"workflow {workflow}")
+            for one in foreign:
+                self._write("admin_action", f"workflow {one.id}", f"delete, workflow of '{one.user}'")
 
     # Attempts
 

@@ -157,8 +157,9 @@ def drain(call: Call) -> object:
 def dead(call: Call) -> object:
     """Take it that a node is dead: its attempts end at once as lost."""
     body = call.body
-    progress = call.store.bury(NodeId(call.id), body["evidence"], body["detail"])
-    call.audit("node_dead", f"node {call.id}", f"{body['evidence']}: {body['detail']}")
+    with call.together():
+        progress = call.store.bury(NodeId(call.id), body["evidence"], body["detail"])
+        call.audit("node_dead", f"node {call.id}", f"{body['evidence']}: {body['detail']}")
     return {"node_id": call.id, "run_id": progress.run_id, "moved": dict(progress.moved)}
 
 

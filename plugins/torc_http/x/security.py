@@ -73,8 +73,9 @@ def create_token(call: Call) -> object:
         access_class=access_class,
         lasts_ms=lasts * 1000,
     )
-    kept = call.service.store.add([new.kept])[0]
-    call.audit("token_new", f"token {kept.key}", detail=_about(kept))
+    with call.together():
+        kept = call.service.store.add([new.kept])[0]
+        call.audit("token_new", f"token {kept.key}", detail=_about(kept))
     return {**_shown(kept), "token": new.text, "path": f"/t/{new.text}{BASE}"}
 
 
@@ -91,8 +92,9 @@ def revoke_token(call: Call) -> object:
     if found.user != call.principal.name and not call.principal.is_admin:
         raise NotFound(f"no token {call.id}")
     if found.revoked_at is None:
-        found = call.service.store.change(Token, call.id, {"revoked_at": call.clock.now()})
-        call.audit("token_revoked", f"token {found.key}", detail=_about(found))
+        with call.together():
+            found = call.service.store.change(Token, call.id, {"revoked_at": call.clock.now()})
+            call.audit("token_revoked", f"token {found.key}", detail=_about(found))
     return _shown(found)
 
 
@@ -102,9 +104,10 @@ def create_capability(call: Call) -> object:
     gate = cast("Gate", call.service.gate)
     workflow = call.store.get(Workflow, call.id)
     if call.body.get("revoke"):
-        raised = workflow.capability_generation + 1
-        call.service.store.change(Workflow, call.id, {"capability_generation": raised})
-        call.audit("capability_revoked", f"workflow {call.id}", detail=f"generation {raised}")
+        with call.together():
+            raised = call.store.get(Workflow, call.id).capability_generation + 1
+            call.service.store.change(Workflow, call.id, {"capability_generation": raised})
+            call.audit("capability_revoked", f"workflow {call.id}", detail=f"generation {raised}")
         return {"workflow_id": call.id, "generation": raised}
     access_class = call.body.get("access_class") or "edit"
     expires = call.clock.now() // 1000 + (call.body.get("expires_s") or DAY_S)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from torc_core.model import AuditEntry, Job, JobStatus, Node, Query, Workflow, WorkflowId
+from torc_core.errors import Full
+from torc_core.model import AuditEntry, Job, JobStatus, Node, Query, Token, Workflow, WorkflowId
 
 BASE = "/torc-service/v1"
 
@@ -42,6 +43,39 @@ def test_a_new_owner_is_written_down_with_the_old_one(rooms: Any, admin: Any) ->
         ("owner_changed", "workflow 1", "'ann' to 'bob'"),
         ("owner_changed", "workflow 1", "'bob' to 'ann'"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/x/store/change", {"args": [{"#": "Workflow"}, 1, {"user": "bob"}], "named": {}}),
+        ("POST", "/x/store/cancel", {"args": [1], "named": {}}),
+        ("POST", "/x/store/delete", {"args": [1], "named": {"force": True}}),
+        ("POST", "/x/tokens", {"all_workflows": True}),
+        ("DELETE", "/x/tokens/1", None),
+        ("POST", "/x/workflows/1/capabilities", {"revoke": True}),
+    ],
+)
+def test_what_cannot_be_written_down_is_not_done(
+    rooms: Any, admin: Any, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
+) -> None:
+    rooms.ask("POST", f"{BASE}/x/tokens", admin, {"all_workflows": True})
+    add = rooms.store.add
+
+    def stands() -> Any:
+        tokens = rooms.store.find(Token, Query()).items
+        return rooms.store.get(Workflow, WorkflowId(1)), rooms.store.totals([1]), tokens
+
+    def full(records: Any) -> Any:
+        if isinstance(records[0], AuditEntry):
+            raise Full("the disk is full")
+        return add(records)
+
+    before = stands()
+    monkeypatch.setattr(rooms.store, "add", full)
+    status = rooms.ask(method, BASE + path, admin, body).status
+
+    assert (status, stands()) == (507, before)
 
 
 def test_groups_and_links_are_written_down(rooms: Any, admin: Any, owner: Any) -> None:
