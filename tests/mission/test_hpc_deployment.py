@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import SOON
 
 AS_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
@@ -93,14 +94,6 @@ def login(tmp_path: Path) -> Iterator[Login]:
     for process in node.servers:
         process.kill()
         process.communicate()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def test_server_configuration_on_login_nodes(login: Login) -> None:

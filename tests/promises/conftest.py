@@ -6,11 +6,9 @@ import json
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+from tests.waiting import PATIENCE, until
 from torc_core.config.credentials import Credentials
 from torc_core.protocols import Store
 from torc_core.system import SystemClock
@@ -42,9 +42,7 @@ class Site:
             "HOME": str(root), "USER": "ada", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "XDG_RUNTIME_DIR": str(root / "run"), "LANG": "C.UTF-8",
         }  # fmt: skip
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.processes: list[subprocess.Popen[Any]] = []
         self.server: subprocess.Popen[Any] | None = None
         self.url = ""
@@ -85,7 +83,7 @@ class Site:
         ]
         self.server = self.popen(*words, log="server.log")
         self.url = url or f"http://127.0.0.1:{self.port}/torc-service/v1"
-        self.until(lambda: self._alive() and self._told() > told, 30)
+        until(lambda: self._alive() and self._told() > told)
 
     def _told(self) -> int:
         """How often a server has said that it serves."""
@@ -107,7 +105,7 @@ class Site:
         """The clean way."""
         assert self.server is not None
         self.server.send_signal(signal.SIGTERM)
-        return self.server.wait(30)
+        return self.server.wait(PATIENCE)
 
     def store(self) -> Store:
         """A store behind the server."""
@@ -132,12 +130,18 @@ class Site:
             found.append(job)
         return found
 
+    def waiting(self, name: str, gate: str) -> dict[str, Any]:
+        """A job that runs until a gate is opened."""
+        wait = f"until test -e {self.root}/{gate}; do sleep 0.05; done"
+        return {"name": name, "command": noting(self.ledger, "sh", "-c", wait)}
+
+    def open(self, gate: str) -> None:
+        """Let those end that wait for it."""
+        (self.root / gate).touch()
+
     def until(self, seen: Callable[[], bool], seconds: float) -> None:
         """Wait for something to be true."""
-        deadline = time.monotonic() + seconds
-        while not seen():
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.02)
+        until(seen, seconds)
 
     def said(self, log: str) -> str:
         """The end of what a process said."""

@@ -54,13 +54,20 @@ def joined(site: Site) -> int:
 def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[..., None]) -> None:
     dice = random.Random(SEED)
     site.serve()
-    path = site.spec(site.layers(JOBS, SEED))
+    # What comes first and last waits, so that all runners find work, and the server is killed while there is some.
+    all_here, over_with = site.waiting("all_here", "joined"), site.waiting("over_with", "killed")
+    jobs = site.layers(JOBS, SEED)
+    for job in jobs:
+        if "depends_on" in job:
+            job["depends_on"].append("all_here")
+    path = site.spec([all_here, *jobs, over_with])
     words = ("--num-cpus", "2", "--memory-gb", "1")
     runs = [site.popen("run", path, *words, log="run.log")]
     site.until(lambda: site.lines() > 4, 60)
     runs += [site.popen("run", "1", *words, log="run.log") for _ in range(RUNNERS - 1)]
     # A command that finds no server when it begins says so and leaves; what is promised is promised to runners.
     site.until(lambda: joined(site) == RUNNERS, 60)
+    site.open("joined")
     over = threading.Event()
     talking = threading.Thread(target=chatter, args=(site, 1, over))
     talking.start()
@@ -68,8 +75,6 @@ def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[.
     worst, killed = 0.0, 0
     for _ in range(KILLS):
         time.sleep(dice.uniform(0.1, max(0.3, JOBS / KILLS / 60)))
-        if any(run.poll() is not None for run in runs):
-            break
         site.kill_server()
         killed += 1
         time.sleep(dice.uniform(0, 3))
@@ -77,6 +82,7 @@ def test_runners_go_on_whenever_the_server_is_killed(site: Site, row: Callable[.
         site.serve()
         worst = max(worst, time.monotonic() - begin)
 
+    site.open("killed")
     site.until(lambda: all(run.poll() is not None for run in runs), 60 + JOBS)
     over.set()
     talking.join()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from torc_core.model import Node, Query
 from torc_core.system import SystemClock
 from torc_sqlite import open_sqlite
@@ -42,9 +42,7 @@ class Place:
         self.url = NOWHERE
 
     def serve(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         words = ["server", "run", "--port", str(port), "--database", f"{self.root}/torc.db"]
         with (self.root / "server.log").open("w") as log:
             self.server = self.start(*words, stdout=log, stderr=log)
