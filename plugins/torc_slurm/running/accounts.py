@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from threading import Event, Lock, Thread
 
-from torc_core.errors import TorcError
+from torc_core.errors import NotFound, TorcError
 from torc_core.model import JobId, JobUsage, SlurmStats, Workflow
 from torc_core.protocols import Clock, Store, Task
 from torc_core.record import record
@@ -99,7 +101,8 @@ class Accounts:
                 return
             if attempt:
                 Event().wait(PAUSE)
-            self._ask()
+            if not self._ask():
+                break
         if self._past:
             log.info("not_accounted steps=%d", len(self._past))
 
@@ -136,24 +139,24 @@ class Accounts:
                     avg_cpu_percent=seconds(cpu) or before.avg_cpu_percent,
                 )
 
-    def _ask(self) -> None:
-        """One question for all steps that are over."""
+    def _ask(self) -> bool:
+        """One question for all steps that are over; whether there was an answer."""
         with self._lock:
             wanted = dict(self._past)
         if not wanted:
-            return
+            return True
         try:
             rows = self._slurm.accounts(FIELDS, numbers=[self._number], steps=True)
             if rows is None:
                 self._past.clear()
-                return
+                return True
             found = {row.fields["JobName"]: row for row in rows if row.standing.over}
             told = [self._stats(past, found[name]) for name, past in wanted.items() if name in found]
             if told:
-                self._store.add(told)
+                self._keep(told)
         except TorcError as error:
             log.info("accounting_away why=%s", error)
-            return
+            return False
         with self._lock:
             for name, past in wanted.items():
                 if name in found or past.tries + 1 >= TRIES:
@@ -162,6 +165,16 @@ class Accounts:
                     self._past[name] = Past(
                         job=past.job, run_id=past.run_id, attempt_id=past.attempt_id, tries=past.tries + 1
                     )
+        return True
+
+    def _keep(self, told: Sequence[SlurmStats]) -> None:
+        """Write it down; what is told of jobs that are gone is left out."""
+        try:
+            self._store.add(told)
+        except NotFound:
+            for one in told:
+                with suppress(NotFound):
+                    self._store.add([one])
 
     def _stats(self, past: Past, row: Accounted) -> SlurmStats:
         fields = row.fields

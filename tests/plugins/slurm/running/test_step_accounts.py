@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from torc_core.model import Query, SlurmStats, WorkflowId
+from torc_core.model import Job, JobId, Query, SlurmStats, WorkflowId
 from torc_core.model.resources import MIB
 from torc_core.protocols import Task
 from torc_core.system import SystemClock
@@ -109,3 +109,27 @@ def test_all_allocations_of_a_workflow_together_ask_as_often_as_one(
     monkeypatch.setattr(store, "totals", lambda ids: [replace(totals(ids)[0], active_allocations=live)])
 
     assert accounts._pause() == pause
+
+
+def test_a_job_that_was_deleted_keeps_nothing_of_others(
+    accounts: Gathering, store: MemoryStore, tmp_path: Path
+) -> None:
+    (tmp_path / "sacct.out").write_text(SACCT.replace("RUNNING", "COMPLETED"))
+    for job in (1, 2):
+        accounts.ended(step(tmp_path, job), f"7.{job}", 4.0)
+    store.remove(Job, [JobId(1)])
+
+    accounts._ask()
+
+    assert [one.job_id for one in store.find(SlurmStats, Query(workflow=WorkflowId(1))).items] == [2]
+
+
+def test_who_leaves_does_not_ask_an_accounting_again_that_does_not_answer(
+    accounts: Gathering, calls: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sacct").write_text(f"#!/bin/sh\necho sacct >>{calls}\nexit 1\n")
+    accounts.ended(step(tmp_path, 1), "7.1", 4.0)
+
+    accounts.close()
+
+    assert len(calls.read_text().splitlines()) == 1
