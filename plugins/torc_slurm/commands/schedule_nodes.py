@@ -106,7 +106,13 @@ def schedule_nodes(
     nodes = chosen.fields.get("nodes")
     intents = store.intend(wf.id, us, chosen.id, num_hpc_jobs, nodes if isinstance(nodes, int) else 1)
     batch = SlurmBatch(store, session.config, session.clock, url, told=progress(session))
-    results = batch.submit_intents(wf, us, intents)
+    try:
+        results = batch.submit_intents(wf, us, intents)
+    except KeyboardInterrupt:
+        session.note(
+            f"interrupted; do not ask again: what is missing is submitted by a server, or by 'torc watch {wf.id}'"
+        )
+        raise
     return told(wf.id, results, schedulers_of(store, wf.id), by_hand=chosen.name)
 
 

@@ -59,7 +59,11 @@ def submission(
             raise refuse_no_nodes(workflow)
     made_ready(session, store, workflow.id, ignore_missing_data=ignore_missing_data)
     workflow = keep_terms(store, store.get(Workflow, workflow.id), {**said, "api_url": url})
-    results, before = submitted(session, store, workflow, url)
+    try:
+        results, before = submitted(session, store, workflow, url)
+    except KeyboardInterrupt:
+        session.note(f"interrupted; to go on: torc submit {workflow.id}")
+        raise
     return told(workflow.id, results, schedulers_of(store, workflow.id), before)
 
 

@@ -89,7 +89,13 @@ def launch(session: Session, selector: str | None, wish: Wish) -> Report:
     url = address(here, wish.worker_url, wish.reverse_tunnel)
     session.close()  # nobody waits for the store while machines are asked
     with Fleet(session, workers, parallel=parallel, timeout=wish.connect_timeout) as fleet:
-        return Launch(session, number, fleet, wish, url, told).report()
+        starting = Launch(session, number, fleet, wish, url, told)
+        try:
+            return starting.report()
+        except KeyboardInterrupt:
+            if starting.begun:
+                session.note(f"interrupted; workers may have begun all the same: torc remote status {number}")
+            raise
 
 
 def refuse(totals: Totals) -> None:
@@ -152,6 +158,11 @@ class Launch:
         self._lock = threading.Lock()
         self._ready: Mapping[str, Json] | None = None
         self._tunnels = Tunnels(session, number, url.here)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a machine may have been asked for a worker."""
+        return self._ready is not None
 
     def report(self) -> Report:
         """Start the workers, and tell what became of each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -119,6 +120,24 @@ def test_a_workflow_is_submitted_and_runs_to_its_end(site: Site) -> None:
     assert [job["nodes"] for job in site.slurm.jobs()] == [2, 2, 1]
     assert (site.home / "out").is_dir()
     assert not list((site.home / "out").glob("*.sh"))
+
+
+def test_a_submission_that_was_interrupted_goes_on_where_it_was(site: Site, monkeypatch) -> None:
+    monkeypatch.setenv("TORC_LAUNCHERS__SLURM__LOOK_UP_SECONDS", "0.1")
+    site.slurm.fault("sbatch", "submits-then-hangs", skip=1)
+    words = [sys.executable, "-m", "torc_core", "submit", "sweep.yaml", "-o", "out"]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    site.until(lambda: len(site.slurm.jobs()) == 2)
+
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=30)
+    again = site.json("submit", "last", "-o", "out")
+
+    assert (first.returncode, out) == (130, "")
+    assert "interrupted; to go on: torc submit 1" in err
+    assert [one["slurm_job_id"] for one in again["allocations"]] == ["1002"]
+    assert again["already_submitted"] == 1
+    assert len(site.slurm.jobs()) == 2
 
 
 def test_lists_and_explanations_say_why_allocations_wait(site: Site) -> None:
