@@ -142,7 +142,7 @@ class Class(Schema):
 
 
 class Claim(Schema):
-    """What a node has free, and what it asks for."""
+    """What a node has free, and what it asks for; each request has an id of its own, and one that comes again gets what it got before."""
 
     strict = True
 
