@@ -158,11 +158,13 @@ class Desk:
         audits: list[Audited] = []
         patience = WRITER_PATIENCE.set(LONG_FOR.get(route.method, SHORT))
         try:
-            self._do(call, audits, req, resp, raw)
+            try:
+                self._do(call, audits, req, resp, raw)
+            finally:
+                for one in audits:
+                    one.close_audit()
         finally:
             WRITER_PATIENCE.reset(patience)
-            for one in audits:
-                one.close_audit()
 
     def _do(
         self, call: Call, audits: list[Audited], req: falcon.Request, resp: falcon.Response, raw: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -27,6 +28,8 @@ from torc_core.store.principal import Right
 from torc_core.store.rights import VERBS
 
 R = TypeVar("R")
+
+log = logging.getLogger("torc_http.audit")
 
 NAMES: Mapping[Verdict, str] = {Verdict.STALE: "late_result", Verdict.DIFFERENT: "duplicate_completion"}
 """What results are called that were not taken."""
@@ -92,10 +95,13 @@ class Audited:
         return call
 
     def close_audit(self) -> None:
-        """Write down what was refused."""
+        """Write down what was refused. A store that cannot take it does not keep it from being told; the log has it."""
         refusals, self.refusals = self.refusals, []
-        for operation, object, detail, outcome in refusals:
-            self._write(operation, object, detail, outcome)
+        try:
+            for operation, object, detail, outcome in refusals:
+                self._write(operation, object, detail, outcome)
+        except TorcError as error:
+            log.error("audit record not stored operation=%s error=%s", operation, error)  # noqa: TRY400 - a sentence
 
     def _written(self, *kinds: type[Any]) -> AbstractContextManager[None]:
         """One transaction for what is done to records of these kinds and what is written down of that, if anything is."""

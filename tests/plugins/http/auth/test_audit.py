@@ -212,3 +212,18 @@ def test_a_password_file_that_is_read_again_is_written_down(
     told = entries(api, "htpasswd_reload")
     assert told[0] == ("htpasswd_reload", "password file", "6 users")
     assert told[1][2].startswith("the file has changed and cannot be read: ")
+
+
+def test_a_runner_that_was_replaced_hears_so_though_it_cannot_be_written_down(
+    rooms: Any, credentials: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = credentials["the owner of the server, by the kernel"]
+    node = rooms.store.find(Node, Query(workflow=WorkflowId(1))).items[0]
+
+    def full(records: Any) -> Any:
+        raise Full("the disk is full")
+
+    monkeypatch.setattr(rooms.store, "add", full)
+    reply = rooms.ask("POST", f"{BASE}/x/nodes/{node.id}/turn", runner, {"epoch": "another"})
+
+    assert (reply.status, reply.body["error"]["fenced"]) == (409, True)
