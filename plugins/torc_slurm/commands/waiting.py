@@ -9,6 +9,7 @@ from torc_core.model import Totals, WorkflowId
 from torc_core.session import Session
 from torc_slurm.batch import SlurmBatch
 from torc_terminal.output.answer import Report
+from torc_terminal.patience import Looking
 from torc_terminal.serving import served
 from torc_terminal.standing import counted, heading, outcome_code, status_json
 
@@ -25,14 +26,16 @@ def waited(session: Session, workflow: int, limit: float | None) -> Report:
     ------
     TimedOut
         If that takes longer than `limit` seconds.
+    Unavailable
+        If the store stays away.
     """
     number = WorkflowId(workflow)
     url = served(session).url
-    batch = SlurmBatch(session.store(), session.config, session.clock, url)
+    looking = Looking(session, number)
     begun = tended = session.clock.monotonic()
     pause = threading.Event()
     while True:
-        totals = session.store().totals([number])[0]
+        totals = looking.look()
         now = session.clock.monotonic()
         if totals.complete:
             return answer(totals)
@@ -43,6 +46,7 @@ def waited(session: Session, workflow: int, limit: float | None) -> Report:
         if now - tended >= TEND:
             tended = now
             try:
+                batch = SlurmBatch(session.store(), session.config, session.clock, url)
                 batch.sync(number)
                 batch.tend(number)
             except Unavailable as error:

@@ -11,6 +11,7 @@ from torc_core.model import WorkflowId
 from torc_core.session import Session
 from torc_terminal.durations import seconds_of
 from torc_terminal.output.answer import Report
+from torc_terminal.patience import Looking
 from torc_terminal.progress import ProgressView
 from torc_terminal.standing import counted, outcome_code, status_json
 
@@ -24,19 +25,22 @@ def followed(session: Session, report: Report, timeout: str | None) -> Report:
     ------
     TimedOut
         If the time is over.
+    Unavailable
+        If the store stays away.
     """
     number = WorkflowId(cast("int", report.data["workflow_id"]))
     end = None if timeout is None else session.clock.monotonic() + seconds_of(timeout, "--timeout")
     session.note(str(report.text))
     pause = threading.Event()
+    looking = Looking(session, number)
     with ProgressView(
-        lambda: session.store().totals([number])[0],
+        lambda: looking.totals,
         session.clock,
         live=session.progress,
         plain=not session.quiet,
     ):
         while True:
-            (totals,) = session.store().totals([number])
+            totals = looking.look()
             if totals.complete or totals.workflow.is_canceled:
                 break
             if end is not None and session.clock.monotonic() >= end:
