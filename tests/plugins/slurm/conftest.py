@@ -52,7 +52,7 @@ def config(environ: dict[str, str]) -> Config:
     fast = {
         "TORC_CLIENT__SLURM__RPC_PER_MINUTE": "100000",
         "TORC_CLIENT__SLURM__SUBMIT_PER_MINUTE": "100000",
-        "TORC_LAUNCHERS__SLURM__ANSWER_SECONDS": "2",
+        "TORC_LAUNCHERS__SLURM__ANSWER_SECONDS": "8",
         "TORC_LAUNCHERS__SLURM__LOOK_UP_SECONDS": "0.01",
         "TORC_LAUNCHERS__SLURM__RETRY_SECONDS": "0.01",
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.config import Config
 from torc_core.host import Host
 from torc_core.model import Workflow
@@ -35,6 +36,18 @@ class Asked:
         return f"answer {self.times}"
 
 
+class Began(SystemClock):
+    """A clock that counts the looks at it: who asks looks first of all when that is."""
+
+    def __init__(self) -> None:
+        self.looks = threading.Semaphore(0)
+
+    def monotonic(self) -> float:
+        now = super().monotonic()
+        self.looks.release()
+        return now
+
+
 def test_what_one_process_was_told_will_do_for_the_others(tmp_path: Path, clock: SetClock) -> None:
     ask = Asked()
     one, other = (Answer(tmp_path / "run/queue.json", clock) for _ in range(2))
@@ -58,7 +71,7 @@ def test_those_who_wait_for_their_turn_take_what_was_asked_meanwhile(tmp_path: P
 
     def slow() -> str:
         asking.set()
-        go.wait(20)
+        go.wait(SOON)
         return ask()
 
     def get(answer: Answer, question: Callable[[], str]) -> None:
@@ -66,12 +79,13 @@ def test_those_who_wait_for_their_turn_take_what_was_asked_meanwhile(tmp_path: P
 
     first = threading.Thread(target=get, args=(Answer(tmp_path / "queue.json", SystemClock()), slow))
     first.start()
-    asking.wait(20)
-    others = [
-        threading.Thread(target=get, args=(Answer(tmp_path / "queue.json", SystemClock()), ask)) for _ in range(9)
-    ]  # fmt: skip
+    assert asking.wait(SOON)
+    began = Began()
+    others = [threading.Thread(target=get, args=(Answer(tmp_path / "queue.json", began), ask)) for _ in range(9)]
     for one in others:
         one.start()
+    for _ in others:
+        assert began.looks.acquire(timeout=SOON)
     go.set()
     for one in (first, *others):
         one.join()

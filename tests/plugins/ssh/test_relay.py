@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
 from torc_core.errors import Conflict
 from torc_ssh.tunnel.relay import own_addresses, routes, safe_route
 
@@ -49,7 +50,7 @@ def url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     server.stdout.readline()
     yield server.stdout.readline().partition("=")[2].strip()
     server.terminate()
-    server.communicate(timeout=30)
+    server.communicate(timeout=PATIENCE)
 
 
 needs_address = pytest.mark.skipif(not own_addresses(), reason="this host has no address but loopback")

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.errors import NotFound
 from torc_ssh import fleet
 from torc_ssh.fleet import Pace, over, waiting
@@ -17,7 +18,7 @@ def test_results_come_in_the_order_of_the_list() -> None:
 
     def act(number: int) -> int:
         if number < 4:
-            assert last_first[number + 1].wait(10)
+            assert last_first[number + 1].wait(SOON)
         last_first[number].set()
         return number * number
 
@@ -59,12 +60,12 @@ def test_hosts_that_show_no_sign_of_life_do_not_keep_others_waiting(monkeypatch:
     def act(host: str) -> str:
         with waiting():
             if host == "dead":
-                all_others.wait(10)  # not before every other host has had its turn
+                all_others.wait(SOON)  # not before every other host has had its turn
         assert having.acquire(blocking=False), "more than two have their turn"
         at_once.append(1)
         having.release()
         if host != "dead" and len(at_once) == 20:
-            threading.Thread(target=all_others.wait, args=(10,), daemon=True).start()
+            threading.Thread(target=all_others.wait, args=(SOON,), daemon=True).start()
         return host
 
     outcomes = over([*["dead"] * 5, *["well"] * 20], act, parallel=2)
@@ -101,7 +102,7 @@ def test_no_more_than_so_many_are_at_work() -> None:
         with lock:
             at_work += 1
             most = max(most, at_work)
-        full.wait(10)
+        full.wait(SOON)
         with lock:
             at_work -= 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.ports import free_port
+from tests.waiting import PATIENCE, until
 from torc_core.model import Node, Query
 from torc_core.system import SystemClock
 from torc_sqlite import open_sqlite
@@ -42,12 +43,11 @@ class Place:
         self.url = NOWHERE
 
     def serve(self) -> None:
-        port = free_port()
-        words = ["server", "run", "--port", str(port), "--database", f"{self.root}/torc.db"]
+        words = ["server", "run", "--port", "0", "--database", f"{self.root}/torc.db"]
         with (self.root / "server.log").open("w") as log:
             self.server = self.start(*words, stdout=log, stderr=log)
-        self.url = f"http://127.0.0.1:{port}/torc-service/v1"
-        until_says(self.root / "server.log", "TORC_API_URL=")
+        until_says(self.root / "server.log", "/torc-service/v1\n")
+        (self.url,) = re.findall("^TORC_API_URL=(.*)$", (self.root / "server.log").read_text(), re.MULTILINE)
 
     def start(self, *words: str, env: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "torc_core", *words]
@@ -89,10 +89,7 @@ class Place:
 
 
 def until_says(log: Path, word: str) -> None:
-    deadline = time.monotonic() + 60
-    while not (log.exists() and word in log.read_text()):
-        assert time.monotonic() < deadline, f"{log} does not say {word!r}"
-        time.sleep(0.02)
+    until(lambda: log.exists() and word in log.read_text())
 
 
 @pytest.fixture
@@ -151,7 +148,7 @@ def test_a_signal_ends_the_pause_before_the_first_contact(place: Place) -> None:
 
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(30) == 143
+    assert process.wait(PATIENCE) == 143
     assert "signal number=15" in log.read_text()
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE, until
 from torc_core.config import Config
 from torc_core.host import Host
 from torc_core.model import WorkflowId
@@ -27,16 +27,6 @@ from torc_ssh.agent.processes import MARK, environment, living, process_start
 from torc_ssh.framing import answer, new_marker
 
 TORC = [sys.executable, "-m", "torc_core"]
-PATIENCE = 60.0
-
-
-def until(seen: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Wait for something to be true."""
-    deadline = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
 
 def alive(pid: int) -> bool:
     return process_start(pid) is not None

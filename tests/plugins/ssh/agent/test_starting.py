@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from torc_core.model import JobStatus, WorkflowId
+
+
+def told_by(machine: Any, file: str) -> bytes:
+    """What `/proc` tells of all that runs there."""
+    told = b""
+    for pid in machine.processes():
+        with suppress(OSError):
+            told += Path(f"/proc/{pid}/{file}").read_bytes()
+    return told
 
 
 def stat_of(path: Path) -> int:
@@ -43,16 +53,15 @@ def test_a_worker_is_registered_runs_the_jobs_and_leaves_when_the_workflow_is_co
 def test_nothing_secret_is_on_a_command_line_or_in_the_environment_of_a_job(
     machine: Any, centre: Any, until: Any
 ) -> None:
-    workflow = centre.workflow("env > env.txt; sleep 60")
+    workflow = centre.workflow("env > env.txt; exec sleep 60")
     request = centre.start(workflow)
     secret = json.loads(request["key"])["key"]
 
     told = machine.ask(**request)
 
-    until(lambda: (machine.home / "env.txt").exists() and (machine.home / "env.txt").read_text())
-    seen = (machine.home / "env.txt").read_bytes()
-    for pid in machine.processes():
-        seen += Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+    until(lambda: b"sleep\00060\0" in told_by(machine, "cmdline"))
+    seen = (machine.home / "env.txt").read_bytes() + told_by(machine, "cmdline") + told_by(machine, "environ")
+    assert seen.count(b"TORC_JOB_ID=") >= 2
     assert secret.encode() not in seen
     words = Path(f"/proc/{told['pid']}/cmdline").read_text().split("\0")
     assert centre.url in words

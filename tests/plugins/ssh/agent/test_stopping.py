@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,10 @@ def test_what_a_dead_worker_left_is_killed_by_its_mark(
     told = machine.ask(**centre.start(workflow))
     left = [pid for pid in processes_of(machine, until, 3) if pid != told["pid"]]
     for pid in (told["pid"], *left):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"sleep" not in words:  # worker and guardian at once: nobody ends the job
-            os.kill(pid, signal.SIGSTOP)
+        with suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"sleep" not in words:  # worker and guardian at once: nobody ends the job
+                os.kill(pid, signal.SIGSTOP)
     os.kill(told["pid"], signal.SIGKILL)
     until(lambda: machine.ask(action="status", **centre.about(workflow))["status"] == "stale")
 
