@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 
 def types(ran):
     return [item["category"] for item in ran.json["items"]]
@@ -149,7 +151,7 @@ def test_monitor_ends_when_its_workflow_is_deleted(torc, diamond, home, store_of
             store.delete(diamond, force=True)
 
         monitor.stdout.read()
-        assert monitor.wait(timeout=20) == 0
+        assert monitor.wait(timeout=PATIENCE) == 0
 
 
 def monitoring(home, *words):
@@ -187,7 +189,7 @@ def test_monitor_goes_on_without_a_gap_when_the_server_was_away(torc, diamond, h
         seen += [json.loads(monitor.stdout.readline())["data"]["n"] for _ in range(2)]
         monitor.terminate()
         monitor.stdout.close()
-        monitor.wait(timeout=20)
+        monitor.wait(timeout=PATIENCE)
 
     assert seen == [1, 2, 3]
 

@@ -9,6 +9,8 @@ import sys
 import pexpect
 import pytest
 
+from tests.waiting import PATIENCE
+
 
 @pytest.fixture
 def terminal(home):
@@ -25,7 +27,7 @@ def terminal(home):
             env={**plain, "TERM": "xterm", **environ},
             dimensions=(40, 120),
             encoding="utf-8",
-            timeout=20,
+            timeout=PATIENCE,
         )
         started.append(child)
         return child
@@ -151,7 +153,7 @@ def test_a_broken_pipe_ends_quietly(diamond, home, terminal):
             ],
             cwd=str(home),
             encoding="utf-8",
-            timeout=20,
+            timeout=PATIENCE,
         )
     )
 

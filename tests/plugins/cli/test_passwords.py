@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pexpect
 import pytest
 
+from tests.waiting import PATIENCE
+
 VISIBLE = "warning: --password is visible in process lists; use TORC_PASSWORD or --prompt-password"
 
 
@@ -64,7 +66,7 @@ def test_a_password_is_asked_for_and_not_shown(home, shown):
     words = ["-m", "torc_core", "--url", url, "--prompt-password", "workflows", "list", "--all-users"]
 
     child = pexpect.spawn(
-        sys.executable, words, cwd=str(home), env={**os.environ}, encoding="utf-8", timeout=20
+        sys.executable, words, cwd=str(home), env={**os.environ}, encoding="utf-8", timeout=PATIENCE
     )
     child.expect_exact("Password for ana: ")
     child.sendline("open sesame")

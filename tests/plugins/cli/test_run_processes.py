@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 import pexpect
 import pytest
 
-PATIENCE = 60
+from tests.waiting import PATIENCE, until
+
 TORC = (sys.executable, "-m", "torc_core")
 
 
@@ -81,10 +81,7 @@ class Account:
 
     def until(self, there: Callable[[], bool]) -> None:
         """Wait for something that another process does."""
-        end = time.monotonic() + PATIENCE
-        while not there():
-            assert time.monotonic() < end, "it never came"
-            time.sleep(0.02)
+        until(there)
 
     def exists(self, *names: str) -> Callable[[], bool]:
         return lambda: all((self.folder / name).exists() for name in names)
@@ -109,11 +106,12 @@ jobs:
 """
 
 
-def alive(text: str) -> bool:
-    """Whether some process has this text on its command line."""
+def alive(account: Account, text: str) -> bool:
+    """Whether some process of the account has this text on its command line."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if text.encode() in path.read_bytes():
+            ours = path.with_name("cwd").readlink() == account.folder.resolve()
+            if ours and text.encode() in path.read_bytes().replace(b"\0", b" "):
                 return True
         except OSError:
             continue
@@ -160,7 +158,7 @@ def test_a_second_terminal_sees_and_cancels_what_the_first_one_runs(account: Acc
     assert [job["status"] for job in jobs["items"]] == ["completed", "running", "blocked"]
     assert canceled.returncode == 0, canceled.stderr
     assert first.wait(PATIENCE) == 7
-    assert not alive("sleep 601.25")
+    assert not alive(account, "sleep 601.25")
 
 
 def test_a_workflow_that_is_deleted_while_it_runs_is_named(account: Account) -> None:
@@ -173,7 +171,7 @@ def test_a_workflow_that_is_deleted_while_it_runs_is_named(account: Account) -> 
     _, told = first.communicate(timeout=PATIENCE)
     assert first.returncode == 5
     assert told.endswith("error: workflow 1 was deleted while it ran; what ran here of it was ended\n")
-    assert not alive("sleep 602.25")
+    assert not alive(account, "sleep 602.25")
 
 
 def test_after_a_kill_the_same_command_goes_on_and_every_job_has_one_current_result(account: Account) -> None:
@@ -182,7 +180,7 @@ def test_after_a_kill_the_same_command_goes_on_and_every_job_has_one_current_res
     account.until(account.exists("began"))
     first.kill()
     first.wait(PATIENCE)
-    account.until(lambda: not alive("sleep 602.25"))
+    account.until(lambda: not alive(account, "sleep 602.25"))
     account.write("go", "")
 
     second = account.run("run", "chain.yaml")
@@ -197,7 +195,7 @@ def test_after_a_kill_the_same_command_goes_on_and_every_job_has_one_current_res
         ("b", "completed"),
         ("c", "completed"),
     ]
-    assert not alive("sleep 602.25")
+    assert not alive(account, "sleep 602.25")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -217,7 +215,7 @@ def test_a_signal_ends_jobs_orderly_and_the_same_command_goes_on(
     }
     assert first.stderr is not None
     assert told[code] in first.stderr.read()
-    assert not alive("sleep 603.25")
+    assert not alive(account, "sleep 603.25")
     account.write("go", "")
     second = account.run("run", "chain.yaml")
     assert second.returncode == 0, second.stderr

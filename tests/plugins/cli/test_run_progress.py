@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.model import JobStatus, Totals, Workflow, WorkflowId
 from torc_core.system import SystemClock
 from torc_terminal import progress
@@ -60,7 +61,7 @@ def test_a_live_line_is_redrawn_in_place_and_gone_at_the_end() -> None:
         return totals(completed=1, ready=1)
 
     with ProgressView(look, SystemClock(), live=True, plain=True, stream=stream) as view:
-        assert drawn.wait(10)
+        assert drawn.wait(SOON)
         view.say("job 'a' failed")
 
     text = stream.getvalue()
@@ -88,7 +89,7 @@ def test_elsewhere_plain_lines_come(monkeypatch: pytest.MonkeyPatch) -> None:
         return totals(completed=1, ready=1)
 
     with ProgressView(look, SystemClock(), live=False, plain=True, stream=stream):
-        assert twice.wait(10)
+        assert twice.wait(SOON)
 
     assert "\x1b" not in stream.getvalue()
     assert stream.getvalue().splitlines()[0].startswith("[##########----------] 1/2")
@@ -121,6 +122,6 @@ def test_dear_totals_are_asked_for_less_often() -> None:
         return totals(ready=1)
 
     with ProgressView(look, SlowClock(), live=True, plain=True, stream=io.StringIO()):
-        assert first.wait(10)
+        assert first.wait(SOON)
 
     assert len(calls) == 1

@@ -81,7 +81,9 @@ def test_those_who_wait_for_their_turn_take_what_was_asked_meanwhile(tmp_path: P
     first.start()
     assert asking.wait(SOON)
     began = Began()
-    others = [threading.Thread(target=get, args=(Answer(tmp_path / "queue.json", began), ask)) for _ in range(9)]
+    others = [
+        threading.Thread(target=get, args=(Answer(tmp_path / "queue.json", began), ask)) for _ in range(9)
+    ]
     for one in others:
         one.start()
     for _ in others:

@@ -28,6 +28,7 @@ from torc_ssh.framing import answer, new_marker
 
 TORC = [sys.executable, "-m", "torc_core"]
 
+
 def alive(pid: int) -> bool:
     return process_start(pid) is not None
 
