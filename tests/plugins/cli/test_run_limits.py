@@ -81,7 +81,7 @@ def test_a_run_ends_when_its_time_is_over(torc: Torc, home: Path) -> None:
     path = spec(home, LONG, stubborn, "true", sigterm_lead_seconds=3)
 
     begin = time.monotonic()
-    ran = torc("--json", "run", path, "--time-limit", "12s", "--num-cpus", "3")
+    ran = torc("--json", "run", path, "--time-limit", "16s", "--num-cpus", "3")
 
     assert time.monotonic() - begin < SOON
     assert (ran.code, ran.json["jobs_by_status"]["completed"]) == (1, 1)
