@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = "/sys/fs/cgroup"
 PREFIX = "torc-"
+SPARE = 16
+"""Files that can still be opened when as many jobs as can be have alarms."""
 LEAF = PREFIX + "runner"
 """Where a runner goes in version 2, so that its own group may have children that are limited."""
 
@@ -127,8 +129,14 @@ class Group:
         return _remove(self.folder)
 
     def _alarm(self) -> int:
-        """An event that the kernel raises when the limit is reached."""
-        alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        """An event that the kernel raises when the limit is reached; -1: there are too many, it is seen in the end."""
+        try:
+            alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError:
+            return -1
+        if alarm >= os.sysconf("SC_OPEN_MAX") - SPARE:
+            os.close(alarm)
+            return -1
         try:
             control = os.open(f"{self.folder}/memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
             try:

@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from torc_core.errors import TorcError
 from torc_core.model import JobId, JobStatus, JobUsage
@@ -177,6 +179,8 @@ class Subprocesses:
         except Closed:
             pass
         self._bury()
+        # Where the guardian stood still, its jobs live.
+        self._end_marked()
         os.close(self._wake)
 
     def _launch(self) -> None:
@@ -246,7 +250,10 @@ class Subprocesses:
             messages = self._channel.take()
         except Closed:
             self._lost()
-            return
+        else:
+            self._told(messages)
+
+    def _told(self, messages: Sequence[Any]) -> None:
         for exits, strays in messages:
             if strays:
                 log.warning("leftover_processes processes=%d", strays)
@@ -274,8 +281,18 @@ class Subprocesses:
 
     def _lost(self) -> None:
         """The guardian has died: nobody will tell the ends of its jobs, so they are ended here."""
+        with suppress(Closed):
+            while messages := self._channel.take():
+                self._told(messages)
         log.error("guardian_died pid=%d jobs=%d", self._pid, len(self._running))
         self._bury()
+        self._end_marked()
+        self._exits += [Exit(job=job, return_code=SIGNALLED, lost=True) for job in self._running]
+        self._running.clear()
+        self._launch()
+
+    def _end_marked(self) -> None:
+        """Kill what runs of the jobs whose ends were not told."""
         marks = {os.fsencode(mark) for mark in self._running.values()}
         begin, gap = time.monotonic(), 0.001
         while (left := trees.marked(marks)) and time.monotonic() < begin + STRAY_GIVE_UP:
@@ -283,9 +300,6 @@ class Subprocesses:
                 _kill(pid, signal.SIGKILL)
             select.select([], [], [], gap)
             gap = min(gap * 2, 0.1)
-        self._exits += [Exit(job=job, return_code=SIGNALLED, lost=True) for job in self._running]
-        self._running.clear()
-        self._launch()
 
     def _bury(self) -> None:
         self._poll.unregister(self._channel.fd)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ALARMED, LOOK_FOR_KILL = 1.0, 0.005
 """Seconds after the kernel's alarm within which it kills, and between two looks whether it has."""
+HELD_UP, LOOK_LATER = 60.0, 0.5
+"""The same where the process that has to kill another gets hardly any time to run."""
 EMPTY_WITHIN, LOOK_FOR_END = 0.2, 0.001
 """Seconds that the last processes of jobs have to leave their groups in the end, and between two looks."""
 
@@ -34,6 +36,7 @@ class Groups:
         self._alarms: dict[int, tuple[int, Group]] = {}
         self._alarmed: dict[int, float] = {}
         self._emptied: list[Group] = []
+        self._made = 0
 
     def place(self, version: int, folder: str) -> None:
         """Make groups of this version below this folder from now on."""
@@ -44,8 +47,10 @@ class Groups:
         if self._place is None:
             return None
         version, folder = self._place
+        # The group of an earlier attempt may not be gone yet.
+        self._made += 1
         try:
-            group = Group(version, folder, f"{os.getpid()}-{job}", limit)
+            group = Group(version, folder, f"{os.getpid()}-{job}-{self._made}", limit)
         except OSError:
             return None
         if group.alarm >= 0:
@@ -75,22 +80,26 @@ class Groups:
         except BlockingIOError:
             # The alarm was that of a job which has ended since, and whose number the next one's has now.
             return True
-        self._alarmed[fd] = time.monotonic() + ALARMED
+        self._alarmed[fd] = time.monotonic()
         return True
 
     def tend(self, now: float) -> None:
         """See where the kernel has killed."""
-        for fd, until in list(self._alarmed.items()):
+        for fd, since in list(self._alarmed.items()):
             job, group = self._alarms.get(fd, (0, None))
             if group is not None and group.exceeded:
                 self._exceeded(job)
-            elif group is not None and now < until:
+            elif group is not None and now < since + HELD_UP:
                 continue
             del self._alarmed[fd]
 
     def next_time(self) -> float | None:
         """When to look again, monotonic seconds; None: there is no need to."""
-        return time.monotonic() + LOOK_FOR_KILL if self._alarmed else None
+        if not self._alarmed:
+            return None
+        now = time.monotonic()
+        fresh = now < max(self._alarmed.values()) + ALARMED
+        return now + (LOOK_FOR_KILL if fresh else LOOK_LATER)
 
     def remove(self, group: Group) -> None:
         """Remove the group of a job that has ended, soon if not now."""

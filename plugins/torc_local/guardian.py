@@ -33,7 +33,8 @@ LEFTOVER_GRACE = 2.0
 ORPHAN_GRACE = 10.0
 """The same for the jobs of a runner that has died."""
 GIVE_UP = 2.0
-"""Seconds after SIGKILL after which a process that still exists is left to the kernel."""
+"""Seconds after SIGKILL after which a process that still exists is left to the kernel; a main process only if nobody
+else can tell of the others."""
 RETRIES, RETRY_AFTER = 3, 0.7
 """Starts that are tried while the system has no room for a process, and the seconds in between."""
 SWEEP_AFTER = 1.0
@@ -199,6 +200,8 @@ class Guardian:
                 if tree := self._trees.get(what[0]):
                     tree.hears(SIGNAL)
                     _signal(-tree.pid, what[1])
+                else:
+                    self._drop_retries({what[0]})
             case "kill":
                 for job in what[0]:
                     if tree := self._trees.get(job):
@@ -263,7 +266,7 @@ class Guardian:
         dropped = [work for _, _, work in self._retries if work.job in jobs]
         self._retries = [entry for entry in self._retries if entry[2].job not in jobs]
         for work in dropped:
-            self._leave(work.job, work.line, (0, 0.0, 0, 0.0, 0, "spawn_failed: EAGAIN"))
+            self._leave(work.job, work.line, (-signal.SIGTERM, 0.0, 0, 0.0, 0, "spawn_failed: EAGAIN"))
 
     def _reap(self) -> None:
         """Every child that has ended: report it, unless something of it is left."""
@@ -384,7 +387,8 @@ class Guardian:
                 tree.hears(KILL)
                 for one in (-pid, *left) if pid in self._pids else left:
                     _signal(one, signal.SIGKILL)
-                if now >= tree.killed_at + GIVE_UP and tree.ended is not None:
+                if now >= tree.killed_at + GIVE_UP and (tree.ended is not None or self._died):
+                    tree.ended = tree.ended or (-signal.SIGKILL, now - tree.start, 0, 0.0)
                     self._done(tree)
 
     def _sweep(self, now: float) -> None:

@@ -62,7 +62,7 @@ def outcome(
     told
         What the reason says of the limit that was exceeded.
     """
-    if end.error is not None:
+    if end.error is not None and (cause is None or cause in OF_ONE_JOB):
         return Outcome(JobStatus.FAILED, COULD_NOT_START, end.error)
     if end.lost:
         return Outcome(JobStatus.TERMINATED, end.return_code, "runner_died")

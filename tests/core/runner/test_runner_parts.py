@@ -200,6 +200,14 @@ def test_a_job_whose_end_nobody_saw_is_terminated() -> None:
     assert outcome(Exit(job=JobId(1), return_code=-9, lost=True), None).reason == "runner_died"
 
 
+def test_what_could_not_start_before_its_runner_had_to_leave_has_not_failed() -> None:
+    end = Exit(job=JobId(1), return_code=-15, error="spawn_failed: EAGAIN")
+
+    assert outcome(end, Cause.INTERRUPTED) == (JobStatus.TERMINATED, -15, "interrupted")
+    assert outcome(end, Cause.WALLTIME) == (JobStatus.TERMINATED, -15, "walltime")
+    assert outcome(end, Cause.CANCELED) == outcome(end, None) == (JobStatus.FAILED, 125, end.error)
+
+
 def test_outputs_are_looked_for_after_the_seconds_of_the_reference(tmp_path) -> None:
     search = Search(str(tmp_path), 100.0, [Output(file=1, name="o", path="o")])
     looks = []

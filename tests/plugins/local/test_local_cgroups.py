@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from torc_local import cgroups
 from torc_local.cgroups import Group, find, tidy
+from torc_local.groups import Groups
+
+FILES = (
+    *("cgroup.procs", "memory.max", "memory.swap.max", "memory.oom.group"),
+    *("memory.limit_in_bytes", "memory.oom_control", "cgroup.event_control"),
+)
 
 
 class Kernel:
@@ -42,7 +50,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
 
     def made(path: str, mode: int = 0o777) -> None:
         mkdir(path, mode)
-        for name in ("cgroup.procs", "memory.max", "memory.swap.max", "memory.oom.group"):
+        for name in FILES:
             (Path(path) / name).touch()
 
     monkeypatch.setattr(os, "mkdir", made)
@@ -155,3 +163,46 @@ def test_groups_of_dead_guardians_are_removed(kernel: Kernel) -> None:
         f"torc-{os.getpid()}-1",
         "other-4194305-1",
     }
+
+
+def alarmed(kernel: Kernel) -> Path:
+    """A place for groups of version 1, whose alarms nobody but the test raises."""
+    folder = kernel.root / "memory"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_kill_that_comes_long_after_its_alarm_is_seen(kernel: Kernel) -> None:
+    exceeded: list[int] = []
+    groups = Groups(select.poll(), exceeded.append)
+    groups.place(1, str(alarmed(kernel)))
+    group = groups.group(7, 1_000_000)
+    assert group is not None
+
+    os.eventfd_write(group.alarm, 1)
+    groups.alarm(group.alarm)
+    now = time.monotonic()
+    groups.tend(now + 2)
+    looks = groups.next_time()
+    (Path(group.folder) / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+    groups.tend(now + 3)
+
+    assert looks is not None
+    assert exceeded == [7]
+    groups.remove(group)
+
+
+def test_a_job_that_is_tried_again_has_a_group_although_that_of_its_last_attempt_is_not_empty_yet(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = Groups(select.poll(), lambda job: None)
+    groups.place(1, str(alarmed(kernel)))
+    first = groups.group(7, 1_000_000)
+    assert first is not None
+    monkeypatch.setattr(cgroups, "_remove", lambda folder: False)
+    groups.remove(first)
+
+    second = groups.group(7, 1_000_000)
+
+    assert second is not None
+    assert second.folder != first.folder

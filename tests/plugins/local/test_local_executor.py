@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from torc_core.testing.executors import (
     survivors,
     wait_for,
 )
+from torc_local import executor as local
 from torc_local import trees
 from torc_local.executor import Subprocesses
 
@@ -138,6 +140,33 @@ def test_where_there_is_no_room_for_a_process_a_start_is_tried_again(
         (late,) = ends(executor, 1)
         assert (never.error, late.return_code) == ("spawn_failed: EAGAIN", 3)
         assert 1 < took < 30
+    finally:
+        (PIDS / "cgroup.procs").write_text(str(executor.guardian))
+        group.rmdir()
+
+
+@pytest.mark.skipif(
+    not os.access(PIDS / "cgroup.procs", os.W_OK), reason="the number of processes cannot be bounded"
+)
+def test_a_job_that_is_signalled_while_there_is_no_room_for_it_is_never_started(
+    executor: Subprocesses, tasks: Tasks
+) -> None:
+    run(executor, tasks.task("true; true"))
+    group = PIDS / f"torc-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(executor.guardian))
+        (group / "pids.max").write_text("1")
+        task = tasks.task("echo up; exit 3")
+        executor.start([task])
+        time.sleep(0.2)
+
+        executor.signal(task.job, signal.SIGTERM)
+        (group / "pids.max").write_text("max")
+
+        (end,) = ends(executor, 1)
+        assert end.error == "spawn_failed: EAGAIN"
+        assert Path(task.stdout or "").read_text() == ""
     finally:
         (PIDS / "cgroup.procs").write_text(str(executor.guardian))
         group.rmdir()
@@ -262,6 +291,80 @@ def test_an_end_tells_what_was_sent_to_the_job_before_it(executor: Subprocesses,
     }
 
 
+def test_what_a_guardian_had_told_before_it_died_counts(executor: Subprocesses, tasks: Tasks) -> None:
+    first, second = tasks.task("exit 3"), tasks.task("echo up; sleep 600")
+    executor.start([first, second])
+    wait_for(second, "up")
+    # It is told, and nobody has listened yet.
+    until(lambda: not trees.children(executor.guardian)[1:])
+    time.sleep(0.2)
+
+    os.kill(executor.guardian, signal.SIGKILL)
+    time.sleep(0.2)
+    executor.start([tasks.task("exit 4")])
+
+    seen = {end.job: (end.return_code, end.lost) for end in ends(executor, 3)}
+    assert (seen[first.job], seen[second.job]) == ((3, False), (-signal.SIGKILL, True))
+
+
+def test_jobs_of_a_guardian_that_stands_still_end_with_the_executor(
+    executor: Subprocesses, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "CLOSE_WITHIN", 0.5)
+    task = tasks.task("echo up; sleep 600")
+    executor.start([task])
+    wait_for(task, "up")
+    os.kill(executor.guardian, signal.SIGSTOP)
+
+    executor.close()
+
+    assert survivors(task.mark) == []
+
+
+FREEZER = Path("/sys/fs/cgroup/freezer")
+BEREFT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from torc_core.protocols import Will
+from torc_core.testing.executors import Tasks
+from torc_local.executor import Subprocesses
+folder = Path(sys.argv[1])
+tasks, executor = Tasks(folder), Subprocesses()
+executor.entrust(Will(path=f"{folder}/spool/last.json", about={"node_id": 1}, deliver=["true"]))
+for number in range(2):
+    task = tasks.task("echo $$; exec sleep 600")
+    executor.start([replace(task, mark=f"s.1.{task.job}.1.1", lease="l")])
+print("up", flush=True)
+executor.wait(None)
+"""
+
+
+def test_a_process_that_cannot_be_killed_keeps_no_result_of_the_others(tmp_path: Path) -> None:
+    group = FREEZER / f"torc-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("nothing can be made here that cannot be killed")
+    try:
+        with subprocess.Popen([sys.executable, "-c", BEREFT, str(tmp_path)], stdout=-1) as runner:
+            outputs = [tmp_path / f"job{number}.o" for number in (1, 2)]
+            until(lambda: all(one.exists() and one.read_text() for one in outputs))
+            (group / "cgroup.procs").write_text(outputs[0].read_text())
+            (group / "freezer.state").write_text("FROZEN")
+            runner.kill()
+
+        will = tmp_path / "spool" / "last.json"
+        until(will.exists)
+
+        told = [(one["job"], one["return_code"]) for one in json.loads(will.read_text())["endings"]]
+        assert sorted(told) == [(1, -signal.SIGKILL), (2, -signal.SIGTERM)]
+    finally:
+        (group / "freezer.state").write_text("THAWED")
+        until(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
 def test_inherited_descriptors_are_not_for_jobs(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from torc_core.testing.executors import Tasks, run; "
@@ -298,3 +401,31 @@ def test_a_tree_of_depth_five_and_width_three_leaves_nothing(executor: Subproces
         (end,) = ends(executor, 1)
         assert end.return_code == -signal.SIGKILL
         assert survivors(task.mark) == []
+
+
+CROWD = r"""
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+from torc_core.testing.executors import Tasks, run
+from torc_local.executor import Subprocesses
+one, tasks = Subprocesses(), Tasks(Path(sys.argv[1]))
+hog = f"exec '{sys.executable}' -S -c 'x = bytearray(150_000_000)'"
+todo = [tasks.task("sleep 600", memory=50_000_000) for _ in range(60)]
+if one.limits_memory:
+    one.start(todo)
+    print([(end.return_code, end.oom) for end in run(one, tasks.task(hog, memory=50_000_000))])
+one.close()
+"""
+
+
+def test_jobs_have_their_limits_of_memory_also_when_there_are_more_than_files_can_be_opened(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CROWD, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+
+    if not done.stdout:
+        pytest.skip("the executor does not limit memory here")
+    assert done.stdout == "[(-9, True)]\n"
