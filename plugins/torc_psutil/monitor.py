@@ -37,8 +37,11 @@ class Watched:
         self.last_cpu: float | None = None
         self.peak_cpu: float | None = None
 
-    def take(self, now: float, account: proc.Account) -> None:
-        """Add one look; memory stands for the time since the look before, at first since the start."""
+    def take(self, begun: float, now: float, account: proc.Account) -> None:
+        """Add one look; memory stands for the time since the look before, at first since the start.
+
+        A look may be held up: CPU time is that from the beginning of the one to the end of the next, never less.
+        """
         gap = now - self.last
         self.samples += 1
         self.last = now
@@ -49,7 +52,7 @@ class Watched:
         if since >= SHORTEST:
             self.last_cpu = max(0.0, account.spent - self.spent) / since * 100
             self.peak_cpu = max(self.peak_cpu or 0.0, self.last_cpu)
-            self.cpu_at, self.spent = now, account.spent
+            self.cpu_at, self.spent = begun, account.spent
 
     def usage(self) -> JobUsage:
         """The summary: means are weighted by time; a single sample is both mean and peak."""
@@ -96,10 +99,11 @@ class Trees:
         with self._lock:
             self._drop()
             wanted = {job: one for job, one in list(self._watched.items()) if jobs is None or job in jobs}
+            begun = time.monotonic()
             accounts = self._table.look(wanted, io=full)
             now = time.monotonic()
             for job, account in accounts.items():
-                wanted[job].take(now, account)
+                wanted[job].take(begun, now, account)
         devices = any(one.gpus for one in wanted.values())
         reading = self._gpus.read() if full and devices and accounts else Reading()
         return [_sample(job, wanted[job], account, reading, full=full) for job, account in accounts.items()]
@@ -120,6 +124,7 @@ class Trees:
 
     def node(self, gpus: Sequence[str] = ()) -> NodeSample:
         """Look at the whole node; CPU time is that since the look before, so the first has none."""
+        begun = time.monotonic()
         times, now = psutil.cpu_times(), time.monotonic()
         busy = sum(times[:]) - times.idle - getattr(times, "iowait", 0.0)
         # Time of guests is in that of the users who run them too.
@@ -128,7 +133,7 @@ class Trees:
         percent = None
         if self._busy is None or gap >= SHORTEST:
             percent = None if self._busy is None else max(0.0, busy - self._busy) / gap * 100
-            self._busy, self._busy_at = busy, now
+            self._busy, self._busy_at = busy, begun
         reading = self._gpus.read() if gpus else Reading()
         used = reading.of(gpus)
         return NodeSample(

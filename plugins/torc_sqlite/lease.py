@@ -56,9 +56,11 @@ class Lease:
         first = look()
         if not networked or not first.pid or first.host == host_name():
             return
-        end = time.monotonic() + self._watch
-        while time.monotonic() < end:
+        end, over = time.monotonic() + self._watch, False
+        while not over:
             time.sleep(self._nap)
+            # NOTE: asked before the look, so that the last one comes after the time is over: we may have stood still.
+            over = time.monotonic() >= end
             if look() != first:
                 raise Owned(
                     f"database '{self._path}' is in use by process {first.pid} on {first.host}; run the command there,"

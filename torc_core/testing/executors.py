@@ -17,7 +17,7 @@ import pytest
 from torc_core.model import JobId
 from torc_core.protocols import Executor, Exit, Limiting, Queueing, Task
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds in which anything that is waited for has to happen."""
 
 TREE = """

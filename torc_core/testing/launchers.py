@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torc_core.protocols import AllocationState, Launcher, LaunchRequest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds in which anything that is waited for has to happen."""
 
 BUSY = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]

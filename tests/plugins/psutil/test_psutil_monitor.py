@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from torc_core.model import JobId
 from torc_core.testing.monitors import MonitorContract
 from torc_psutil import portable, proc
@@ -96,6 +98,26 @@ def test_processor_time_of_children_that_ended_between_two_looks_counts(monitor)
     assert usage.avg_cpu_percent * (lasted + 5) / 100 >= 0.3
 
 
+def test_a_look_that_is_held_up_sees_no_more_than_was_used(monitor, monkeypatch):
+    look = monitor._table.look
+
+    def held_up(*words, **more):
+        found = look(*words, **more)
+        time.sleep(1.0)
+        return found
+
+    with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True) as busy:
+        monitor.watch(JobId(1), busy.pid)
+        monkeypatch.setattr(monitor._table, "look", held_up)
+        monitor.sample()
+        monkeypatch.undo()
+        time.sleep(0.2)
+        monitor.sample()
+        busy.kill()
+
+    assert monitor.unwatch(JobId(1)).peak_cpu_percent < 120
+
+
 def test_bytes_written_to_storage_count(monitor, tmp_path):
     program = "import os, sys; f = open(sys.argv[1], 'wb'); f.write(b'x' * (4 << 20)); f.flush(); os.fsync(f); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
@@ -124,8 +146,8 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_that_sleeps_costs_one_read_and_keeps_its_account(monitor, sleeper, monkeypatch):
+    until(lambda: Path(f"/proc/{sleeper.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S")
     monitor.watch(JobId(1), sleeper.pid)
-    time.sleep(0.1)
     (first,) = monitor.sample()
     monkeypatch.setattr(proc.Member, "learn", lambda member, text: pytest.fail("it was read anew"))
 

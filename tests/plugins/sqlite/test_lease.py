@@ -7,15 +7,18 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.errors import Owned, Unavailable
 from torc_core.testing.plans import diamond
 from torc_core.testing.plugin import SetClock
 from torc_sql.store import SqlStore
+from torc_sqlite import lease
 from torc_sqlite.database import SqliteDatabase
-from torc_sqlite.lease import Lease
+from torc_sqlite.lease import Lease, Row
 from torc_sqlite.settings import SqliteSettings
 
 Open = Callable[..., SqlStore]
@@ -76,7 +79,8 @@ def test_another_host_that_beats_keeps_the_database(opened: Open, shared: Open, 
                 other.commit()
         other.close()
 
-    store = shared()
+    # It is found with its next sign of life.
+    store = shared(lease=partial(Lease, watch=SOON, nap=0.02))
     thread = threading.Thread(target=beat)
     thread.start()
     try:
@@ -85,6 +89,23 @@ def test_another_host_that_beats_keeps_the_database(opened: Open, shared: Open, 
     finally:
         stopped.set()
         thread.join()
+
+
+def test_another_host_that_beats_is_found_by_who_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 0.0
+    rows = [Row(1, "n7", "b", 4242, 1, beat) for beat in (1, 1, 2)]
+
+    def look() -> Row:
+        nonlocal seconds
+        found = rows.pop(0)
+        # From here on this process stands still, and has seen one second of the other.
+        seconds += 60.0 if len(rows) == 1 else 0.0
+        return found
+
+    monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: seconds, sleep=lambda seconds: None))
+
+    with pytest.raises(Owned, match="in use by process 4242 on n7"):
+        Lease("torc.db").wait(look, networked=True)
 
 
 def test_on_a_local_file_system_the_lock_decides_alone(opened: Open, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
 from torc_core.errors import Owned, Unavailable
 from torc_core.model import Plan, PlannedWorkflow, Query, Workflow
 from torc_core.protocols import Clock
@@ -91,7 +92,7 @@ def test_snapshots_are_whole_databases(tmp_path: Path, clock: Clock) -> None:
     path, copy = tmp_path / "torc.db", tmp_path / "copy.db"
     with in_memory(path, clock, every=0.1) as store:
         made(store, "one")
-        found, until = [""], time.monotonic() + 10
+        found, until = [""], time.monotonic() + PATIENCE
         while found != ["one"] and time.monotonic() < until:
             time.sleep(0.05)
             if path.exists():

@@ -8,6 +8,7 @@ from time import monotonic
 
 import pytest
 
+from tests.waiting import SOON
 from torc_core.errors import Unavailable
 from torc_core.model import (
     Ending,
@@ -146,11 +147,11 @@ def test_who_may_not_wait_is_told_that_others_write(opened: Open) -> None:
         with store.together():
             store.create(fan(1), "ann")
             holds.set()
-            go.wait(10)
+            go.wait(SOON)
 
     writer = threading.Thread(target=hold)
     writer.start()
-    assert holds.wait(5)
+    assert holds.wait(SOON)
     token = WRITER_PATIENCE.set(0.1)
     try:
         with pytest.raises(Unavailable, match=r"others have been writing to the database for 0.1 s"):

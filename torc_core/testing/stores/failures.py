@@ -26,7 +26,7 @@ from torc_core.model import (
 from torc_core.testing.plans import chain, fan
 from torc_core.testing.stores.scene import Scene, SceneContract, ended, held
 
-AT_ONCE = 5.0
+AT_ONCE = 8.0
 """Seconds within which a held turn comes back when a retry is due, and not when the store next looks at everything."""
 RULE: dict[str, Any] = {
     "exit_codes": [7], "match_all_exit_codes": False, "recovery_script": None, "max_retries": 3, "delay_seconds": 0,
