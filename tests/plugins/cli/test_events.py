@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import PATIENCE
 
 
@@ -178,8 +179,8 @@ def test_a_server_tells_its_events_as_they_happen(torc, diamond, home, url):
 
 
 def test_monitor_goes_on_without_a_gap_when_the_server_was_away(torc, diamond, home, serve):
-    with serve() as url:
-        port = int(url.split(":")[2].partition("/")[0])
+    port = free_port()
+    with serve(port) as url:
         monitor = monitoring(home, diamond, "--after", "0", "-t", "user", "--url", url)
         posted(torc, url, diamond, 1)
         seen = [json.loads(monitor.stdout.readline())["data"]["n"]]

@@ -83,7 +83,7 @@ def ask(uid: int, port: str, method: str, path: str, headers: str = "{}", body: 
     """Send one request."""
     "localhost".encode("idna")
     become(uid)
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
     connection.request(method, path, body or None, json.loads(headers))
     answer = connection.getresponse()
     tell(

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -16,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 
@@ -47,13 +49,24 @@ class Program:
 
     def end(self) -> Any:
         """What it says last."""
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, err
         return json.loads(out) if out.strip() else None
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Program]]:
+def home() -> Iterator[Path]:
+    """The home of alice; nobody else can enter it."""
+    # NOTE: not in pytest's folder, which every further run of pytest closes to other users.
+    path = Path(tempfile.mkdtemp(prefix="torc-alice-"))
+    os.chown(path, ALICE, ALICE)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def start(home: Path) -> Iterator[Callable[..., Program]]:
+    """Starts programs, which have ended when the home goes."""
     programs: list[Program] = []
 
     def begin(*words: object) -> Program:
@@ -67,25 +80,10 @@ def start() -> Iterator[Callable[..., Program]]:
         one.process.communicate()
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """The home of alice; nobody else can enter it."""
-    # NOTE: not in pytest's folder, which every further run of pytest closes to other users.
-    path = Path(tempfile.mkdtemp(prefix="torc-alice-"))
-    os.chown(path, ALICE, ALICE)
-    yield path
-    shutil.rmtree(path)
-
-
 def ask(
     start: Callable[..., Program], uid: int, port: int, path: str, method: str = "GET", **headers: str
 ) -> Any:
     return start("ask", uid, port, method, BASE + path, json.dumps(headers)).told()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_the_owner_needs_nothing_and_another_user_is_refused(

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import PATIENCE, SOON
 
 LARGE = 2 * 1024**3
@@ -36,7 +37,7 @@ def memory_of(pid: int) -> int:
 
 
 def test_a_port_that_was_this_servers_is_waited_for(account) -> None:
-    first = account.serve()
+    first = account.serve("--port", str(free_port()))
     first.stop()
     squatter = socket.create_server(("127.0.0.1", first.port), reuse_port=False)
     threading.Timer(1.5, squatter.close).start()

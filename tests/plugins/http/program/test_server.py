@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import PATIENCE, SOON
 from torc_terminal import schemas
 
@@ -122,7 +123,7 @@ def test_jobs_of_a_run_without_a_server_speak_to_the_run(account) -> None:
 
 
 def test_a_restart_keeps_address_and_key(account) -> None:
-    first = account.serve()
+    first = account.serve("--port", str(free_port()))
     key = key_of(account)
     first.stop()
 
@@ -133,7 +134,7 @@ def test_a_restart_keeps_address_and_key(account) -> None:
 
 
 def test_after_a_kill_the_next_server_needs_no_help(account) -> None:
-    first = account.serve()
+    first = account.serve("--port", str(free_port()))
     first.stop(signal.SIGKILL)
 
     second = account.serve("--port", str(first.port))

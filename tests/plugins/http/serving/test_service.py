@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import SOON
 from torc_http.serving.lazy import LazyService
 from torc_http.serving.listening import listen
@@ -124,7 +125,7 @@ def test_what_takes_longer_than_the_grace_is_given_up(serve) -> None:
 
 
 def test_a_service_starts_again_on_its_port_at_once(serve, tmp_path) -> None:
-    first = serve()
+    first = serve(listen(port=free_port(), directory=str(tmp_path / "run")))
     with ExitStack() as stack:
         for _ in range(20):
             one = stack.enter_context(first.connect())
