@@ -112,6 +112,11 @@ class SqlStore(
         """Who had the database before and did not give it back; None: nobody, or it is not known."""
         return getattr(self._database, "predecessor", None)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has taken the database over."""
+        return getattr(self._database, "is_lost", False)
+
     def join(self, node: NewNode) -> Node:
         """Register a runner."""
         with self._change(node.workflow_id) as change:

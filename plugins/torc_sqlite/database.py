@@ -127,6 +127,11 @@ class SqliteDatabase:
             self._server_id = self._clock.uuid()
         return self._server_id
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has taken it over, so that nothing can be written any more."""
+        return self._lease.lost
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction on the one connection that writes (`promises.md` Q1); over when it is on the disk.

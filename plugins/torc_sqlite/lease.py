@@ -44,6 +44,8 @@ class Lease:
         self._nap = nap
         self._epoch: int | None = None
         self._beaten = 0
+        self.lost = False
+        """Whether another process has taken the database over."""
 
     def wait(self, look: Callable[[], Row], *, networked: bool) -> None:
         """Make sure that no other host writes: on a local file system the lock has said so already.
@@ -91,6 +93,7 @@ class Lease:
         """
         (epoch,) = tx.row("LEASE_EPOCH")
         if epoch != self._epoch:
+            self.lost = True
             raise Unavailable(
                 f"database '{self._path}' was taken over by another process; this one may not write to it any more"
             )

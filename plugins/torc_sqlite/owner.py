@@ -127,10 +127,19 @@ class Owner:
         if self._descriptor is None:
             return
         if self._published:
-            self._file.unlink(missing_ok=True)
+            if not self._is_of_another_host():
+                self._file.unlink(missing_ok=True)
             self._published = False
         os.close(self._descriptor)
         self._descriptor = None
+
+    def _is_of_another_host(self) -> bool:
+        """Whether the owner file is no longer ours: on a shared file system another host may have the database by now."""
+        try:
+            owner = self._owner()
+        except Unavailable:
+            return False
+        return owner is not None and owner.get("host") != host_name()
 
     def _wait(self, descriptor: int) -> None:
         end = time.monotonic() + self._patience

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from torc_core.errors import Unavailable
 from torc_core.model import JobStatus, Query, Totals, Workflow
 from torc_core.protocols import Store
 from torc_http.program.backups import Backups, seconds_of
@@ -21,7 +22,7 @@ from torc_http.program.backups import Backups, seconds_of
 log = logging.getLogger(__name__)
 
 LOOK = 5.0
-"""Seconds between two looks whether something is left to do."""
+"""Seconds between two looks whether something is left to do, and the database still ours."""
 
 
 class Stopping:
@@ -66,7 +67,13 @@ class Stopping:
                 signal.signal(number, handler)
 
     def wait(self, store: Store, backups: Backups) -> None:
-        """Return when there is a reason; SIGUSR1 has a backup made meanwhile, SIGUSR2 writes stacks to the log."""
+        """Return when there is a reason; SIGUSR1 has a backup made meanwhile, SIGUSR2 writes stacks to the log.
+
+        Raises
+        ------
+        Unavailable
+            If another process has taken the database over (`promises.md` P1).
+        """
         quiet_since = time.monotonic()
         while not self._over.is_set():
             if self._copy.is_set():
@@ -76,6 +83,10 @@ class Stopping:
                 self._stacks.clear()
                 log_stacks()
             self._sleep()
+            if getattr(store, "is_lost", False):
+                raise Unavailable(
+                    "another process has taken the database over, so that this server ends; ask the other one"
+                )
             if self._idle is not None:
                 if _busy(store):
                     quiet_since = time.monotonic()
@@ -89,7 +100,7 @@ class Stopping:
 
     def _sleep(self) -> None:
         watched = [self._wake_in, *([sys.stdin.fileno()] if self._stdin_eof else [])]
-        ready, _, _ = select.select(watched, [], [], LOOK if self._idle is not None else 60.0)
+        ready, _, _ = select.select(watched, [], [], LOOK)
         if self._wake_in in ready:
             os.read(self._wake_in, 64)
         elif ready and not os.read(ready[0], 65_536):

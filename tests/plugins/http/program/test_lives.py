@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -138,6 +139,24 @@ def test_a_server_after_one_that_was_killed_says_whom_it_follows(account) -> Non
         "lease_taken_over",
         f"process {first.process.pid} on {os.uname().nodename}",
     ) in operations(account, second.url)
+
+
+def test_a_server_whose_database_was_taken_over_ends_and_leaves_the_other_alone(account) -> None:
+    server = account.serve()
+    with closing(sqlite3.connect(account.database, timeout=PATIENCE)) as other:
+        other.execute("UPDATE server_lease SET epoch = epoch + 1, host = 'n7', pid = 4242")
+        other.commit()
+    owner = account.database.with_name("torc.db.server.json")
+    owner.write_text(json.dumps({**json.loads(owner.read_text()), "host": "n7", "pid": 4242}))
+
+    account.torc(
+        "create", account.spec("one", [{"name": "a", "command": "true"}]), TORC_API_URL=server.url, code=4
+    )
+    _, told = server.process.communicate(timeout=PATIENCE)
+
+    assert server.process.returncode == 4
+    assert "another process has taken the database over" in told
+    assert json.loads(owner.read_text())["host"] == "n7"
 
 
 def test_a_server_that_was_stopped_was_not_taken_over(account) -> None:
