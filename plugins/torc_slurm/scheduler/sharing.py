@@ -19,7 +19,7 @@ from torc_slurm.scheduler import programs
 log = logging.getLogger(__name__)
 
 PATIENCE = 20.0
-"""Seconds for which somebody else's question is waited for, before the same is asked beside it."""
+"""Seconds for which somebody else's question is waited for at most, before the same is asked beside it."""
 PAUSE = 0.05
 
 
@@ -74,11 +74,22 @@ class Answer:
         self._clock = clock
         self._own: tuple[float, str] | None = None
 
-    def get(self, age: float, ask: Callable[[], str]) -> str:
-        """An answer to a question that was asked at most `age` seconds before now, or is asked for it now."""
+    def known(self, age: float) -> str | None:
+        """An answer of this process to a question that was asked at most `age` seconds before now."""
+        now, own = self._clock.monotonic(), self._own
+        return own[1] if own is not None and now - age < own[0] <= now else None
+
+    def get(self, age: float, ask: Callable[[], str], patience: float = PATIENCE) -> str:
+        """An answer to a question that was asked at most `age` seconds before now, or is asked for it now.
+
+        Parameters
+        ----------
+        patience
+            Seconds for which the question of another process is waited for.
+        """
         # NOTE: of all processes of this host alike, and begun anew only when the folder is, too.
         wanted = self._clock.monotonic() - age
-        with self._alone() as file:
+        with self._alone(patience) as file:
             if file is not None:
                 self._own = _read(file) or self._own
             # What was asked while we waited for our turn is as new as what we would be told.
@@ -92,7 +103,7 @@ class Answer:
             return text
 
     @contextmanager
-    def _alone(self) -> Iterator[int | None]:
+    def _alone(self, patience: float) -> Iterator[int | None]:
         """The file, which nobody else has meanwhile; None: there is none, or somebody else has it for long."""
         try:
             file = None if self._path is None else opened(self._path)
@@ -103,13 +114,13 @@ class Answer:
             yield None
             return
         try:
-            yield file if _locked(file) else None
+            yield file if _locked(file, patience) else None
         finally:
             os.close(file)
 
 
-def _locked(file: int) -> bool:
-    end = time.monotonic() + PATIENCE
+def _locked(file: int, patience: float) -> bool:
+    end = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

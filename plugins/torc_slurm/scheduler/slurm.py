@@ -22,7 +22,7 @@ from torc_slurm.scheduler.answers import (
     Unclear,
 )
 from torc_slurm.scheduler.budget import OVERLOADED, QUERIES, SUBMISSIONS, Budget, shared_file
-from torc_slurm.scheduler.sharing import Answer, queue_file
+from torc_slurm.scheduler.sharing import PATIENCE, Answer, queue_file
 from torc_slurm.scheduler.times import moment
 
 if TYPE_CHECKING:
@@ -181,17 +181,26 @@ class Slurm:
         """
         if numbers is not None and not numbers:
             return []
-        # NOTE: always all of ours: one unknown number among the `-j` of squeue can make the whole question fail.
-        with self._asking:
-            text = self._answer.get(
-                age,
-                lambda: self.asked(
-                    "squeue", "--me", "-h", "-t", "all", "-o", QUEUE_FORMAT, patience=patience
-                ),
-            )
+        text = self._answer.known(age)
+        if text is None:
+            text = self._asked_queue(age, patience)
         rows = [row for line in text.splitlines() if (row := Queued.of(line)) is not None]
         wanted = None if numbers is None else set(numbers)
         return [row for row in rows if wanted is None or row.number in wanted]
+
+    def _asked_queue(self, age: float, patience: float | None) -> str:
+        if not self._asking.acquire(timeout=-1 if patience is None else patience):
+            raise SlurmSilent(f"squeue was asked already, and did not answer in {patience:.0f} s")
+        try:
+            # NOTE: always all of ours: one unknown number among the `-j` of squeue can make the whole question fail.
+            words = ("--me", "-h", "-t", "all", "-o", QUEUE_FORMAT)
+            return self._answer.get(
+                age,
+                lambda: self.asked("squeue", *words, patience=patience),
+                PATIENCE if patience is None else min(PATIENCE, patience),
+            )
+        finally:
+            self._asking.release()
 
     def accounts(
         self,

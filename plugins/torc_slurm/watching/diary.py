@@ -32,10 +32,11 @@ class Diary:
     def __init__(self, session: Session, workflow: WorkflowId, folder: str) -> None:
         self._session = session
         self._last: dict[str, str] = {}
+        self._full = False
         self.path = Path(folder) / f"watch_{os.uname().nodename}_wf{workflow}.log"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise UsageError(f"cannot write '{self.path}': {(error.strerror or 'error').lower()}") from error
 
@@ -46,10 +47,18 @@ class Diary:
             self._session.note(plain(line))
 
     def keep(self, text: str) -> None:
-        """Write it into the file alone."""
+        """Write it into the file alone; what it does not take is said once, and no harm else."""
         now = datetime.fromtimestamp(self._session.clock.now() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._file.writelines(f"{now} {plain(line)}\n" for line in text.splitlines())
-        self._file.flush()
+        data = "".join(f"{now} {plain(line)}\n" for line in text.splitlines()).encode(
+            errors="backslashreplace"
+        )
+        try:
+            # NOTE: a buffer would keep what the disk does not take, and say so again.
+            self._file.write(data)
+        except OSError as error:
+            if not self._full:
+                self._session.warn(f"cannot write '{self.path}': {(error.strerror or 'error').lower()}")
+            self._full = True
 
     def say_new(self, about: str, text: str) -> bool:
         """Say it unless it is what was said about this the last time; whether it was said."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from torc_core.testing.plugin import SetClock
 from torc_core.testing.slurm import FakeSlurm
 from torc_slurm.batch import SlurmBatch
 from torc_slurm.scheduler.sharing import Answer, folder, queue_file
-from torc_slurm.scheduler.slurm import Slurm
+from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
 
 Make = Callable[..., Workflow]
 URL = "http://login.cluster:8085/torc-service/v1"
@@ -210,3 +212,50 @@ def test_a_command_waits_for_the_budget_that_another_process_has_used_up(
 
     # Ten at once, then one in three seconds.
     assert clock.monotonic() - begin == pytest.approx(6, abs=1)
+
+
+@pytest.mark.parametrize("who", ["another thread", "another process"])
+def test_who_has_little_patience_does_not_wait_for_the_question_of_others(
+    slurm: FakeSlurm, config: Config, who: str
+) -> None:
+    slurm.fault("squeue", "hangs", times=2)
+    asking = Slurm.of(config, SystemClock(), limit=8)
+    telling = asking if who == "another thread" else Slurm.of(config, SystemClock(), limit=8)
+
+    def ask() -> None:
+        with suppress(SlurmSilent):
+            asking.queue()
+
+    other = threading.Thread(target=ask)
+    other.start()
+    while not slurm.calls("squeue"):
+        time.sleep(0.02)
+    began = time.monotonic()
+    with pytest.raises(SlurmSilent):
+        telling.queue(age=60.0, patience=0.5)
+    took = time.monotonic() - began
+    other.join()
+
+    assert took < 3
+
+
+def test_what_is_known_is_told_while_others_ask_anew(slurm: FakeSlurm, config: Config) -> None:
+    one = Slurm.of(config, SystemClock(), limit=8)
+    known = one.queue()
+    slurm.fault("squeue", "hangs")
+
+    def ask() -> None:
+        with suppress(SlurmSilent):
+            one.queue()
+
+    other = threading.Thread(target=ask)
+    other.start()
+    while len(slurm.calls("squeue")) < 2:
+        time.sleep(0.02)
+    began = time.monotonic()
+    told = one.queue(age=60.0, patience=0.5)
+    took = time.monotonic() - began
+    other.join()
+
+    assert told == known
+    assert took < 3

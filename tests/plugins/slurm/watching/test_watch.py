@@ -358,3 +358,16 @@ def test_the_time_may_be_over_while_the_store_is_away(
         monkeypatch.setattr(Session, "store", away)
         with pytest.raises(TimedOut, match="nobody answers"):
             made.run()
+
+
+def test_a_disk_that_takes_no_more_of_its_log_does_not_end_a_watch(
+    torc: Any, failed: Any, ends: Any, home: Path
+) -> None:
+    scene = failed(ends.GOOD, waiters=False)
+    (home / "out").mkdir()
+    (home / "out" / f"watch_{os.uname().nodename}_wf{scene.workflow}.log").symlink_to("/dev/full")
+
+    ran = torc("watch", str(scene.workflow), "-o", "out")
+
+    assert (ran.code, ran.out) == (0, "Workflow completed successfully (1 jobs)\n")
+    assert ran.err.count("no space left on device") == 1
