@@ -39,7 +39,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     }  # fmt: skip
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        timeout=60, check=False,
+        timeout=240, check=False,
     )  # fmt: skip
 
 

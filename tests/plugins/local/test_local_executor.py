@@ -134,8 +134,9 @@ def test_where_there_is_no_room_for_a_process_a_start_is_tried_again(
         (never,) = run(executor, tasks.task("true; true"))
 
         took = time.monotonic() - begin
+        failed = (group / "pids.events").read_text()
         executor.start([tasks.task("exit 3")])
-        time.sleep(0.2)
+        until(lambda: (group / "pids.events").read_text() != failed)
         (group / "pids.max").write_text("max")
         (late,) = ends(executor, 1)
         assert (never.error, late.return_code) == ("spawn_failed: EAGAIN", 3)
@@ -170,6 +171,10 @@ def test_a_job_that_is_signalled_while_there_is_no_room_for_it_is_never_started(
     finally:
         (PIDS / "cgroup.procs").write_text(str(executor.guardian))
         group.rmdir()
+
+
+SAYS = "until [ -s /proc/$$/fd/1 ]; do sleep 0.02; done"
+"""Waits for the first output of a job."""
 
 
 def adopts(executor: Subprocesses) -> bool:
@@ -210,7 +215,7 @@ def test_a_daemon_that_hides_without_a_mark_ends_with_the_executor(
 ) -> None:
     if not adopts(executor):
         pytest.skip("orphans are not given to the guardian here")
-    task = tasks.task("(env -i setsid /bin/sh -c 'echo $$; exec sleep 600' &); sleep 0.3; exit 0")
+    task = tasks.task(f"(env -i setsid /bin/sh -c 'echo $$; exec sleep 600' &); {SAYS}; exit 0")
     run(executor, task)
     hidden = int(Path(task.stdout or "").read_text())
     os.kill(hidden, 0)

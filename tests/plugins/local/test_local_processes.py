@@ -30,7 +30,7 @@ def tasks(tmp_path: Path) -> Tasks:
 
 
 def located(executor: Subprocesses, count: int) -> dict[str, int]:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while len(found := executor.processes()) != count and time.monotonic() < end:
         time.sleep(0.01)
     return dict(found)

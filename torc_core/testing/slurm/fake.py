@@ -22,7 +22,7 @@ FAULTS = (
 """What a command can be made to do: say no in clear words, fail before or after its work, never answer."""
 
 TOOLS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun")
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class FakeSlurm:
