@@ -125,15 +125,24 @@ class Tender:
         for workflow in sorted(due | asked):
             if self._closed.is_set():
                 break
-            for batch in self._batches.values():
-                if workflow in asked:
-                    batch.sync(workflow, age=FRESH)
-                if not self._submits:
-                    continue
-                done = batch.tend(workflow)
-                for sentence in done.waiting:
-                    log.info("batch_waits workflow_id=%d why=%s", workflow, sentence)
+            try:
+                self._care(workflow, sync=workflow in asked)
+            except TorcError as error:
+                log.warning("tending failed workflow_id=%d why=%s", workflow, error)
+            except Exception:
+                # A bug met in one workflow must not end the care for others.
+                log.exception("tending failed workflow_id=%d", workflow)
         return due | asked
+
+    def _care(self, workflow: WorkflowId, *, sync: bool) -> None:
+        for batch in self._batches.values():
+            if sync:
+                batch.sync(workflow, age=FRESH)
+            if not self._submits:
+                continue
+            done = batch.tend(workflow)
+            for sentence in done.waiting:
+                log.info("batch_waits workflow_id=%d why=%s", workflow, sentence)
 
     def _living(self) -> Sequence[Totals]:
         """Our user's workflows that something may be done for."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from torc_core.errors import Unavailable
 from torc_core.model import Initialize, PlannedAction, PlannedScheduler, Query, SlurmScheduler, WorkflowId
 from torc_core.protocols import Store, Synced, Tended
 from torc_core.testing.memory import MemoryStore
@@ -111,3 +112,30 @@ def test_allocations_are_looked_after_once_a_minute(
 
     assert batch.synced == batch.tended == [workflow, workflow]
     assert tender.calls() == {("slurm", "squeue"): 3}
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("away"), RuntimeError("a bug")])
+def test_the_trouble_of_one_workflow_is_not_that_of_others(
+    tender: Tender,
+    batch: Asked,
+    store: Store,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Exception,
+) -> None:
+    first, second = scheduled(store, "ana"), scheduled(store, "ana")
+    tend = batch.tend
+
+    def fails(workflow: WorkflowId, *, node: object = None) -> Tended:
+        if workflow == first:
+            raise trouble
+        return tend(workflow)
+
+    monkeypatch.setattr(batch, "tend", fails)
+    tender._closed.clear()
+    tender.look()
+    clock.move(GRACE)
+
+    tender.look()
+
+    assert batch.tended == [second]
