@@ -114,6 +114,11 @@ class Running:
         return int(getattr(self._service, "connections", 0))
 
     @property
+    def is_asked(self) -> bool:
+        """Whether a request is being received or answered; those that are held are not meant."""
+        return bool(getattr(self._service, "in_flight", False))
+
+    @property
     def key_file(self) -> Path | None:
         """Where the key of this server lies."""
         if self._key is None:

@@ -192,7 +192,7 @@ class Program:
             self._tell(running, auth, doors, shown)
             backups.start(store, self._path)
             tender.start()
-            stopping.wait(store, backups)
+            stopping.wait(store, backups, lambda: running.is_asked)
             stopping.say("stopping: requests in flight have 10 s")
         finally:
             tender.close()

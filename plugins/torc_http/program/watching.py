@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -66,8 +66,13 @@ class Stopping:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def wait(self, store: Store, backups: Backups) -> None:
+    def wait(self, store: Store, backups: Backups, asked: Callable[[], bool]) -> None:
         """Return when there is a reason; SIGUSR1 has a backup made meanwhile, SIGUSR2 writes stacks to the log.
+
+        Parameters
+        ----------
+        asked
+            Whether a request is under way: who knows what it begins.
 
         Raises
         ------
@@ -88,7 +93,7 @@ class Stopping:
                     "another process has taken the database over, so that this server ends; ask the other one"
                 )
             if self._idle is not None:
-                if _busy(store):
+                if asked() or _busy(store):
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since >= self._idle:
                     self.say("idle: no workflow is unfinished")
@@ -120,9 +125,13 @@ def log_stacks() -> None:
 
 
 def _busy(store: Store) -> bool:
-    """Whether a workflow is under way."""
-    found = store.find(Workflow, Query(where={"is_archived": False, "is_canceled": False})).items
-    return any(_unfinished(one) for one in store.totals([workflow.id for workflow in found]))
+    """Whether a workflow is under way, as far as one can see."""
+    try:
+        found = store.find(Workflow, Query(where={"is_archived": False, "is_canceled": False})).items
+        return any(_unfinished(one) for one in store.totals([workflow.id for workflow in found]))
+    except Unavailable as error:
+        log.warning("not known whether a workflow is under way why=%s", error)
+        return True
 
 
 def _unfinished(totals: Totals) -> bool:

@@ -101,6 +101,12 @@ class HttpService:
         """How many are open, those handed over aside."""
         return len(self.channels)
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether a request is being received or answered, those handed over aside."""
+        # NOTE: the set changes under our eyes; a channel that we miss this time is seen the next time.
+        return any(one.in_flight for one in self.channels.copy())
+
     def start(self) -> None:
         """Serve, in the background."""
         self._doors = [Door(self, one) for one in self._sockets]
@@ -205,8 +211,7 @@ class HttpService:
     def _drained(self, until: float) -> bool:
         """Wait until nothing is in flight."""
         while time.monotonic() < until:
-            # NOTE: both sets change under our eyes; a channel that we miss this time is seen the next time.
-            if not self.handover.held and not any(one.in_flight for one in self.channels.copy()):
+            if not self.handover.held and not self.in_flight:
                 return True
             time.sleep(0.02)
         return False
