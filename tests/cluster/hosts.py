@@ -31,7 +31,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from namespaces import Daemon, Machine, Network, install, until, unusable
+from namespaces import BOOT, Daemon, Machine, Network, install, until, unusable
 
 PACKAGES = (
     "openssh-server", "openssh-client", "iproute2", "procps", "util-linux", "tcsh", "zsh", "fish",
@@ -100,7 +100,7 @@ class Host:
         """Wait until its sshd listens."""
         self.machine.await_boot()
         self.listen()
-        until((self.folder / "run/sshd.pid").exists, 10, f"sshd of {self.name}")
+        until((self.folder / "run/sshd.pid").exists, BOOT, f"sshd of {self.name}")
 
     def listen(self) -> None:
         """Start its sshd, unless it runs."""
@@ -406,7 +406,7 @@ class SshHosts:
         words = [sys.executable, "-S", str(WIRE), ours, theirs, str(DELAY)]
         self._wire = Daemon(words, self.folder / "log/wire.log")
         self._wire.boot()
-        until(Path("/sys/class/net", theirs).exists, 5, "the wire to slow")
+        until(Path("/sys/class/net", theirs).exists, BOOT, "the wire to slow")
         _ip(f"link set {theirs} netns {slow.first} name far0")
         _ip(f"addr add {self.address} peer {self._far} dev {ours}")
         _ip(f"link set {ours} up")

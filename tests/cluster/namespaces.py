@@ -21,6 +21,8 @@ os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/
 TIED = ("setpriv", "--pdeathsig", "KILL")
 """In front of a command: it is killed when the thread that started it ends."""
 ALIAS = "torc-tests"
+BOOT = 60.0
+"""Seconds in which a machine is up or gone, on a machine with much else to do."""
 CONTROLLERS = ("memory", "cpuset", "cpuacct", "freezer", "devices")
 """Hierarchies in which a machine with cgroups has one of its own."""
 
@@ -286,14 +288,14 @@ class Machine:
         }  # fmt: skip
         self._init = Daemon(words, self.network.folder / f"{self.name}.log", env)
         self._init.boot()
-        until(lambda: self.first, 10, f"machine {self.name}")
+        until(lambda: self.first, BOOT, f"machine {self.name}")
         card = ["type", "veth", "peer", "name", "eth0", "netns", str(self.first)]
         _ip("link", "add", self._link, *card, "address", self.network.mac(self.name))
         _ip("link", "set", self._link, "master", self.network.bridge, "up")
 
     def await_boot(self) -> None:
         """Wait until it is up."""
-        until(self._ready.exists, 10, f"machine {self.name}")
+        until(self._ready.exists, BOOT, f"machine {self.name}")
 
     @property
     def alive(self) -> bool:
@@ -408,7 +410,7 @@ def _remove_cgroup(folder: Path) -> None:
                 os.rmdir(path)
         return not folder.exists()
 
-    until(gone, 5, f"cgroup {folder}")
+    until(gone, BOOT, f"cgroup {folder}")
 
 
 def _ip(*words: str) -> str:

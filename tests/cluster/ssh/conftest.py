@@ -13,8 +13,8 @@ from torc_core.engine.addresses import parse
 from torc_ssh.connection import Connection, Connector, open_connector
 from torc_ssh.settings import RemoteSettings
 
-QUICK = "Host *\n  ServerAliveInterval 1\n  ServerAliveCountMax 1\n"
-"""What is dead is noticed within two seconds."""
+QUICK = "Host *\n  ServerAliveInterval 3\n  ServerAliveCountMax 1\n"
+"""What is dead is noticed within six seconds."""
 
 
 class Account:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from namespaces import until
 
+from tests.waiting import SOON
+
 from .conftest import Account
 
 Cause = Callable[..., str]
@@ -45,7 +47,7 @@ def test_nobody_answers(cause: Cause, backend: str, name: str) -> None:
 
     assert cause(name, backend, timeout=1) == "Connection timed out after 1 s"
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 def test_a_time_in_the_configuration_wins(account: Account, cause: Cause, backend: str) -> None:
@@ -129,8 +131,8 @@ def test_too_many_are_about_to_log_in(account: Account, cause: Cause, backend: s
             return one.recv(3) == b"SSH"
 
         # Those of other tests may not have gone yet.
-        until(greeted, 5, "one that is about to log in")
-        until(greeted, 5, "another one")
+        until(greeted, SOON, "one that is about to log in")
+        until(greeted, SOON, "another one")
 
         assert cause("tight", backend) == "Server closed the connection (MaxStartups?)"
 
@@ -164,7 +166,7 @@ def test_the_hosts_behind_a_dead_jump_host_fail_together(account: Account) -> No
     from torc_ssh.fleet import over
 
     account.configure("Host b?\n  HostName INNER\n  ProxyJump mute\n")
-    connector = account.connector(timeout=1)
+    connector = account.connector(timeout=5)
     begun = time.monotonic()
 
     outcomes = over(
@@ -174,9 +176,9 @@ def test_the_hosts_behind_a_dead_jump_host_fail_together(account: Account) -> No
     )
 
     assert {str(outcome.error).partition(": ")[2] for outcome in outcomes} == {
-        "Jump host mute: Connection timed out after 1 s"
+        "Jump host mute: Connection timed out after 5 s"
     }
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 4 * 5
 
 
 def test_the_configuration_makes_no_sense(account: Account, cause: Cause) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from namespaces import until
 
+from tests.waiting import SOON
 from torc_core.errors import UsageError
 from torc_core.protocols import AllocationState, LaunchRequest
 from torc_core.testing.launchers import LauncherContract
@@ -52,7 +53,7 @@ def test_a_runner_outlives_whoever_started_it(account: Account) -> None:
     other = on(account, "w1")
     assert other.status(ids) == {ids[0]: AllocationState.RUNNING}
     other.cancel(ids)
-    until(lambda: other.status(ids)[ids[0]] is AllocationState.ENDED, 5, "its end")
+    until(lambda: other.status(ids)[ids[0]] is AllocationState.ENDED, SOON, "its end")
 
 
 def test_arguments_arrive_as_they_are(account: Account) -> None:
@@ -63,7 +64,7 @@ def test_arguments_arrive_as_they_are(account: Account) -> None:
     launcher.submit(LaunchRequest(command=["sh", "-c", program, "sh", *words]))
 
     told = account.hosts["w1"].folder / "home/csh/told"
-    until(told.exists, 10, "its words")
+    until(told.exists, SOON, "its words")
     assert told.read_text().split("\0")[:-1] == words
     told.unlink()
 
@@ -102,7 +103,7 @@ def test_what_was_started_is_ended_when_another_host_fails(account: Account) -> 
     def gone() -> bool:
         return not account.hosts["w1"].run("pgrep", "-f", "sleep 601", check=False)
 
-    until(gone, 5, "its end")
+    until(gone, SOON, "its end")
 
 
 def test_nobody_knows_what_runs_on_a_host_that_does_not_answer(account: Account) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 from namespaces import until
 
+from tests.waiting import SOON
 from torc_core.engine.addresses import parse
 from torc_ssh.connection import open_connector
 from torc_ssh.fleet import over
@@ -75,7 +76,7 @@ def test_a_jump_host_that_allows_one_session_carries_many(account: Account) -> N
 
     def ask(host: str) -> bytes:
         with connector.connection(parse(host)) as connection:
-            together.wait(10)
+            together.wait(SOON)
             return connection.run("hostname").stdout
 
     assert [outcome.result for outcome in over(names, ask)] == [b"alpha\n"] * len(names)
@@ -86,7 +87,7 @@ def test_a_jump_host_that_was_lost_is_connected_to_again(account: Account) -> No
     with connector.connection(parse("inner")) as first:
         first.run("true")
         account.hosts["alpha"].run("pkill", "-9", "-f", "^sshd: dev")
-        until(lambda: not first.alive, 5, "the loss")
+        until(lambda: not first.alive, SOON, "the loss")
 
     with connector.connection(parse("inner")) as again:
         assert again.run("hostname").stdout == b"inner\n"
@@ -156,7 +157,7 @@ def test_the_same_port_can_be_asked_for_again(account: Account, backend: str) ->
             return connection.forward(("127.0.0.1", 9), port).port == port
         return False
 
-    until(given, 5, f"port {port} again")
+    until(given, SOON, f"port {port} again")
 
 
 def test_a_host_that_forbids_forwarding_is_told(account: Account, backend: str) -> None:
@@ -198,4 +199,4 @@ def test_nothing_is_left_of_a_connection(account: Account, backend: str) -> None
     for _ in range(2):
         used()
 
-    until(lambda: held() <= before, 5, f"no more than {before} descriptors and threads")
+    until(lambda: held() <= before, SOON, f"no more than {before} descriptors and threads")
