@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import selectors
 import socket
@@ -25,6 +26,8 @@ PIECE = 65_536
 MOST = 4_000
 PER_ADDRESS = 256
 SWEEP = 1.0
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 State = Literal["shaking", "open"]
 
@@ -52,6 +55,8 @@ class TlsFront:
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._pipes: set[Pipe] = set()
+        self._resting: list[socket.socket] = []
+        """Those of which nobody is accepted for a moment, since no descriptor is left."""
         self._thread = threading.Thread(target=self._run, name="torc-https", daemon=True)
 
     @property
@@ -94,6 +99,9 @@ class TlsFront:
                     due = time.monotonic() + SWEEP
                     for pipe in list(self._pipes):
                         pipe.look(time.monotonic())
+                    while self._resting:
+                        one = self._resting.pop()
+                        self._selector.register(one, selectors.EVENT_READ, one)
         finally:
             self._shut()
             for pipe in list(self._pipes):
@@ -102,14 +110,20 @@ class TlsFront:
 
     def _shut(self) -> None:
         for one in self._sockets:
-            self._selector.unregister(one)
+            if one not in self._resting:
+                self._selector.unregister(one)
             shut(one)
         self._sockets.clear()
+        self._resting.clear()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             raw, name = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_DESCRIPTOR:
+                log.warning("no connection can be accepted why=%s", error.strerror)
+                self._selector.unregister(listener)
+                self._resting.append(listener)
             return
         address = str(plain(name[0]))
         if len(self._pipes) >= MOST or sum(one.address == address for one in self._pipes) >= PER_ADDRESS:

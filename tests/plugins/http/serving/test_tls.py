@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,12 +10,14 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPSConnection
+from typing import Any
 
 import pytest
 
-from tests.waiting import SOON
+from tests.waiting import SOON, until
 from torc_core.errors import BadValue
 from torc_http.serving.certificate import Certificate, given_certificate, own_certificate
 from torc_http.serving.listening import listen
@@ -115,6 +118,39 @@ def test_plain_requests_and_noise_hinder_nobody(front, certificate) -> None:
         assert client.getresponse().status == 200
         assert time.monotonic() - began < 15
         client.close()
+
+
+class Full(socket.socket):
+    """A socket that listens while no descriptor is left for those who come, until there is room."""
+
+    has_room = False
+    tries = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.tries += 1
+        if not self.has_room:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_who_comes_while_no_descriptor_is_left_is_served_when_there_is_one(served, certificate) -> None:
+    listener = Full()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    port = listener.getsockname()[1]
+    front = TlsFront(served.service.adopt, [listener], certificate)
+    front.start()
+    client = HTTPSConnection("localhost", port, context=trusting(certificate), timeout=SOON)
+    with ThreadPoolExecutor(1) as pool:
+        connected = pool.submit(client.connect)
+        until(lambda: listener.tries)
+        time.sleep(0.3)
+        tries, listener.has_room = listener.tries, True
+        connected.result(SOON)
+    client.close()
+    front.close()
+
+    assert tries < 3
 
 
 def test_a_key_that_others_may_read_is_refused(certificate) -> None:
