@@ -59,6 +59,7 @@ class Verifier:
         self._shared = shared
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._secret = os.urandom(32)
         self._cache: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
         self._users = self._load()
@@ -86,8 +87,8 @@ class Verifier:
             right = matches(password, found or stranger) and found is not None
         finally:
             self._room.release()
-        if right and self._remember > 0 and users is self._users:
-            with self._lock:
+        with self._lock:
+            if right and self._remember > 0 and users is self._users:
                 self._cache[token] = (user, self._clock.monotonic() + self._remember)
                 while len(self._cache) > REMEMBERED:
                     self._cache.popitem(last=False)
@@ -105,10 +106,11 @@ class Verifier:
         Invalid, NotFound, Forbidden
             The old users stay.
         """
-        users = self._load()
-        with self._lock:
-            self._users = users
-            self._cache.clear()
+        with self._reading:
+            users = self._load()
+            with self._lock:
+                self._users = users
+                self._cache.clear()
         return len(users.hashes)
 
     def _load(self) -> PasswordFile:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,33 @@ def test_reloading_forgets_what_was_remembered(users: Path, clock: SetClock) -> 
     verifier.verify("alice", "secret")
 
     assert verifier.reload() == 1
+    assert not verifier.known("alice", "secret")
+
+
+class Overtaken:
+    """The lock of a verifier: who wants to remember a password with it is overtaken by somebody who reads the file."""
+
+    def __init__(self, verifier: Verifier, lock: Any) -> None:
+        self.verifier, self.lock, self.uses = verifier, lock, 0
+
+    def __enter__(self) -> None:
+        self.uses += 1
+        if self.uses == 2:
+            self.verifier.reload()
+        self.lock.acquire()
+
+    def __exit__(self, *about: object) -> None:
+        self.lock.release()
+
+
+def test_a_password_that_was_right_before_the_file_was_read_is_not_remembered(
+    users: Path, clock: SetClock
+) -> None:
+    verifier = Verifier(users, clock)
+    verifier._lock = Overtaken(verifier, verifier._lock)
+
+    verifier.verify("alice", "secret")
+
     assert not verifier.known("alice", "secret")
 
 
