@@ -49,6 +49,11 @@ class Chores:
         return self._actions.busy or bool(self.recoveries) or bool(self._errands)
 
     @property
+    def running(self) -> bool:
+        """Whether a command of an action or a script runs."""
+        return bool(self._errands)
+
+    @property
     def failures(self) -> Sequence[str]:
         """Sentences about actions that failed."""
         return tuple(self._actions.failures)

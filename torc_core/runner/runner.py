@@ -540,14 +540,15 @@ class Runner:
                 self._leaving, self._overdue = Leaving.AWAY, True
         if len(self._attempts):
             return False
-        away = self._leaving is Leaving.AWAY and self._turns.away is not None
-        if away or (self._lease.lost and self._leaving is None):
-            if not (self._overdue or self._turns.is_gone(now)):
+        gone = self._lease.lost or (self._leaving is Leaving.AWAY and self._turns.away is not None)
+        if gone and self._leaving is not Leaving.FENCED:
+            works = self._chores is not None and self._chores.running
+            if not (self._overdue or (not works and self._turns.is_gone(now))):
                 return False
-            self._leaving, away = Leaving.AWAY, True
+            self._leaving = Leaving.AWAY
         if self._chores is not None and self._chores.recoveries and not self._overdue:
-            return away
-        if away or self._overdue or self._leaving is Leaving.FENCED:
+            return gone
+        if gone or self._overdue or self._leaving is Leaving.FENCED:
             return True
         if not self._turns.idle:
             return False

@@ -14,7 +14,7 @@ from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
 from torc_core.engine import liveness
 from torc_core.errors import Fenced, NotFound, Unavailable
-from torc_core.model import JobStatus
+from torc_core.model import JobStatus, Plan, PlannedAction, PlannedJob, PlannedWorkflow
 from torc_core.runner import lease, runner
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
@@ -286,6 +286,96 @@ def test_a_runner_leaves_although_the_start_of_jobs_was_never_answered(
     assert lost.is_set()
     assert (report.leaving, report.exit_code) == (leaving, 4)
     assert time.monotonic() - begin < SOON
+
+
+class Leaver(Troubled):
+    """A queue that says what `tell` has it say, and is away for good from then on; also for actions."""
+
+    def __init__(self, queue, tell, seconds) -> None:
+        super().__init__(queue, None, seconds)
+        self._tell = tell
+        self._gone = threading.Event()
+
+    def turn(self, turn):
+        self._check()
+        orders = self._tell(turn)
+        if orders is None:
+            return self._queue.turn(turn)
+        self._gone.set()
+        return orders
+
+    def __getattr__(self, name):
+        return lambda *what, **how: (self._check(), getattr(self._queue, name)(*what, **how))[1]
+
+    @property
+    def server_id(self):
+        return self._queue.server_id
+
+    def _check(self) -> None:
+        if self._gone.is_set():
+            raise Unavailable("away")
+
+
+@pytest.mark.parametrize("again", [0, 1])
+@pytest.mark.parametrize("what", ["cancel", "drain"])
+def test_a_runner_that_is_told_to_leave_waits_no_longer_than_its_lease_for_a_store_that_is_gone(
+    site, monkeypatch, what, again
+) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    site.create("trap 'sleep 0.3; exit 3' TERM; sleep 1 & wait; wait", retry_on_node_loss=again)
+
+    def tell(turn):
+        if not (turn.beat and turn.beat.running):
+            return None
+        site.store.cancel(site.workflow.id) if what == "cancel" else site.store.drain(turn.node, True)
+        return site.store.turn(turn)
+
+    one = site.runner(spools=True, ping_interval=0.2, beat=0.2)
+    one._store = Leaver(site.store, tell, 2)
+
+    begin = time.monotonic()
+    report = one.run()
+
+    assert time.monotonic() - begin < SOON
+    assert (report.leaving, report.exit_code) == (Leaving.AWAY, 4)
+    assert set(spooled(site)) == {site.jobs()[0].id}
+
+
+def test_a_runner_whose_store_is_gone_when_all_is_done_leaves_too(site, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    site.create("exit 0")
+
+    def tell(turn):
+        orders = site.store.turn(turn)
+        return orders if orders.complete else None
+
+    one = site.runner(spools=True, ping_interval=0.2)
+    one._store = one._chore_store = Leaver(site.store, tell, 2)
+
+    begin = time.monotonic()
+    report = one.run()
+
+    assert time.monotonic() - begin < SOON
+    assert (report.leaving, report.exit_code) == (Leaving.AWAY, 4)
+
+
+def test_a_command_of_an_action_runs_to_its_end_though_the_store_is_gone(site, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
+    commands = ["touch begun; sleep 4; touch acted"]
+    act = PlannedAction(
+        trigger_type="on_worker_complete", action_type="run_commands", config={"commands": commands}
+    )
+    jobs = [PlannedJob(name="job1", command="exit 0")]
+    site.create(plan=Plan(workflow=PlannedWorkflow(name="acting"), jobs=jobs, actions=[act]))
+    begun = site.folder / "out" / "begun"
+    one = site.runner(spools=True, ping_interval=0.2, beat=0.2)
+    queue = one._store = one._chore_store = Leaver(site.store, lambda turn: None, 2)
+    queue._tell = lambda turn: site.store.turn(turn) if begun.exists() else None
+
+    report = one.run()
+
+    assert report.leaving is Leaving.AWAY
+    assert (site.folder / "out" / "acted").exists()
 
 
 def test_a_store_that_never_answers_does_not_keep_an_interrupted_runner(site, later, monkeypatch) -> None:
