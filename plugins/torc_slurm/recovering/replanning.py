@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torc_core.engine.allocating import OVER
 from torc_core.errors import Conflict, TorcError, Unavailable
 from torc_core.model import Allocation, Intent, Json, Node, Query, Workflow, WorkflowId
-from torc_core.model.resources import walltime_seconds
 from torc_slurm.recovering.providing import Provided, Wanted
-from torc_slurm.watching.seeing import node_hours
+from torc_slurm.watching.seeing import hours_of
 
 if TYPE_CHECKING:
     from torc_core.protocols import Batch
@@ -125,11 +123,7 @@ class Replanning:
     def _used(self, workflow: WorkflowId, rows: Sequence[Allocation]) -> float:
         """Node-hours that are used up, and those that what is open may still use."""
         nodes = self._session.store().find(Node, Query(workflow=workflow, limit=EVERY)).items
-        live = [one for one in rows if one.status not in OVER]
-        asked = sum(one.nodes * walltime_seconds(one.walltime or "") / 3_600 for one in live)
-        ids = {one.id for one in live}
-        over = [node for node in nodes if node.allocation_id not in ids]
-        return asked + node_hours(over, self._session.clock.now())
+        return hours_of(rows, nodes, self._session.clock.now())
 
 
 def intents_of(made: Regenerated) -> list[Intent]:

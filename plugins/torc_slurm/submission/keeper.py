@@ -32,6 +32,7 @@ from torc_core.runner.options import Execution
 from torc_slurm.scheduler.sizes import mebibytes
 from torc_slurm.submission.due import schedulers_of, scheduling, whose
 from torc_slurm.submission.stagger import window
+from torc_slurm.watching.seeing import hours_of
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class Short:
         """What is to be asked for."""
         return Intent(scheduler=self.scheduler.name, count=self.count, nodes=nodes_of(self.scheduler))
 
+    @property
+    def node_hours(self) -> float:
+        """What that may take."""
+        return self.count * nodes_of(self.scheduler) * walltime_of(self.scheduler) / 3600
+
 
 def lacking(
     store: Store, clock: Clock, workflow: Workflow, most_node_hours: float | None = None
@@ -88,6 +94,7 @@ def lacking(
     nodes = list(store.find(Node, whole).items)
     needs = {one.id: one for one in store.find(Requirement, whole).items}
     armed = _armed(store, workflow, schedulers)
+    used = hours_of(rows, nodes, clock.now())
     found = []
     for number in sorted(bound & set(schedulers)):
         scheduler = schedulers[number]
@@ -101,7 +108,8 @@ def lacking(
         jobs = [needs[job.requirement_id] for job in ready if job.scheduler_id == number]
         if _served(own, nodes, min(one.runtime_s for one in jobs), clock.now()):
             continue
-        found.append(_short(workflow, scheduler, jobs, own, nodes, rows, clock.now(), most_node_hours))
+        found.append(_short(workflow, scheduler, jobs, own, nodes, used, most_node_hours))
+        used += found[-1].node_hours
     return found
 
 
@@ -156,11 +164,10 @@ def _short(
     jobs: Sequence[Requirement],
     own: Sequence[Allocation],
     nodes: Sequence[Node],
-    rows: Sequence[Allocation],
-    now: int,
+    used: float,
     most_node_hours: float | None,
 ) -> Short:
-    each, walltime = nodes_of(scheduler), walltime_of(scheduler)
+    each = nodes_of(scheduler)
     usable = usable_seconds(workflow, scheduler, len(jobs))
     fitting = [one for one in jobs if one.runtime_s <= usable and one.num_nodes <= each]
     if not fitting:
@@ -169,7 +176,7 @@ def _short(
             why_not=f"no ready job of scheduler '{scheduler.name}' fits into its allocations; plan them anew: torc slurm "
             f"regenerate {workflow.id} --submit",
         )  # fmt: skip
-    lost = sorted(own, key=lambda one: -one.id)[:MOST_USELESS]
+    lost = sorted((one for one in own if not _called_off(one)), key=lambda one: -one.id)[:MOST_USELESS]
     joined = {node.allocation_id for node in nodes}
     if len(lost) == MOST_USELESS and all(one.id not in joined for one in lost):
         return Short(
@@ -179,22 +186,22 @@ def _short(
         )  # fmt: skip
     capacity = capacity_of(scheduler, nodes)
     shares = sum(share_of(one, capacity, usable, each) for one in fitting)
-    count = max(1, math.ceil(shares - 1e-9))
-    hours = count * each * walltime / 3600
-    used = sum(
-        one.nodes * walltime_seconds(one.walltime or "") / 3600
-        for one in rows
-        if one.status is not AllocationStatus.FAILED
-    )
-    if most_node_hours is not None and used + hours > most_node_hours:
+    short = Short(
+        scheduler=scheduler, ready=len(jobs), count=max(1, math.ceil(shares - 1e-9)),
+        newest=max((one.id for one in own), default=0),
+    )  # fmt: skip
+    if most_node_hours is not None and used + short.node_hours > most_node_hours:
         return Short(
             scheduler=scheduler, ready=len(jobs), count=0,
-            why_not=f"{hours:.1f} more node-hours for scheduler '{scheduler.name}' would be more than client.slurm.max_node_hours "
-            f"allows ({used:.1f} of {most_node_hours:g} are asked for)",
+            why_not=f"{short.node_hours:.1f} more node-hours for scheduler '{scheduler.name}' would be more than client.slurm.max_node_hours "
+            f"allows ({used:.1f} of {most_node_hours:g} are used or asked for)",
         )  # fmt: skip
-    return Short(
-        scheduler=scheduler, ready=len(jobs), count=count, newest=max((one.id for one in own), default=0)
-    )
+    return short
+
+
+def _called_off(one: Allocation) -> bool:
+    """Whether we have called it off, and not Slurm, whose word would be the reason."""
+    return one.status is AllocationStatus.CANCELED and not (one.reason or "").startswith("CANCELLED")
 
 
 def nodes_of(scheduler: SlurmScheduler) -> int:

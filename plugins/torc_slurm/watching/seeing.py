@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torc_core.engine.allocating import OVER
 from torc_core.model import (
     Allocation,
     AllocationStatus,
@@ -15,6 +16,7 @@ from torc_core.model import (
     Value,
     WorkflowId,
 )
+from torc_core.model.resources import walltime_seconds
 from torc_slurm.watching.scheduling import Figures
 
 if TYPE_CHECKING:
@@ -63,6 +65,13 @@ def node_hours(nodes: Sequence[Node], now: int) -> float:
         for node in nodes
         if node.type == "slurm" or node.allocation_id is not None
     )
+
+
+def hours_of(allocations: Sequence[Allocation], nodes: Sequence[Node], now: int) -> float:
+    """Node-hours that are used up, and those that what is open may still use."""
+    live = {one.id: one for one in allocations if one.status not in OVER}
+    asked = sum(one.nodes * walltime_seconds(one.walltime or "") / 3_600 for one in live.values())
+    return asked + node_hours([node for node in nodes if node.allocation_id not in live], now)
 
 
 def _ready(store: Store, workflow: WorkflowId, where: dict[str, Value]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,38 @@ def test_a_server_tops_up_what_its_last_allocation_has_left(
     tender.close()
 
     assert len(slurm.jobs()) == 2
+
+
+def test_allocations_that_were_called_off_use_up_no_node_hours(
+    store: Store, config: Config, slurm: FakeSlurm, scheduled: Make
+) -> None:
+    capped = config.over({"client.slurm.max_node_hours": (0.5, "test")})
+    batch = SlurmBatch(store, capped, SystemClock(), URL)
+    workflow = scheduled(5, jobs=3)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    for job in store.find(Job, Query(workflow=workflow.id)).items:
+        store.change(Job, job.id, {"scheduler_id": scheduler.id})
+    batch.tend(workflow.id)
+    batch.withdraw(workflow.id, running=True, reason="not wanted")
+
+    done = batch.tend(workflow.id)
+
+    assert (len(done.submitted), list(done.waiting)) == (1, [])
+
+
+def test_what_several_schedulers_lack_is_within_the_node_hours_together(
+    store: Store, config: Config, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    (short,) = store.find(SlurmScheduler, Query(workflow=stranded.id)).items
+    (long,) = store.add([replace(short, name="long")])
+    last = store.find(Job, Query(workflow=stranded.id)).items[-1]
+    store.change(Job, last.id, {"scheduler_id": long.id})
+    batch = SlurmBatch(store, config.over({"client.slurm.max_node_hours": (0.2, "test")}), SystemClock(), URL)
+
+    done = batch.tend(stranded.id)
+
+    assert len(done.submitted) == 1
+    assert "0.2 of 0.2 are used or asked for" in done.waiting[0]
 
 
 def test_a_scheduler_that_is_not_to_be_topped_up_is_left_alone(
