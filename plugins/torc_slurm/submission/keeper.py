@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 
 from torc_core.engine.allocating import OVER
 from torc_core.model import (
@@ -179,11 +180,14 @@ def _short(
     lost = sorted((one for one in own if not _called_off(one)), key=lambda one: -one.id)[:MOST_USELESS]
     joined = {node.allocation_id for node in nodes}
     if len(lost) == MOST_USELESS and all(one.id not in joined for one in lost):
-        return Short(
-            scheduler=scheduler, ready=len(jobs), count=0,
-            why_not=f"the last {MOST_USELESS} allocations of scheduler '{scheduler.name}' ended before a runner came; look at "
-            f"their output, then: torc slurm schedule-nodes {workflow.id} --scheduler {scheduler.name}",
-        )  # fmt: skip
+        told = (
+            f"the last {MOST_USELESS} allocations of scheduler '{scheduler.name}' ended before a runner came; look at their "
+            "output, then"
+        )
+        if lost[0].scheduler_id is None:
+            told = f"Slurm refuses allocations of scheduler '{scheduler.name}' ({lost[0].reason}); mend that, then"
+        again = f"torc slurm schedule-nodes {workflow.id} --scheduler {quote(scheduler.name)}"
+        return Short(scheduler=scheduler, ready=len(jobs), count=0, why_not=f"{told}: {again}")
     capacity = capacity_of(scheduler, nodes)
     shares = sum(share_of(one, capacity, usable, each) for one in fitting)
     short = Short(

@@ -177,6 +177,23 @@ def test_allocations_that_end_before_a_runner_comes_are_not_asked_for_for_ever(
     assert "ended before a runner came" in done.waiting[0]
 
 
+def test_refusals_are_told_as_refusals(
+    store: Store, config: Config, slurm: FakeSlurm, stranded: Workflow
+) -> None:
+    clock = Later()
+    batch = SlurmBatch(store, config, clock, URL)
+    slurm.fault(
+        "sbatch", "refuses", times=99, message="sbatch: error: Batch job submission failed: Invalid account"
+    )
+    for _ in range(5):
+        clock.minutes += 1
+        done = batch.tend(stranded.id)
+
+    assert len(slurm.calls("sbatch")) == 3
+    assert "Slurm refuses allocations of scheduler 'short'" in done.waiting[0]
+    assert "Invalid account" in done.waiting[0]
+
+
 def test_what_an_action_will_ask_for_is_left_to_it(
     store: Store, batch: SlurmBatch, slurm: FakeSlurm, scheduled: Make
 ) -> None:
