@@ -37,12 +37,13 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> int:
-    """When a process started, in clock ticks since boot (proc(5), field 22 of `stat`); 0: there is no such process."""
+    """When a process started, in clock ticks since boot (proc(5), field 22 of `stat`); 0: there is none, or it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
-    return int(text.rpartition(")")[2].split()[19])
+    fields = text.rpartition(")")[2].split()
+    return 0 if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def file_itself(path: Path) -> Path:

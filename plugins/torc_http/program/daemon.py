@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from torc_core.errors import Conflict, Unavailable
+from torc_core.runner.place import process_start
 
 
 class Daemon:
@@ -63,7 +64,7 @@ def write_pid(path: Path) -> None:
         If it cannot be written.
     """
     old = read_pid(path)
-    if old is not None and old != os.getpid() and os.path.exists(f"/proc/{old}/stat"):
+    if old is not None and old != os.getpid() and process_start(old) is not None:
         raise Conflict(
             f"pid file '{path}' names process {old}, which lives; stop it, or give another --pid-file"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torc_core.errors import Unavailable
 from torc_core.record import record
+from torc_core.runner.place import process_start
 
 LONGEST = 65_536
 
@@ -28,7 +29,7 @@ class Owner:
     @property
     def lives(self) -> bool:
         """Whether the very process is there; of another host's nothing is known."""
-        return self.host != os.uname().nodename or _start(self.pid) == self.process_start
+        return self.host != os.uname().nodename or process_start(self.pid) == self.process_start
 
 
 def owner_of(database: Path) -> Owner | None:
@@ -60,12 +61,3 @@ def owner_of(database: Path) -> Owner | None:
     except (ValueError, KeyError, TypeError):
         return None
     return owner if owner.lives else None
-
-
-def _start(pid: int) -> int:
-    """When a process began, in clock ticks since boot (proc(5)); 0: there is none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[19])

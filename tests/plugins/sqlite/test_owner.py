@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from torc_core.errors import Owned, Unavailable
 from torc_core.model import Query, Workflow
 from torc_core.testing.plans import diamond
@@ -165,6 +166,15 @@ def test_an_owner_file_of_a_process_that_is_gone_is_not_believed(path: Path) -> 
         Owner(path, patience=0.05).take()
 
     holder.release()
+
+
+def test_a_process_that_has_ended_owns_nothing_though_nobody_waited_for_it() -> None:
+    with subprocess.Popen(["sleep", "600"]) as ended:
+        started = process_start(ended.pid)
+        ended.kill()
+        until(lambda: f"{ended.pid} (sleep) Z" in Path(f"/proc/{ended.pid}/stat").read_text())
+
+        assert (started > 0, process_start(ended.pid)) == (True, 0)
 
 
 def test_a_symbolic_link_is_not_followed(opened: Open, path: Path) -> None:

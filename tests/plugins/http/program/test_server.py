@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import stat
+import subprocess
 import time
 import urllib.request
 from contextlib import closing
@@ -17,7 +18,9 @@ import jsonschema
 import pytest
 
 from tests.ports import free_port
-from tests.waiting import PATIENCE, SOON
+from tests.waiting import PATIENCE, SOON, until
+from torc_core.runner.place import process_start
+from torc_http.program.daemon import write_pid
 from torc_terminal import schemas
 
 
@@ -225,8 +228,29 @@ def test_a_daemon_outlives_its_terminal_and_is_stopped_by_name(account) -> None:
     assert (account.root / "data/torc-server.log").exists()
 
     account.torc("server", "stop", "--database", str(account.database))
-    assert not os.path.exists(f"/proc/{pid}")
+    assert process_start(pid) is None
     assert not (account.root / "data/torc.db.pid").exists()
+
+
+def test_a_server_that_nobody_waits_for_has_ended_all_the_same(account) -> None:
+    """Where the first process of a container waits for none of its children, it stays in the list of processes."""
+    server = account.serve()
+
+    account.torc("server", "stop", "--database", str(account.database))
+
+    assert os.path.exists(f"/proc/{server.process.pid}")
+    assert "nobody serves" in account.torc("server", "status", "--database", str(account.database), code=1)
+
+
+def test_a_pid_file_of_a_process_that_has_ended_is_nobodys(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    until(lambda: process_start(ended.pid) is None)
+    (tmp_path / "pid").write_text(f"{ended.pid}\n")
+
+    write_pid(tmp_path / "pid")
+
+    assert int((tmp_path / "pid").read_text()) == os.getpid()
+    ended.wait()
 
 
 def test_a_daemon_that_cannot_start_says_why(account) -> None:
@@ -250,8 +274,6 @@ def test_log_lines_can_be_json(account) -> None:
 
 
 def test_a_server_can_end_with_its_input(account) -> None:
-    import subprocess
-
     server = account.serve("--shutdown-on-stdin-eof", stdin=subprocess.PIPE)
     server.process.stdin.close()
     server.process.stdin = None
