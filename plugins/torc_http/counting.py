@@ -62,9 +62,9 @@ class Counts:
         """Count what was committed."""
         for event in events:
             status = ENDS.get(event.category)
-            number = event.data.get("count", 1)
-            times = number if isinstance(number, int) else 1
             if status is not None:
+                number = event.data.get("count", 1)
+                times = number if isinstance(number, int) else 1
                 self.ends[event.workflow_id, status] += times
                 if status in ("failed", "terminated"):
                     self.failures[self._reason(event)] += times

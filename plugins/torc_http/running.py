@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from torc_http.serving.certificate import Certificate
     from torc_http.serving.server import HttpService
     from torc_http.serving.tls import TlsFront
+
+log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
 
@@ -222,8 +225,15 @@ class Running:
             streams, counts = Streams(self._store), Counts()
 
             def heard(events: Sequence[Event]) -> None:
-                streams.heard(events)
-                counts.heard(events)
+                for observer in (streams.heard, counts.heard):
+                    try:
+                        observer(events)
+                    except (
+                        Exception
+                    ):  # who commits has done what he was asked for, whatever this one makes of it
+                        log.exception(
+                            "observer failed observer=%s events=%d", observer.__qualname__, len(events)
+                        )
 
             cast("Listening", self._store).listen(heard)
             self._parts |= {

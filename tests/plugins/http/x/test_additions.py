@@ -10,6 +10,7 @@ import pytest
 from tests.plugins.http.x.conftest import FREE, Api, result
 from tests.waiting import until
 from torc_core.model import Action, Job, Query
+from torc_http.counting import Counts
 
 PAIR = ({"name": "a", "command": "true"}, {"name": "b", "command": "true", "depends_on": ["a"]})
 
@@ -301,3 +302,23 @@ def test_an_integer_that_is_too_long_for_a_field_is_told_as_it_was_written(api: 
 
     assert said.status == 422
     assert str(LONG) in str(said.body)
+
+
+@pytest.mark.parametrize("data", [{"a": 1}, [1], "text", 5, None], ids=repr)
+def test_an_event_of_a_user_is_written_once_whatever_it_says(api: Api, data: Any) -> None:
+    workflow = api.plan(*PAIR)["workflow_id"]
+
+    event = api("POST", "/events", {"workflow_id": workflow, "timestamp": 1, "data": data})
+
+    assert event["data"] == data
+
+
+def test_who_commits_hears_nothing_of_an_observer_that_fails(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(counts: Counts, events: Any) -> None:
+        raise ValueError("what is that?")
+
+    monkeypatch.setattr(Counts, "heard", wrong)
+
+    assert api.plan(*PAIR)["ready"] == 1
