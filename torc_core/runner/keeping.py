@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import cast
 
-from torc_core.errors import Fenced, TorcError, Unavailable
+from torc_core.errors import TorcError
 from torc_core.model import Beat, Ending, JobStatus, Node, Turn, Usage, Verdict, Workflow
 from torc_core.protocols import Clock, Executor, Guarding, Queue, Will
 from torc_core.runner.actions import ChoreStore
@@ -105,7 +105,7 @@ class Keeping:
                 turn = Turn(node=node.id, epoch=node.epoch, beat=beat)
                 insist(lambda turn=turn: self._store.turn(turn), self._clock, LAST_CALL)  # type: ignore[misc]
             insist(lambda: self._store.leave(node.id, usage), self._clock, LAST_CALL)
-        except (Unavailable, Fenced) as error:
+        except TorcError as error:
             log.warning("left_without_goodbye node_id=%d why=%s", node.id, error)
 
     def sentence(self) -> str | None:

@@ -80,6 +80,13 @@ def is_busy(answer: Answer) -> bool:
     return isinstance(error, dict) and error.get("busy") is True
 
 
+def is_told(answer: Answer) -> bool:
+    """Whether it is what a store raised that a server tells, and no bug of it, and nobody else's words."""
+    told = _told(answer.body)
+    error = told.get("error") if isinstance(told, dict) else None
+    return isinstance(error, dict) and str(error.get("kind")) in ERRORS
+
+
 def _remedies(how: object) -> str | None:
     """What may be done instead, one of it a line (`security.md` S12)."""
     return "\n      ".join(map(str, how)) if isinstance(how, list) and how else None

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 
 from torc_core import __version__
 from torc_core.errors import Unavailable, Unreached
-from torc_core.model import Assignment, Event, JobId, Severity, Turn, WorkflowId
+from torc_core.model import Assignment, Event, JobId, Orders, Severity, Turn, WorkflowId
 from torc_core.protocols.distant import Hello, LogPiece
 from torc_core.store import codec
 from torc_core.store.calls import CALLS, ONCE
 from torc_http.client.line import Answer, Line
-from torc_http.client.refusals import is_busy, refusal
+from torc_http.client.refusals import is_busy, is_told, refusal
 from torc_http.client.versions import HEADER, compare
 from torc_http.routes import BASE
 from torc_http.wire import values
@@ -32,6 +32,9 @@ BUSY = 60.0
 """Seconds for which a server is asked again that has so much of one kind to do that it has not begun with ours."""
 
 FORGOTTEN = "the server at {} has forgotten who we are; ask again"
+
+OK = (200, 202)
+NO_ORDERS = "the server has answered a runner with something else than orders"
 
 BEAT_PATIENCE, TURN_PATIENCE = 20.0, 60.0
 """Seconds that the answer to a beat, and to another turn that waits for nothing, may take (`runner.md` §9.1)."""
@@ -219,13 +222,11 @@ class HttpStore:
             self.ask("GET", "/version", b"")
         body = values.dumps({"args": list(args), "named": named})
         headers = {"Idempotency-Key": uuid.uuid4().hex} if name in ONCE else {}
-        patience, tries = self._patience, TRIES
-        read = codec.loads
+        path = f"/x/store/{name}"
         if name == "turn" and isinstance(turn := args[0], Turn):
-            patience, tries = _patience(turn), 1  # a runner decides itself what follows
-            read = values.loads
-        answer = self.ask("POST", f"/x/store/{name}", body, headers, patience, tries)
-        return read(answer.body)
+            # NOTE: made once, since a runner decides itself what follows.
+            return _orders(turn, self._answered("POST", path, body, headers, _patience(turn)), path)
+        return codec.loads(self.ask("POST", path, body, headers, None, TRIES).body)
 
     def ask(
         self,
@@ -243,6 +244,21 @@ class HttpStore:
         TorcError
             As `call`.
         """
+        answer = self._answered(method, path, body, headers, patience, tries)
+        if answer.status not in OK:
+            raise refusal(answer, f"{method} {path}")
+        return answer
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        patience: float | None = None,
+        tries: int = 1,
+    ) -> Answer:
+        """The answer to a request, whatever it says."""
         plain = {"Accept": "application/json", "User-Agent": f"torc/{__version__}", **(headers or {})}
         if body:
             plain["Content-Type"] = "application/json"
@@ -260,8 +276,6 @@ class HttpStore:
                 break
             threading.Event().wait(random.uniform(0.1, LONGEST_PAUSE))  # noqa: S311 - spreads a herd
         self._check_version(answer)
-        if answer.status not in (200, 202):
-            raise refusal(answer, f"{method} {path}")
         return answer
 
     def _asked(
@@ -306,6 +320,28 @@ class HttpStore:
         if self._unchecked:
             compare(__version__, answer.headers.get(HEADER), self.url)
             self._unchecked = False
+
+
+def _orders(turn: Turn, answer: Answer, path: str) -> Orders:
+    """What an answer to a turn says. Nothing but what a store says ends a runner, and with it its jobs (`runner.md` §1).
+
+    Raises
+    ------
+    TorcError
+        As the store did.
+    Unavailable
+        If it is nobody's answer, or that of a bug: a runner asks again.
+    """
+    if answer.status not in OK:
+        error = refusal(answer, f"POST {path}")
+        raise error if is_told(answer) else Unavailable(str(error), hint=error.hint, details=error.details)
+    try:
+        orders = values.loads(answer.body)
+    except (ValueError, TypeError) as error:
+        raise Unavailable(NO_ORDERS) from error
+    if not isinstance(orders, Orders) or len(orders.endings) != len(turn.endings):
+        raise Unavailable(NO_ORDERS)
+    return orders
 
 
 def _patience(turn: Turn) -> float:

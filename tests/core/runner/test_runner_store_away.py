@@ -13,7 +13,7 @@ import pytest
 from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
 from torc_core.engine import liveness
-from torc_core.errors import Fenced, NotFound, Unavailable
+from torc_core.errors import Fenced, NotFound, TorcError, Unavailable
 from torc_core.model import JobStatus, Plan, PlannedAction, PlannedJob, PlannedWorkflow
 from torc_core.runner import lease, runner
 from torc_core.runner.options import Execution, Options
@@ -398,6 +398,17 @@ def test_a_store_that_never_answers_does_not_keep_an_interrupted_runner(site, la
     for_good.set()
     assert report.exit_code == 130
     assert [job.status for job in site.jobs()] == [JobStatus.RUNNING]
+
+
+def test_a_store_that_takes_no_goodbye_changes_nothing_of_what_was_done(site, monkeypatch) -> None:
+    def leave(node, usage) -> None:
+        raise TorcError("this is a bug in the server")
+
+    monkeypatch.setattr(site.store, "leave", leave)
+
+    report = site.run("exit 0")
+
+    assert (report.leaving, report.exit_code) == (Leaving.COMPLETE, 0)
 
 
 class Belated(Troubled):

@@ -14,13 +14,14 @@ import pytest
 from torc_core import __version__
 from torc_core.config.credentials import Credentials
 from torc_core.errors import Conflict, Forbidden, Invalid, NotFound, TorcError, Unavailable
-from torc_core.model import Query, Severity, Workflow, WorkflowId
+from torc_core.model import NodeId, Orders, Query, Severity, Turn, Verdict, Workflow, WorkflowId
 from torc_core.system import SystemClock
 from torc_http import open_store
 from torc_http.client.line import Answer
 from torc_http.client.refusals import refusal
 from torc_http.client.settings import HttpStoreSettings
 from torc_http.client.versions import compare
+from torc_http.wire import values
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,44 @@ def test_what_a_busy_server_has_not_begun_is_asked_again(tmp_path: Path) -> None
         store.find(Workflow, Query())
 
     assert (name, len(asked), len(once)) == ("x", 3, 1)
+
+
+def with_status(status: str, body: bytes) -> bytes:
+    return answer(body).replace(b"200 OK", status.encode())
+
+
+ORDERS = values.dumps(Orders(endings=[Verdict.DONE]))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        with_status("500 Oops", b'{"error": {"message": "this is a bug in the server"}, "code": 500}'),
+        with_status("404 Not Found", b"default backend - 404"),
+        with_status("401 Unauthorized", b"<html><title>Sign in</title></html>"),
+        with_status("302 Found", b""),
+        answer(b"<html><title>Welcome to this hotel</title></html>", kind="text/html"),
+        answer(b'{"@": "Orders"'),
+        answer(b"{}"),
+        answer(ORDERS),
+    ],
+)
+def test_an_answer_that_no_store_would_give_a_runner_is_none(tmp_path: Path, odd: bytes) -> None:
+    with saying([odd]) as (url, _), opened(url, tmp_path) as store, pytest.raises(Unavailable):
+        store.turn(Turn(node=NodeId(1), epoch="e"))
+
+
+def test_what_a_store_says_to_a_runner_is_told_as_it_is(tmp_path: Path) -> None:
+    gone = with_status(
+        "404 Not Found", b'{"error": {"message": "no node 1", "kind": "NotFound"}, "code": 404}'
+    )
+
+    with (
+        saying([gone]) as (url, _),
+        opened(url, tmp_path) as store,
+        pytest.raises(NotFound, match="no node 1"),
+    ):
+        store.turn(Turn(node=NodeId(1), epoch="e"))
 
 
 TOLD = b'{"seq": 5, "workflow_id": 1, "timestamp": 0, "event_type": "%s", "severity": "info", "data": {}}'
