@@ -134,7 +134,6 @@ def _asked(session: Session, workflow: WorkflowId, wish: Wish) -> Recovered:
     found = recovery.diagnosed()
     if not found:
         return recovery.done()
-    run = now.totals.workflow.run_id
     wizard = Wizard(session, workflow)
     wish = wizard.causes(found, wish)
     recovery = _recovery(session, workflow, wish)
@@ -148,7 +147,7 @@ def _asked(session: Session, workflow: WorkflowId, wish: Wish) -> Recovered:
         chosen = wizard.scheduler(wish)
         provide = provider(session, batch)
         if chosen.scheduler is not None:
-            provide = of_scheduler(session, batch, chosen.scheduler, chosen.count, run)
+            provide = of_scheduler(session, batch, chosen.scheduler, chosen.count)
         recovery = Recovery(
             session, workflow, chosen.wish, batch=batch, provide=provide, partitions=partitions(batch)
         )  # fmt: skip

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from torc_core.engine.allocating import OVER
 from torc_core.errors import TorcError
+from torc_core.model import Allocation, AllocationId, Intent, Query, Replan
 from torc_core.protocols import Batch, Synced, Tended, Withdrawn
 from torc_slurm.recovering.limits import Room
 from torc_slurm.recovering.looking import uses_slurm
@@ -105,17 +107,24 @@ def provider(session: Session, slurm: Fresh | None) -> Provider | None:
     return None if slurm is None else Replanning(session, slurm, slurm.url, lambda: slurm.profile)
 
 
-def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, count: int, run: int) -> Provider:
-    """Allocations of an existing scheduler, as many as the user says; a repetition asks for no more."""
+def of_scheduler(session: Session, batch: Batch, scheduler: SlurmScheduler, count: int) -> Provider:
+    """Allocations of an existing scheduler, as many as the user says, those included that are queued or run."""
 
     def provide(workflow: WorkflowId, wanted: Wanted, *, dry_run: bool = False) -> Provided:
         if dry_run:
             return Provided(intended=count)
-        nodes = scheduler.fields.get("nodes")
-        session.store().intend(
-            workflow, f"recover-{workflow}-run-{run}", scheduler.id, count, nodes if isinstance(nodes, int) else 1
-        )  # fmt: skip
-        return Provided(intended=count, tended=batch.tend(workflow))
+        store, nodes = session.store(), scheduler.fields.get("nodes")
+        rows = store.find(Allocation, Query(workflow=workflow, limit=2**31)).items
+        there = sum(one.scheduler_config_id == scheduler.id and one.status not in OVER for one in rows)
+        missing = max(0, count - there)
+        if missing:
+            # NOTE: intents of nobody, so that whoever is asked to care submits them at once.
+            intent = Intent(
+                scheduler=scheduler.name, count=missing, nodes=nodes if isinstance(nodes, int) else 1
+            )
+            newest = max((one.id for one in rows), default=AllocationId(0))
+            store.replan(workflow, Replan(allocations=[intent], newest=newest))
+        return Provided(intended=missing, tended=batch.tend(workflow))
 
     return provide
 

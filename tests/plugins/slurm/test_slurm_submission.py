@@ -6,6 +6,8 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,8 @@ from torc_core.protocols import Store
 from torc_core.system import SystemClock
 from torc_core.testing.slurm import FakeSlurm
 from torc_slurm.batch import SlurmBatch
+from torc_slurm.recovering.providing import Wanted as Needed
+from torc_slurm.recovering.serving import of_scheduler
 from torc_slurm.scheduler.answers import Unclear
 from torc_slurm.scheduler.slurm import LONGEST_SUBMISSION, Slurm
 from torc_slurm.submission.due import RENEWAL, rearm_failed, schedulers_of
@@ -442,3 +446,18 @@ def test_sbatch_has_ended_before_others_may_take_over(
 
     assert isinstance(told, Unclear)
     assert 1000 * within < HELD_MS
+
+
+def test_what_a_recovery_asks_of_an_existing_scheduler_is_submitted_at_once(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make
+) -> None:
+    workflow = scheduled(1)
+    batch.tend(workflow.id)
+    slurm.end("1001", "TIMEOUT")
+    batch.sync(workflow.id)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    session: Any = SimpleNamespace(store=lambda: store)
+
+    done = of_scheduler(session, batch, scheduler, 2)(workflow.id, Needed())
+
+    assert (done.intended, len(done.tended.submitted), len(slurm.jobs())) == (2, 2, 3)

@@ -97,7 +97,7 @@ def test_allocations_of_a_scheduler_are_asked_for_once(failed: Any, ends: Any, s
     slurm: Any = Nothing()
 
     for _ in range(2):
-        of_scheduler(session, slurm, scheduler, 3, 1)(scene.workflow, Wanted())
+        of_scheduler(session, slurm, scheduler, 3)(scene.workflow, Wanted())
 
     rows = session.store().find(Allocation, Query(workflow=scene.workflow)).items
     assert [one.status for one in rows] == [AllocationStatus.INTENDED] * 3
