@@ -17,20 +17,34 @@ from torc_ssh.connection.library.login import SERVICE_ACCEPT, Login
 
 _GLOBAL_REQUEST, _CHANNEL_OPEN, _CHANNEL_OPEN_FAILURE, _CHANNEL_REQUEST = 80, 90, 92, 98
 _PIECE = 1 << 15
+_STEP = 1.0
+"""Seconds between two looks that count at most: for longer this process was stopped, or had no processor."""
 
 
 class Ear:
-    """A socket, or what passes for one, that knows when something was last heard on it."""
+    """A socket, or what passes for one, that knows for how long nothing was heard on it while somebody listened."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self.heard = time.monotonic()
+        self._looked = time.monotonic()
+        self._quiet = 0.0
+        self._looking = threading.Lock()
 
     def recv(self, count: int) -> bytes:
         """Receive."""
+        self.silence()
         data: bytes = self._inner.recv(count)
-        self.heard = time.monotonic()
+        with self._looking:
+            self._looked, self._quiet = time.monotonic(), 0.0
         return data
+
+    def silence(self) -> float:
+        """Seconds without a word; time in which nobody could listen or look is not counted."""
+        with self._looking:
+            now = time.monotonic()
+            self._quiet += min(now - self._looked, _STEP)
+            self._looked = now
+            return self._quiet
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -123,8 +137,7 @@ class Line(Transport):
     @property
     def silent(self) -> bool:
         """Whether nothing was heard for longer than is allowed."""
-        since = time.monotonic() - self._ear.heard
-        return since >= self.interval * (self.count + 1)
+        return self._ear.silence() >= self.interval * (self.count + 1)
 
     def lose(self) -> None:
         """Note that there was no sign of life."""
