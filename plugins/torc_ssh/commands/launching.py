@@ -38,6 +38,11 @@ MARGIN = 30.0
 TRIES = 4
 """How often a host is asked again whose connection broke while a worker was started (RW16)."""
 
+PAUSE = 1.0
+"""Seconds before it is asked for the second time; each further pause is so much longer."""
+
+UNKNOWN = "whether a worker runs there is not known, ask with 'torc remote status'"
+
 NONE = "No workers configured for workflow {}. Use 'torc remote add-workers' or '--workers' flag."
 
 
@@ -355,11 +360,11 @@ class Launch:
 
 
 def asked_until_known(host: Host, request: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Ask for a start; when the connection breaks, ask again until the truth is known: it is one request (RW16).
+    """Ask for a start; when there is no answer, ask again until the truth is known: it is one request (RW16).
 
     Raises
     ------
-    Unreachable
+    Unreachable, HostTrouble
         If the host cannot be asked any more: whether a worker runs there is not known.
     """
     wait = request.get("wait")
@@ -368,24 +373,18 @@ def asked_until_known(host: Host, request: Mapping[str, Json]) -> Mapping[str, J
     for left in reversed(range(TRIES)):
         try:
             return host.ask("start", request, deadline)
-        except (Lost, Overdue) as error:
-            host.close()
-            if not left:
-                raise Unreachable(
-                    host.name,
-                    f"{error.cause}; whether a worker runs there is not known, ask with 'torc remote status'",
-                ) from error
-            pause.wait(TRIES - left)
-        except Unreachable as error:
-            if left == TRIES - 1:
+        except HostTrouble as error:
+            if error.kind != "no_answer":
                 raise
-            host.close()
             if not left:
-                raise Unreachable(
-                    host.name,
-                    f"{error.cause}; whether a worker runs there is not known, ask with 'torc remote status'",
-                ) from error
-            pause.wait(TRIES - left)
+                raise HostTrouble(f"{error}; {UNKNOWN}", error.kind, error.hint) from error
+        except Unreachable as error:
+            if left == TRIES - 1 and not isinstance(error, Lost | Overdue):
+                raise
+            if not left:
+                raise Unreachable(host.name, f"{error.cause}; {UNKNOWN}") from error
+        host.close()
+        pause.wait(PAUSE * (TRIES - left))
     raise AssertionError("unreachable: the last try returns or raises")
 
 
