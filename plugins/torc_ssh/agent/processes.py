@@ -56,6 +56,13 @@ class Mark:
         return len(seen)
 
 
+def marks(prefix: str) -> list[Mark]:
+    """What workers and all that comes from them carry here, if it begins so."""
+    wanted = f"{MARK}={prefix}".encode()
+    found = {one for pid in living() for one in environment(pid) if one.startswith(wanted)}
+    return [Mark(os.fsdecode(one.partition(b"=")[2])) for one in sorted(found)]
+
+
 def workers(prefix: str) -> list[int]:
     """Workers that live, by the beginning of their mark; not what they have started."""
     wanted = f"{MARK}={prefix}".encode()

@@ -9,7 +9,7 @@ from torc_ssh.agent import places
 from torc_ssh.agent.asked import Answered, Asked
 from torc_ssh.agent.looking import Seen, State, seen
 from torc_ssh.agent.places import Lock, Note, Whose
-from torc_ssh.agent.processes import Mark, process_start, signaled
+from torc_ssh.agent.processes import Mark, marks, process_start, signaled
 
 LOOK = 0.05
 BEGIN = 10.0
@@ -27,6 +27,11 @@ def stop(asked: Asked) -> Answered:
     found = known_worker(whose, asked.maybe_text("output_dir"))
     told = found.answer()
     note = found.note
+    if note is None and found.state is State.STARTING and force:
+        # It has not even written down who it is, as when its setup hangs.
+        killed = sum(mark.kill() for mark in marks(whose.prefix))
+        _without_key(whose)
+        return {**told, "status": "still_stopping" if marks(whose.prefix) else "stopped", "killed": killed}
     if note is None or found.state not in (State.RUNNING, State.STARTING):
         if force and note is not None:
             # What a dead worker left carries its mark, which is nobody else's.

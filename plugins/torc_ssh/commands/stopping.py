@@ -148,15 +148,15 @@ class Stopping:
         match status:
             case "stopped":
                 jobs = self._terminated(node) if isinstance(node, int) else None
-                text = (
-                    f"Stopped (PID {pid}"
-                    + (f", {amount(jobs, 'job')} terminated" if jobs is not None else "")
-                    + ")"
-                )
+                about = [f"PID {pid}"] if pid is not None else []
+                about += [f"{amount(jobs, 'job')} terminated"] if jobs is not None else []
+                text = f"Stopped ({', '.join(about)})" if about else "Stopped before it had begun"
                 return Stopped(status="stopped", message=text, pid=pid, terminated=jobs)
             case "starting":
                 return Stopped(
-                    status="starting", message="a worker is just being started; try again", ok=False
+                    status="starting",
+                    message="a worker is just being started; try again, or use --force",
+                    ok=False,
                 )
             case "not running":
                 return Stopped(status="not_running", message="Not running", pid=None)

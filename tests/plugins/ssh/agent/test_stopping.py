@@ -172,3 +172,17 @@ def test_a_key_that_a_result_waits_for_is_left(machine: Any, centre: Any) -> Non
     machine.ask(action="stop", timeout=60, **centre.about(workflow))
 
     assert len(list((machine.home / ".local/state/torc/workers").iterdir())) == 1
+
+
+def test_a_worker_that_hangs_before_it_has_begun_is_ended_by_force(machine: Any, centre: Any) -> None:
+    workflow = centre.workflow("true")
+    begun = machine.ask(**centre.start(workflow, setup="sleep 600", wait=1))
+
+    patient = machine.ask(action="stop", timeout=1, **centre.about(workflow))
+    forced = machine.ask(action="stop", force=True, **centre.about(workflow))
+
+    assert (begun["status"], begun["compute_node_id"]) == ("started", None)
+    assert patient["status"] == "starting"
+    assert (forced["status"], forced["killed"]) == ("stopped", 2)
+    assert machine.processes() == []
+    assert machine.ask(action="status", **centre.about(workflow))["status"] == "not running"
