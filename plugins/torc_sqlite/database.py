@@ -440,8 +440,6 @@ class SqliteDatabase:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except sqlite3.Error as error:
                 # NOTE: the commit before it stands; what could not be copied is still in the log.
-                if not broken(error):
-                    raise
                 log.warning("log was not copied database=%s why=%s", self._path, error)
 
     @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from torc_core.errors import Invalid, Unavailable
 from torc_core.system import SystemClock
 from torc_sql.transaction import Transaction
+from torc_sqlite import connections
 from torc_sqlite import database as module
 from torc_sqlite.database import SqliteDatabase
 from torc_sqlite.settings import SqliteSettings
@@ -236,6 +237,19 @@ def test_more_writers_than_the_bound_are_sent_away(database, monkeypatch):
 
     assert refused == ["3 others wait to write to the database; try again"]
     assert [one.exception() for one in waiting] == [None] * 3
+
+
+def test_a_log_that_cannot_be_copied_at_this_moment_fails_nobody(database, monkeypatch):
+    monkeypatch.setattr(connections, "LOG_PAGES", 0)
+
+    with database.write() as tx:
+        noted("a")(tx)
+        noted("b")(tx)
+        # A statement that has more rows to give keeps the log from being copied.
+        tx._cursor.execute("SELECT name FROM meta")
+        tx._cursor.fetchone()
+
+    assert names(database) == {"a", "b"}
 
 
 def test_no_writer_disturbs_the_statement_of_another(database):
