@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from torc_core.model import (
     ActionRun,
     ActionState,
@@ -250,8 +250,7 @@ def test_a_job_that_is_killed_is_not_alone_while_its_child_lives(tmp_path: Path)
     first = subprocess.Popen(
         ["sh", "-c", noting(path, "sleep", "30")], env=ENV | {"TORC_MARK": f"{tmp_path}.1.2.3.4"}
     )
-    while not read_ledger(path) or len(survivors(tmp_path)) < 2:
-        time.sleep(0.01)
+    until(lambda: read_ledger(path) and len(survivors(tmp_path)) == 2)
 
     first.kill()
     first.wait()

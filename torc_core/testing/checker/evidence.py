@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
@@ -177,8 +178,7 @@ def read_ledger(path: Path) -> list[Mark]:
 
 def noting(path: Path, *words: str) -> str:
     """The command of a job that keeps the ledger: `noting(path, "0.2")` sleeps in between."""
-    quoted = " ".join(word if word.isalnum() else "'" + word.replace("'", "'\\''") + "'" for word in words)
-    return f"exec {sys.executable} -I -S {ledger.__file__} {path} {quoted}"
+    return shlex.join(["exec", sys.executable, "-I", "-S", ledger.__file__, str(path), *words])
 
 
 def survivors(folder: Path | None = None, proc: Path = Path("/proc")) -> list[Survivor]:
