@@ -42,7 +42,9 @@ def copy(source: Path, target: Path, *, verify: bool = False) -> None:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             with (
-                closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as whence,
+                closing(
+                    sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+                ) as whence,
                 closing(sqlite3.connect(part, isolation_level=None)) as where,
             ):
                 whence.backup(where, pages=PAGES, sleep=PAUSE)
