@@ -97,6 +97,10 @@ class Subprocesses:
         self._will = "will", will.path, dict(will.about), list(will.deliver), terminated
         self._put(self._will)
 
+    def bequeath(self) -> None:
+        """Do what is to be done when this process dies; see `Guarding`."""
+        self._put(("bequeath",))
+
     def known(self, jobs: Sequence[JobId]) -> None:
         """The store knows how these have ended."""
         if self._will is not None and jobs:

@@ -216,6 +216,9 @@ class Guardian:
                     self._will.known(what[0])
             case "fence":
                 self._fence = what[0], what[1]
+            case "bequeath":
+                self._inherit()
+                self._close(0.0)
             case "close":
                 self._close(0.0)
 
@@ -417,16 +420,20 @@ class Guardian:
 
     def _abandoned(self) -> None:
         """The runner has died: its jobs end too (`runner.md` §1, I7)."""
-        self._died = True
         # Whoever reads what the runner wrote need not wait for us.
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 2)
         os.close(null)
+        self._inherit()
+        self._terminate()
+        self._close(ORPHAN_GRACE)
+
+    def _inherit(self) -> None:
+        """Nobody but us tells of the jobs any more."""
+        self._died = True
         if self._will is not None:
             lined = [work for queue in self._lines.values() for work in queue]
             self._will.never([*lined, *(work for _, _, work in self._retries)])
-        self._terminate()
-        self._close(ORPHAN_GRACE)
 
     def _shut_out(self, now: float) -> None:
         """The runner's lease is over and it does not see to it: it stands still, and its jobs may be run elsewhere."""

@@ -215,6 +215,10 @@ class Guarding(Protocol):
         """Have this done when this process dies."""
         ...
 
+    def bequeath(self) -> None:
+        """End all jobs and do this now: this process fails, and tells nothing more."""
+        ...
+
     def known(self, jobs: Sequence[JobId]) -> None:
         """The store knows how these have ended."""
         ...

@@ -116,8 +116,11 @@ def deliver(
     """
     told: list[Delivered] = []
     seen = set()
-    for left in left_in(folder, store.server_id, workflow, run_id):
-        if not left.last and (not left.place.gone if proven else _lives(left.place)):
+    found = list(left_in(folder, store.server_id, workflow, run_id))
+    # What its guardian says is over says nothing more, also where the process that was the runner is still there.
+    over = {left.epoch for left in found if left.last}
+    for left in found:
+        if left.epoch not in over and (not left.place.gone if proven else _lives(left.place)):
             continue
         # What the runner itself has said of an attempt stands before what its guardian saw of it.
         endings = [one for one in left.endings if not left.last or (key_of(one), left.epoch) not in seen]

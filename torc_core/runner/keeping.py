@@ -84,6 +84,13 @@ class Keeping:
         for end, verdict in ends:
             _clean_up(end, verdict)
 
+    def fail(self, ends: Sequence[End]) -> None:
+        """This runner fails: these are kept, and its guardian tells the rest."""
+        self.keep(ends)
+        if self._guarding is not None:
+            self._guarding.known([end.ending.job for end in ends])
+            self._guarding.bequeath()
+
     def renew(self, lease: Lease) -> None:
         """See that the guardian ends the jobs when the lease of a runner that fences runs out unseen by itself."""
         if self._guarding is None or not (lease.fences and self._spools):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from torc_core.detection import Detected
-from torc_core.errors import Fenced
+from torc_core.errors import Fenced, NotFound
 from torc_core.model import (
     Assignment,
     Beat,
@@ -210,17 +210,9 @@ class Runner:
         self._idle_since = clock.monotonic()
         if self._chore_store is not None:
             self._chores = Chores(
-                self._chore_store,
-                self._executor,
-                clock,
-                self._workflow,
-                node,
-                workplace,
-                ledger,
-                self._attempts,
-                output_dir,
-                self._options.batches,
-            )
+                self._chore_store, self._executor, clock, self._workflow, node, workplace, ledger, self._attempts,
+                output_dir, self._options.batches,
+            )  # fmt: skip
         try:
             self._beginning = self._chores is not None and self._chores.begin()
             self._turns.claiming = not self._beginning
@@ -244,8 +236,10 @@ class Runner:
                     now = clock.monotonic()
                     self._watch_lease(now)
                     self._take(self._attempts.take(exits, now), now)
-        except BaseException:
+        except BaseException as error:
             self._attempts.kill_forked()
+            if not isinstance(error, NotFound):  # of what was deleted nothing can be told
+                self._keeping.fail(self._turns.unacknowledged())
             raise
         finally:
             if self._chores is not None:

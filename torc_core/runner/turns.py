@@ -219,6 +219,8 @@ class Turns:
             self._linger = min(max(LINGER, now - sent_at), LONGEST_LINGER)
         if orders is None:
             assert error is not None
+            if sent:
+                self._again = Flight(turn, sent, starting)
             raise error
         self._lease.renew(sent_at)
         if not listened:

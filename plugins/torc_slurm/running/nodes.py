@@ -288,6 +288,11 @@ class Nodes:
         if isinstance(self._local, Guarding):
             self._local.entrust(will)
 
+    def bequeath(self) -> None:
+        """See `Guarding`."""
+        if isinstance(self._local, Guarding):
+            self._local.bequeath()
+
     def known(self, jobs: Sequence[JobId]) -> None:
         """The store knows how these have ended."""
         if isinstance(self._local, Guarding):

@@ -13,9 +13,10 @@ import pytest
 from tests.core.runner.conftest import Advanced
 from tests.waiting import SOON, until
 from torc_core.engine import liveness
-from torc_core.errors import Fenced, NotFound, TorcError, Unavailable
+from torc_core.errors import Fenced, NotFound, TorcError, Unauthorized, Unavailable
 from torc_core.model import JobStatus, Plan, PlannedAction, PlannedJob, PlannedWorkflow
 from torc_core.runner import lease, runner
+from torc_core.runner.delivery import deliver
 from torc_core.runner.options import Execution, Options
 from torc_core.runner.report import Leaving
 from torc_core.runner.timeline import Timeline
@@ -409,6 +410,41 @@ def test_a_store_that_takes_no_goodbye_changes_nothing_of_what_was_done(site, mo
     report = site.run("exit 0")
 
     assert (report.leaving, report.exit_code) == (Leaving.COMPLETE, 0)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug in the runner"), Unauthorized("the token has expired")]
+)
+def test_what_a_runner_that_fails_knew_is_kept_and_its_guardian_tells_the_rest(site, error) -> None:
+    def trouble(number, turn) -> None:
+        if turn.endings:
+            until(lambda: len(site.watching.ends) == 2)
+            raise error
+
+    site.create("exit 0", "sleep 600", "until [ -e told ]; do sleep 0.1; done")
+    one = site.runner(spools=True, deliver=["true"])
+    one._store = Troubled(site.store, trouble)
+    ended = site.watching.ended
+    site.watching.ended = lambda ends: (ended(ends), (site.folder / "told").touch())
+
+    with pytest.raises(type(error)):
+        one.run()
+    site.executor.close()
+
+    told, last = {}, {}
+    for path in (site.folder / "out" / ".torc-spool").glob("*.json"):
+        text = json.loads(path.read_text())
+        for end in text["endings"]:
+            (last if text.get("last") else told)[end["job"]] = (end["status"]["value"], end.get("reason"))
+    first, second, third = (job.id for job in site.jobs())
+    assert told == {first: (JobStatus.COMPLETED, None), third: (JobStatus.COMPLETED, None)}
+    assert last == {second: (JobStatus.TERMINATED, "runner_died")}
+    deliver(site.store, str(site.folder / "out"), site.workflow.id)
+    assert [(one.status, one.provisional) for one in site.results()] == [
+        (JobStatus.COMPLETED, False),
+        (JobStatus.TERMINATED, False),
+        (JobStatus.COMPLETED, False),
+    ]
 
 
 class Belated(Troubled):
