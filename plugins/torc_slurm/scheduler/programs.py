@@ -60,8 +60,8 @@ def run(command: Sequence[str], environ: Mapping[str, str], limit: float, given:
             out, err = process.communicate(given or None, timeout=limit)
         except subprocess.TimeoutExpired:
             _kill(process)
-            out, err = _rest(process)
-            return Ran(code=None, out=out, err=err, took=time.monotonic() - begun)
+            code, out, err = _rest(process)
+            return Ran(code=code, out=out, err=err, took=time.monotonic() - begun)
         except BaseException:
             _kill(process)
             raise
@@ -75,12 +75,16 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-def _rest(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it had said; a descendant that left the group may hold the pipes open for ever."""
+def _rest(process: subprocess.Popen[str]) -> tuple[int | None, str, str]:
+    """What it had said, after its code where it had ended before: it was this process that was stopped for so long.
+
+    A descendant that left the group may hold the pipes open for ever.
+    """
     try:
-        return process.communicate(timeout=1)
+        out, err = process.communicate(timeout=1)
     except subprocess.TimeoutExpired:
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
-        return "", ""
+        return None, "", ""
+    return None if process.returncode == -signal.SIGKILL else process.returncode, out, err
