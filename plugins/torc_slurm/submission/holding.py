@@ -36,8 +36,10 @@ def end_leftover(file: str) -> int:
                 continue
             with open(f"/proc/{entry}/cmdline", "rb") as text:
                 words = text.read().decode(errors="replace").split("\0")
-            if any(word.endswith(f"/{file}") for word in words) and any(
-                "sbatch" in word.lower() for word in words
+            # NOTE: not who reads the script, in whatever folder it is.
+            others = [word for word in words if not word.endswith(f"/{file}")]
+            if len(others) < len(words) and any(
+                "sbatch" in os.path.basename(word).lower() for word in others
             ):
                 os.kill(int(entry), signal.SIGKILL)
                 ended += 1

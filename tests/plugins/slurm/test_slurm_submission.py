@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,7 @@ from torc_slurm.recovering.serving import of_scheduler
 from torc_slurm.scheduler.answers import Unclear
 from torc_slurm.scheduler.slurm import LONGEST_SUBMISSION, Slurm
 from torc_slurm.submission.due import RENEWAL, rearm_failed, schedulers_of
+from torc_slurm.submission.holding import end_leftover
 from torc_slurm.submission.submitting import Result
 from torc_slurm.submission.telling import told
 
@@ -461,3 +463,22 @@ def test_what_a_recovery_asks_of_an_existing_scheduler_is_submitted_at_once(
     done = of_scheduler(session, batch, scheduler, 2)(workflow.id, Needed())
 
     assert (done.intended, len(done.tended.submitted), len(slurm.jobs())) == (2, 2, 3)
+
+
+def test_who_reads_a_script_is_not_taken_for_its_submission(tmp_path: Path) -> None:
+    folder = tmp_path / "sbatch-runs"
+    folder.mkdir()
+    (folder / "wf1_0123.sh").touch()
+    reader = subprocess.Popen(["tail", "-f", folder / "wf1_0123.sh"])
+    submission = subprocess.Popen(
+        ["bash", "-c", "sleep 60; :", "/site/bin/sbatch.real", folder / "wf1_0123.sh"]
+    )
+    time.sleep(0.3)
+
+    ended = end_leftover("wf1_0123.sh")
+
+    alive = reader.poll() is None
+    for one in (reader, submission):
+        one.kill()
+        one.wait()
+    assert (alive, ended) == (True, 1)
