@@ -82,10 +82,8 @@ class Due:
             return []
         settled = terms()
         schedulers = schedulers_of(self._store, workflow.id)
-        taken = list(self._claimed(actions, us, node, schedulers))
-        loose = self._loose(workflow, us, intents, settled, schedulers)
-        wanted = [one for each in taken for one in each.wanted] + loose
-        of_action = {one.allocation.id: each for each in taken for one in each.wanted}
+        taken: list[Taken] = []
+        of_action: set[int] = set()
 
         def hold(one: Wanted) -> None:
             for each in taken:
@@ -98,6 +96,11 @@ class Due:
                     )
 
         try:
+            # One by one: what is claimed when the store fails is given back.
+            taken.extend(self._claimed(actions, us, node, schedulers))
+            of_action.update(one.allocation.id for each in taken for one in each.wanted)
+            loose = self._loose(workflow, us, intents, settled, schedulers)
+            wanted = [one for each in taken for one in each.wanted] + loose
             results = self._submitter.submit(workflow, wanted, settled, hold)
         except TorcError:
             for each in taken:

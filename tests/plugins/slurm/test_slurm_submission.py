@@ -14,6 +14,7 @@ import pytest
 
 from torc_core.config import Config
 from torc_core.engine.allocating import HELD_MS
+from torc_core.errors import Unavailable
 from torc_core.model import (
     ActionRun,
     Allocation,
@@ -482,3 +483,20 @@ def test_who_reads_a_script_is_not_taken_for_its_submission(tmp_path: Path) -> N
         one.kill()
         one.wait()
     assert (alive, ended) == (True, 1)
+
+
+def test_nothing_stays_claimed_where_the_store_fails_in_between(
+    store: Store, slurm: FakeSlurm, batch: SlurmBatch, scheduled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = scheduled(1)
+    (scheduler,) = store.find(SlurmScheduler, Query(workflow=workflow.id)).items
+    store.intend(workflow.id, "elsewhere", scheduler.id, 1, 1)
+
+    def fails(*args: object) -> list[Allocation]:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(store, "take_intents", fails)
+    with pytest.raises(Unavailable):
+        batch.tend(workflow.id)
+
+    assert firing(store, workflow).state == "triggered"
