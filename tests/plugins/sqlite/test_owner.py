@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 from torc_core.errors import Owned, Unavailable
 from torc_core.model import Query, Workflow
 from torc_core.testing.plans import diamond
@@ -26,10 +26,12 @@ OTHER = """
     import sys
     from torc_core.system import SystemClock
     from torc_core.testing.plans import diamond
-    from torc_sqlite import open_sqlite
+    from torc_sql.store import SqlStore
+    from torc_sqlite.database import SqliteDatabase
     from torc_sqlite.settings import SqliteSettings
 
-    store = open_sqlite("sqlite://" + sys.argv[1], SqliteSettings(), SystemClock())
+    clock = SystemClock()
+    store = SqlStore(SqliteDatabase(sys.argv[1], SqliteSettings(), clock, patience=60.0), clock)
     store.create(diamond(), "ann")
     if "serve" in sys.argv:
         store.publish({"socket": "/run/torc.sock"})
@@ -95,7 +97,7 @@ def test_another_short_command_is_waited_for(opened: Open, path: Path) -> None:
 
     thread = threading.Thread(target=end)
     thread.start()
-    found = opened().find(Workflow, Query())
+    found = opened(patience=PATIENCE).find(Workflow, Query())
     thread.join()
 
     assert found.total == 1
