@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import stat
 import threading
 from pathlib import Path
 
 import pytest
 
+from torc_ssh.connection.library import known_hosts
 from torc_ssh.connection.library.known_hosts import hash_of, known, known_as, remember
 
 KEY = base64.b64decode("AAAAC3NzaC1lZDI1NTE5AAAAIA==")
@@ -116,3 +118,27 @@ def test_many_write_at_once_and_no_line_is_lost_or_doubled(path: Path) -> None:
 
     hosts = [line.split()[0] for line in path.read_text().splitlines()]
     assert sorted(hosts) == sorted(f"worker{number}" for number in range(20))
+
+
+def test_a_file_that_another_process_has_locked_for_long_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_hosts, "PATIENCE", 0.2)
+    told: list[OSError] = []
+
+    def write() -> None:
+        try:
+            remember(str(path), "w1", "ssh-ed25519", b"key", hashed=False)
+        except OSError as error:
+            told.append(error)
+
+    path.touch()
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writing = threading.Thread(target=write, daemon=True)
+        writing.start()
+        writing.join(5)
+
+        hangs = writing.is_alive()
+
+    assert (hangs, len(told)) == (False, 1)

@@ -7,12 +7,15 @@ import fcntl
 import hashlib
 import hmac
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 from torc_core.record import record
 from torc_ssh.config.patterns import fits_any
 
 _HASHED = "|1|"
+PATIENCE = 5.0
+"""Seconds for which another process may have a file locked."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def remember(path: str, name: str, kind: str, key: bytes, *, hashed: bool) -> bo
     """
     os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file.fileno())
         if any(one.key == key and not one.marker for one in known([path], name)):
             return False
         written = hash_of(name, os.urandom(20)) if hashed else name
@@ -73,6 +76,26 @@ def remember(path: str, name: str, kind: str, key: bytes, *, hashed: bool) -> bo
             line = line if file.read(1) == b"\n" else b"\n" + line
         os.write(file.fileno(), line)
     return True
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file.
+
+    Raises
+    ------
+    OSError
+        If somebody else has it for long, or its file system has no locks.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise OSError(error.errno, "another process has locked it") from error
+            time.sleep(0.01)
+        else:
+            return
 
 
 def hash_of(name: str, salt: bytes) -> str:
