@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 HERE = Path(__file__).parent
 ROWS = os.environ.get("TORC_TEST_TABLE")
@@ -23,7 +25,12 @@ LONG = (
 
 
 def pytest_configure() -> None:
-    """Undo what a shell does to what it starts in the background: children would inherit ignored signals."""
+    """Let examples take as long as a busy machine takes, and undo what a shell does to what it starts in the background.
+
+    Children would inherit ignored signals; and of an example that took long once it would be said that it is flaky.
+    """
+    examples.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    examples.load_profile("patient")
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
