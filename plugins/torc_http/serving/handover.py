@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from torc_http.serving.handed import Handed, Held, Stream, head_of
+from torc_http.serving.listening import give_up_when_lost
 from torc_http.serving.settings import Headers, ServingSettings
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Hold:
         self._hand_over(stream)
         # NOTE: what the kernel keeps for a reader is not seen here; unbounded it would be megabytes for each.
         self._channel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+        give_up_when_lost(self._channel.socket, self._handover.settings.stream_stall)
         fixed = (("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"))
         stream.send(head_of(200, (*fixed, *headers), self._request_id))
         return stream

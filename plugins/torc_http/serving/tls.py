@@ -15,7 +15,7 @@ from typing import Literal
 from torc_http.serving.certificate import Certificate
 from torc_http.serving.identity import Peer
 from torc_http.serving.kernel import plain
-from torc_http.serving.listening import shut
+from torc_http.serving.listening import give_up_when_lost, shut
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ PIECE = 65_536
 MOST = 4_000
 PER_ADDRESS = 256
 SWEEP = 1.0
+
+LOST = 30.0
+"""Seconds for which a client takes nothing that is gone without a word."""
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -131,6 +134,7 @@ class TlsFront:
             return
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            give_up_when_lost(raw, LOST)
             raw.setblocking(False)
             outer = self._context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
         except OSError:

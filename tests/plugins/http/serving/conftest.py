@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from http.client import HTTPConnection
@@ -190,3 +194,57 @@ def serve(site: Site, tmp_path: Any) -> Iterator[Callable[..., Served]]:
 @pytest.fixture
 def served(serve: Callable[..., Served]) -> Served:
     return serve()
+
+
+class FarAway:
+    """Another host, as a network namespace; the way to it can be lost without a word."""
+
+    def __init__(self) -> None:
+        number = os.getpid()
+        self.name = f"torc-{number}"
+        self.near, self.far = f"tn{number}", f"tf{number}"
+        self._net = f"10.{64 + number // 256 % 64}.{number % 256}"
+        self.here = f"{self._net}.1"
+
+    def make(self) -> None:
+        self._ip("netns", "add", self.name)
+        self._ip("link", "add", self.near, "type", "veth", "peer", "name", self.far, "netns", self.name)
+        self._ip("addr", "add", f"{self.here}/24", "dev", self.near)
+        self._ip("link", "set", self.near, "up")
+        self._ip("-n", self.name, "addr", "add", f"{self._net}.2/24", "dev", self.far)
+        self._ip("-n", self.name, "link", "set", self.far, "up")
+
+    def connect(self, port: int) -> socket.socket:
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def connected() -> socket.socket:
+            with open(f"/run/netns/{self.name}", "rb") as space:
+                if libc.setns(space.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), "no other network")
+            return socket.create_connection((self.here, port), SOON)
+
+        with ThreadPoolExecutor(1) as there:
+            return there.submit(connected).result(SOON)
+
+    def lose(self) -> None:
+        self._ip("-n", self.name, "addr", "flush", "dev", self.far)
+
+    def remove(self) -> None:
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
+        subprocess.run(["ip", "link", "del", self.near], capture_output=True, check=False)
+
+    @staticmethod
+    def _ip(*words: str) -> None:
+        subprocess.run(["ip", *words], capture_output=True, check=True)
+
+
+@pytest.fixture
+def far_away() -> Iterator[FarAway]:
+    found = FarAway()
+    try:
+        found.make()
+    except (OSError, subprocess.CalledProcessError):
+        found.remove()
+        pytest.skip("no network namespace can be made here")
+    yield found
+    found.remove()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.waiting import is_quick
 from torc_http.serving.handed import KEEP_ALIVE
+from torc_http.serving.listening import listen
 from torc_http.serving.server import raise_open_files
 
 HELD = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -213,6 +214,18 @@ def test_a_reader_that_takes_nothing_is_cut_after_a_while(serve) -> None:
         served.site.streams[0].send(b"x" * 30_000_000)
 
         assert served.eventually(lambda: served.service.handover.counts["stalled"] == 1)
+        assert served.eventually(lambda: served.site.gone == served.site.streams)
+
+
+def test_a_reader_that_is_lost_without_a_word_is_cut_after_a_while(serve, far_away) -> None:
+    served = serve(listen(far_away.here, port=0, unix=False), keep_alive=0.5, stream_stall=2.0)
+    with far_away.connect(served.port) as reader:
+        reader.sendall(stream_of())
+        assert served.eventually(lambda: served.site.streams)
+
+        far_away.lose()
+
+        assert served.eventually(lambda: served.service.handover.counts["gone"] == 1)
         assert served.eventually(lambda: served.site.gone == served.site.streams)
 
 

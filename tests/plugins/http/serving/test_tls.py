@@ -19,6 +19,7 @@ import pytest
 
 from tests.waiting import SOON, until
 from torc_core.errors import BadValue
+from torc_http.serving import tls
 from torc_http.serving.certificate import Certificate, given_certificate, own_certificate
 from torc_http.serving.listening import listen
 from torc_http.serving.tls import TlsFront
@@ -118,6 +119,26 @@ def test_plain_requests_and_noise_hinder_nobody(front, certificate) -> None:
         assert client.getresponse().status == 200
         assert time.monotonic() - began < 15
         client.close()
+
+
+def test_who_is_lost_without_a_word_is_cut_after_a_while(
+    served, certificate, far_away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "LOST", 2.0)
+    listening = listen(far_away.here, port=0, unix=False)
+    front = TlsFront(served.service.adopt, listening.sockets, certificate)
+    front.start()
+    with trusting(certificate).wrap_socket(
+        far_away.connect(listening.port), server_hostname="localhost"
+    ) as reader:
+        reader.sendall(b"GET /stream? HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert served.eventually(lambda: served.site.streams)
+
+        far_away.lose()
+        served.site.streams[0].send(b": are you there?\n\n")
+
+        assert served.eventually(lambda: served.site.gone == served.site.streams)
+    front.close()
 
 
 class Full(socket.socket):
