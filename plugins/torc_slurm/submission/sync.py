@@ -18,13 +18,15 @@ from torc_core.model import (
 from torc_core.protocols import Clock, LostJob, Store, Synced
 from torc_slurm.scheduler.answers import Sightings
 from torc_slurm.scheduler.slurm import Slurm, SlurmSilent
-from torc_slurm.scheduler.states import standing
+from torc_slurm.scheduler.states import Standing, standing
 from torc_slurm.submission.script import comment
 
 log = logging.getLogger(__name__)
 
 QUIET_MS = 300_000
 """An allocation that nobody knows is over only after so much time without a sign of life."""
+AGAIN = 30.0
+"""Seconds within which the queue is not asked again about the same."""
 GONE = "UNKNOWN"
 """The word for the end of an allocation that neither the queue nor the accounting knows."""
 OPEN = (AllocationStatus.PENDING.value, AllocationStatus.ACTIVE.value)
@@ -58,6 +60,8 @@ def sync(
         return Synced()
     try:
         seen = slurm.sightings([one.scheduler_id for one in known if one.scheduler_id is not None], age=age)
+        if not dry_run:
+            _call_off_twins(store, slurm, known)
     except SlurmSilent as error:
         return Synced(unanswered=str(error))
     nodes = _nodes(store, workflow)
@@ -81,6 +85,22 @@ def sync(
         running_jobs=lost,
         released=released,
     )
+
+
+def _call_off_twins(store: Store, slurm: Slurm, known: Sequence[Allocation]) -> None:
+    """Call off what waits under our key and another number: an sbatch that was given up came into the queue late.
+
+    Raises
+    ------
+    SlurmSilent
+        If the queue does not answer.
+    """
+    ours = {comment(store.server_id, one.submission_key): one.scheduler_id for one in known}
+    # What the queue has just told will do.
+    rows = [row for row in slurm.queue(age=AGAIN) if row.standing is Standing.QUEUED]
+    if twins := [row.number for row in rows if ours.get(row.comment, row.number) != row.number]:
+        log.warning("slurm_twins slurm_job_ids=%s", ",".join(twins))
+        slurm.cancel(twins, queued_only=True)
 
 
 def adopted(store: Store, slurm: Slurm, workflow: WorkflowId, age: float = 0.0) -> list[Allocation]:

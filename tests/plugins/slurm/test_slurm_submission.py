@@ -500,3 +500,28 @@ def test_nothing_stays_claimed_where_the_store_fails_in_between(
         batch.tend(workflow.id)
 
     assert firing(store, workflow).state == "triggered"
+
+
+def test_what_a_late_sbatch_has_queued_twice_is_called_off(
+    store: Store,
+    slurm: FakeSlurm,
+    batch: SlurmBatch,
+    scheduled: Make,
+    environ: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """A submission that was given up, and looked for in vain, may come into the queue all the same."""
+    workflow = scheduled(1)
+    (known,) = batch.tend(workflow.id).submitted
+    script = tmp_path / "late.sh"
+    script.write_text(f"#!/bin/sh\n#SBATCH --comment=torc/{store.server_id}/{known.submission_key}\n")
+    subprocess.run(["sbatch", script], env=environ, check=True, capture_output=True)
+
+    batch.sync(workflow.id, dry_run=True)
+    before = [job["state"] for job in slurm.jobs()]
+    asked = len(slurm.calls("squeue"))
+    batch.sync(workflow.id)
+
+    assert before == ["PENDING", "PENDING"]
+    assert [job["state"] for job in slurm.jobs()] == ["PENDING", "CANCELLED"]
+    assert len(slurm.calls("squeue")) == asked + 1
