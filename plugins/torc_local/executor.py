@@ -94,7 +94,7 @@ class Subprocesses:
     def entrust(self, will: Will) -> None:
         """Have this done when this process dies; see `Guarding`."""
         terminated = json.loads(codec.dumps(JobStatus.TERMINATED))
-        self._will = "will", will.path, dict(will.about), list(will.deliver), terminated
+        self._will = "will", [will.path, will.second], dict(will.about), list(will.deliver), terminated
         self._put(self._will)
 
     def bequeath(self) -> None:

@@ -45,6 +45,8 @@ HOLD_BACK = 0.02
 """Seconds that ends are held back while their places are taken again, so that they travel together."""
 ALARM = 5.0
 """Seconds after which a fence is looked at again: a wait does not count the time for which the system slept."""
+NEVER = -1
+"""The line of tasks that came from a runner which has died since."""
 BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 FIRST_LOOK, LAST_LOOK = 0.001, 0.1
 """Seconds between two looks at processes that were signalled; doubling."""
@@ -126,6 +128,7 @@ class Guardian:
         self._closing = False
         self._will: Will | None = None
         self._died = False
+        self._alone = False
         self._fence: tuple[float, float] | None = None
         self._poll = select.poll()
         self._groups = Groups(self._poll, self._exceeded)
@@ -140,6 +143,8 @@ class Guardian:
         poll = self._poll
         poll.register(woken, select.POLLIN)
         poll.register(self._channel.fd, select.POLLIN)
+        hung_up = select.poll()
+        hung_up.register(self._channel.fd, 0)
         listening = True
         while not (self._closing and not self._trees and not self._dying):
             told = False
@@ -153,7 +158,9 @@ class Guardian:
                     self._groups.alarm(fd)
             if told and not self._closing:
                 try:
-                    for message in self._channel.take():
+                    messages = self._channel.take()
+                    self._alone = bool(hung_up.poll(0))
+                    for message in messages:
                         self._obey(*message)
                 except Closed:
                     self._abandoned()
@@ -181,6 +188,9 @@ class Guardian:
                 self._spawner = Spawner(what[0])
             case "groups":
                 self._groups.place(*what)
+            case "start" | "queue" if self._alone:
+                # Nobody heard of them before the runner died: they stay what was never started.
+                self._lines.setdefault(NEVER, deque()).extend(map(make, what[-1]))
             case "start":
                 self._look_again()
                 for work in map(make, what[0]):

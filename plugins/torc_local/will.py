@@ -26,8 +26,8 @@ class Will:
 
     Parameters
     ----------
-    path
-        The file to write.
+    paths
+        The file to write, and the same where that cannot be written.
     about
         What it says besides: whose results it has.
     deliver
@@ -37,9 +37,9 @@ class Will:
     """
 
     def __init__(
-        self, path: str, about: dict[str, Any], deliver: list[str], terminated: dict[str, Any]
+        self, paths: list[str], about: dict[str, Any], deliver: list[str], terminated: dict[str, Any]
     ) -> None:
-        self._path = path
+        self._paths = [path for path in paths if path]
         self._about = about
         self._deliver = deliver
         self._terminated = terminated
@@ -83,11 +83,13 @@ class Will:
                 "endings": [self._ending(job, *one) for job, one in self._ended.items()],
             }
         )
-        try:
-            self._write(text.encode("ascii"))
-        except OSError:
+        for path in self._paths:
+            try:
+                _write(path, text.encode("ascii"))
+            except OSError:
+                continue
+            self._send(path)
             return
-        self._send()
 
     def _ending(
         self, job: int, mark: str, lease: str, code: int, seconds: float, peak: int, cpu: float, at: int
@@ -102,24 +104,7 @@ class Will:
             "usage": {"@": "JobUsage", "peak_memory_bytes": peak * 1024, "avg_cpu_percent": share},
         }  # fmt: skip
 
-    def _write(self, text: bytes) -> None:
-        folder, part = os.path.dirname(self._path), f"{self._path}.part"
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        file = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
-        try:
-            while text:
-                text = text[os.write(file, text) :]
-            os.fsync(file)
-        finally:
-            os.close(file)
-        os.rename(part, self._path)
-        above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(above)
-        finally:
-            os.close(above)
-
-    def _send(self) -> None:
+    def _send(self, path: str) -> None:
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
         for tried in range(TRIES):
             if tried:
@@ -129,5 +114,36 @@ class Will:
                 os.waitpid(pid, 0)
             except OSError:
                 continue
-            if not os.path.exists(self._path):
+            if not os.path.exists(path):
                 return
+
+
+def _write(path: str, text: bytes) -> None:
+    """Write a file into a folder of our own, whole or not at all."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(above).st_uid != os.geteuid():
+            raise PermissionError(1, "not our own folder")
+        part = f"{name}.part"
+        try:
+            _fill(part, text, above)
+            os.rename(part, name, src_dir_fd=above, dst_dir_fd=above)
+        except OSError:
+            os.unlink(part, dir_fd=above)
+            raise
+        os.fsync(above)
+    finally:
+        os.close(above)
+
+
+def _fill(name: str, text: bytes, folder: int) -> None:
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.open(name, flags, MODE, dir_fd=folder)
+    try:
+        while text:
+            text = text[os.write(file, text) :]
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -196,6 +196,8 @@ class Will:
     ----------
     path
         The file that gets the ends of jobs which the store does not know of.
+    second
+        The same where that cannot be written.
     about
         What else the file says: whose results they are.
     deliver
@@ -205,6 +207,7 @@ class Will:
     path: str
     about: Mapping[str, str | int]
     deliver: Sequence[str]
+    second: str = ""
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ from torc_core.runner.delivery import Recipient, deliver
 from torc_core.runner.lease import Lease, insist
 from torc_core.runner.log import log
 from torc_core.runner.options import Options
-from torc_core.runner.outbox import FOLDER, Outbox, Sender
+from torc_core.runner.outbox import FOLDER, Outbox, Sender, second_folder
 from torc_core.runner.place import Place
 from torc_core.runner.report import End
 
@@ -54,9 +54,11 @@ class Keeping:
         self._guarding = executor if isinstance(executor, Guarding) else None
         self._told = 0.0
         if self._guarding is not None and options.deliver:
+            name = f"{store.server_id}.{workflow.id}.{node.epoch}.last.json"
             self._guarding.entrust(
                 Will(
-                    path=f"{output_dir}/{FOLDER}/{store.server_id}.{workflow.id}.{node.epoch}.last.json",
+                    path=f"{output_dir}/{FOLDER}/{name}",
+                    second=f"{second_folder()}/{name}",
                     about={
                         "server_id": store.server_id, "workflow_id": workflow.id, "run_id": workflow.run_id,
                         "node_id": node.id, "epoch": node.epoch, "host": place.hostname, "boot_id": place.boot_id,

@@ -192,15 +192,9 @@ class Runner:
             self._executor, clock, workplace, ledger, self._stock, node.id, self._options.patience
         )
         meter = metered(
-            self._monitor,
-            self._executor,
-            clock,
-            self._workflow,
-            node,
-            self._attempts,
-            self._environ,
+            self._monitor, self._executor, clock, self._workflow, node, self._attempts, self._environ,
             self._options.series,
-        )
+        )  # fmt: skip
         self._limit()
         lease = self._lease
         caller = Caller(self._store, clock, self._executor.wake, self._keeping.before_sending(), lease.allows)

@@ -328,6 +328,8 @@ def test_jobs_of_a_guardian_that_stands_still_end_with_the_executor(
 
 FREEZER = Path("/sys/fs/cgroup/freezer")
 BEREFT = """
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -336,13 +338,27 @@ from torc_core.testing.executors import Tasks
 from torc_local.executor import Subprocesses
 folder = Path(sys.argv[1])
 tasks, executor = Tasks(folder), Subprocesses()
-executor.entrust(Will(path=f"{folder}/spool/last.json", about={"node_id": 1}, deliver=["true"]))
+spool, second = f"{folder}/spool/last.json", f"{folder}/second/last.json"
+executor.entrust(Will(path=spool, second=second, about={"node_id": 1}, deliver=["true"]))
 for number in range(2):
     task = tasks.task("echo $$; exec sleep 600")
     executor.start([replace(task, mark=f"s.1.{task.job}.1.1", lease="l")])
 print("up", flush=True)
+if sys.stdin.readline():
+    os.kill(executor.guardian, signal.SIGSTOP)
+    while ") T " not in Path(f"/proc/{executor.guardian}/stat").read_text():
+        pass
+    executor.start([replace(tasks.task("echo $$"), mark="s.1.3.1.1", lease="l")])
+    print(executor.guardian, flush=True)
 executor.wait(None)
 """
+
+
+def begun(folder: Path) -> list[Path]:
+    """Where both jobs have written their process ids."""
+    outputs = [folder / f"job{number}.o" for number in (1, 2)]
+    until(lambda: all(one.exists() and one.read_text() for one in outputs))
+    return outputs
 
 
 def test_a_process_that_cannot_be_killed_keeps_no_result_of_the_others(tmp_path: Path) -> None:
@@ -352,9 +368,8 @@ def test_a_process_that_cannot_be_killed_keeps_no_result_of_the_others(tmp_path:
     except OSError:
         pytest.skip("nothing can be made here that cannot be killed")
     try:
-        with subprocess.Popen([sys.executable, "-c", BEREFT, str(tmp_path)], stdout=-1) as runner:
-            outputs = [tmp_path / f"job{number}.o" for number in (1, 2)]
-            until(lambda: all(one.exists() and one.read_text() for one in outputs))
+        with subprocess.Popen([sys.executable, "-c", BEREFT, str(tmp_path)], stdin=-1, stdout=-1) as runner:
+            outputs = begun(tmp_path)
             (group / "cgroup.procs").write_text(outputs[0].read_text())
             (group / "freezer.state").write_text("FROZEN")
             runner.kill()
@@ -368,6 +383,32 @@ def test_a_process_that_cannot_be_killed_keeps_no_result_of_the_others(tmp_path:
         (group / "freezer.state").write_text("THAWED")
         until(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
+
+
+def test_what_a_guardian_had_not_heard_of_when_its_runner_died_is_never_started_and_told_elsewhere_if_need_be(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "spool").write_text("a file in the way of a folder")
+    with subprocess.Popen(
+        [sys.executable, "-c", BEREFT, str(tmp_path)], stdin=-1, stdout=-1, text=True, bufsize=1
+    ) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "up\n"
+        begun(tmp_path)
+        runner.stdin.write("go\n")
+        guardian = int(runner.stdout.readline())
+        runner.kill()
+        runner.wait()
+        os.kill(guardian, signal.SIGCONT)
+
+    will = tmp_path / "second" / "last.json"
+    until(will.exists)
+
+    told = json.loads(will.read_text())
+    assert [one["job"] for one in told["endings"]] == [1, 2]
+    assert told["give_back"] == [[3, 1, "l"]]
+    assert not (tmp_path / "job3.o").exists()
 
 
 def test_inherited_descriptors_are_not_for_jobs(tmp_path: Path) -> None:
