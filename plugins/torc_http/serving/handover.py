@@ -93,7 +93,9 @@ class Hold:
         self._hand_over(stream)
         # NOTE: what the kernel keeps for a reader is not seen here; unbounded it would be megabytes for each.
         self._channel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
-        give_up_when_lost(self._channel.socket, self._handover.settings.stream_stall)
+        settings = self._handover.settings
+        # NOTE: later than one is cut who takes nothing but is there, so that this one is counted as what it is.
+        give_up_when_lost(self._channel.socket, settings.stream_stall + settings.keep_alive)
         fixed = (("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"))
         stream.send(head_of(200, (*fixed, *headers), self._request_id))
         return stream
