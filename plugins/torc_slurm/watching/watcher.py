@@ -119,7 +119,7 @@ class Watcher:
         self._batch = batch
         self._provide = provide
         self._recovery = recovery
-        self._synced = self._tended = self._told = float("-inf")
+        self._synced = self._tended = self._told = self._looked = float("-inf")
         self._recoveries = self._allocations = 0
         self._given_up: str | None = None
         self._silent = False
@@ -189,7 +189,7 @@ class Watcher:
             return totals
         self._tend()
         recovery = self._recovery()
-        if recovery.settled().busy:
+        if not self._settled(recovery):
             self._diary.say_new(
                 "leaving", "the workflow is complete; waiting for its runners and allocations to end"
             )
@@ -201,6 +201,14 @@ class Watcher:
             self._diary.say_new("conflict", f"not recovered: {conflict}")
             return None
         return self._recovered(totals, done)
+
+    def _settled(self, recovery: Recovery) -> bool:
+        """Whether nobody works on it any more; Slurm is asked when the store says so, else once in a while."""
+        now = self._session.clock.monotonic()
+        if standing(self._session.store(), self._workflow).busy and now - self._looked < TEND:
+            return False
+        self._looked = now
+        return not recovery.settled().busy
 
     def _recovered(self, totals: Totals, done: Recovered) -> Totals | None:
         self._diary.say("\n".join(done.lines))

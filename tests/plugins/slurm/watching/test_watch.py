@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,27 @@ def test_a_disk_that_takes_no_more_of_its_log_does_not_end_a_watch(
 
     assert (ran.code, ran.out) == (0, "Workflow completed successfully (1 jobs)\n")
     assert ran.err.count("no space left on device") == 1
+
+
+def test_who_waits_for_the_last_allocations_asks_slurm_seldom(
+    failed: Any, ends: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RB2: as often as any other watcher, however short its interval."""
+    scene = failed(ends.OOM, slurm=True, waiters=False)
+    with ends.opened() as store:
+        (scheduler,) = store.find(SlurmScheduler, Query(workflow=scene.workflow)).items
+        (queued,) = store.intend(scene.workflow, "r", scheduler.id, 1, 1)
+        store.submitted(queued.id, queued.submission_key, "1000")
+    asked: list[WorkflowId] = []
+
+    def sync(slurm: Slurm, workflow: WorkflowId, *, dry_run: bool = False, age: float = 0.0) -> Synced:
+        asked.append(workflow)
+        return Synced()
+
+    with watcher("", scene, home / "out", timeout=1.5, recovers=True) as (made, _):
+        monkeypatch.setattr(Slurm, "sync", sync)
+        monkeypatch.setattr("torc_slurm.watching.watcher.GENTLE", 0.1)
+        made._manner = replace(made._manner, poll=0.1)
+        made.run()
+
+    assert len(asked) == 1
