@@ -135,6 +135,7 @@ class Actions:
         self._waiting: set[SimpleQueue[Exit | None]] = set()
         self._tried: frozenset[ActionId] = frozenset()
         self._schedules = False
+        self._first: list[Action] = []
         self.failures: list[str] = []
         """Sentences about actions that failed."""
 
@@ -166,7 +167,8 @@ class Actions:
             self._spawn(lambda: self._look(fresh))
 
     def finish(self) -> None:
-        """Execute what is due when a worker goes, one after the other."""
+        """Execute what is due when a worker goes, one after the other, and nothing more of what was due when it came."""
+        self._first.clear()
         self._spawn(lambda: self._execute_all(self._insist(lambda: self._due(AT_END))))
         if self._open is not None:
             self._spawn(self._last_care)
@@ -188,7 +190,8 @@ class Actions:
         due = self._store.due_actions(self._node.workflow_id)
         # Nodes that each runner asks for: nobody says again that they are due.
         self._schedules = any(one.action_type == "schedule_nodes" and one.persistent for one in due)
-        return self._commands(due, AT_START)
+        self._first = self._commands(due, AT_START)
+        return self._first
 
     def _due(self, triggers: Sequence[str]) -> list[Action]:
         return self._commands(self._store.due_actions(self._node.workflow_id, triggers), triggers)

@@ -304,3 +304,22 @@ def test_an_action_that_runs_keeps_an_idle_runner_until_it_is_over(site: Site) -
     assert (site.folder / "out" / "done").exists()
     # The clock started at the end of the job; it does not start anew.
     assert 1.9 < time.monotonic() - begin < SOON
+
+
+def test_an_interrupted_runner_begins_no_further_action_of_the_start(site: Site) -> None:
+    first, second = site.folder / "first", site.folder / "second"
+    site.create(
+        plan=acting(
+            action("on_workflow_start", f"touch {first}; sleep 600"),
+            action("on_worker_start", f"touch {second}"),
+        )
+    )
+    runner = site.runner()
+    thread = threading.Thread(target=lambda: (until(first.exists), runner.interrupt(signal.SIGINT)))
+    thread.start()
+
+    report = runner.run()
+    thread.join()
+
+    assert (report.leaving, report.exit_code) == (Leaving.SIGNAL, 130)
+    assert not second.exists()
