@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -87,9 +88,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(loading, "entry_points", lambda group: POINTS)
+    time.tzset()
     umask = os.umask(0o022)
     yield folder
     os.umask(umask)
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -178,6 +178,7 @@ def test_nodes_that_are_due_and_nobody_asks_for_are_told(torc, store_of_the_user
     )
 
 
+@pytest.mark.usefixtures("home")
 def test_when_it_will_have_ended_is_told_or_why_nobody_knows() -> None:
     workflow = Workflow(id=WorkflowId(1), name="w", user="ada", run_id=1, initialized_run=1)
     alone = Totals(workflow=workflow, counts={JobStatus.READY: 3})

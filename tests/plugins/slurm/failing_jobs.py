@@ -92,6 +92,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     umask = os.umask(0o022)
     yield folder
     os.umask(umask)
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture
