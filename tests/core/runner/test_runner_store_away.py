@@ -510,10 +510,16 @@ def test_jobs_of_a_runner_that_fences_itself_are_not_signalled_once_more_by_the_
     site, monkeypatch
 ) -> None:
     monkeypatch.setattr(lease, "FIRST_PAUSE", 0.05)
-    command = "trap 'echo INT >> got' INT; trap 'echo TERM >> got' TERM; while :; do sleep 0.1; done"
+    command = (
+        "trap 'echo INT >> got' INT; trap 'echo TERM >> got' TERM; touch up; while :; do sleep 0.1; done"
+    )
     config = {"termination_signal": "SIGINT", "sigterm_lead_seconds": 4}
 
-    run(site, away_after(0.2), command, lease=2, retry_on_node_loss=1, execution_config=config)
+    def trouble(number, turn) -> None:
+        if (site.folder / "up").exists():
+            raise Unavailable("no answer from the store")
+
+    run(site, trouble, command, lease=2, retry_on_node_loss=1, execution_config=config)
 
     assert (site.folder / "got").read_text().split() == ["INT"]
 
