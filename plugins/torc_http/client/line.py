@@ -132,6 +132,8 @@ class Line:
                 if last or fresh or silent:
                     why = f"no answer within {timeout:.0f} s" if silent else _words(error)
                     raise Unavailable(f"the server at {self.place.name} does not answer: {why}") from error
+                # NOTE: a server that has closed one has closed the others as well, when it was started anew.
+                self._hang_up()
                 continue
             except BaseException:
                 connection.close()  # interrupted: to whom the next answer on it belongs, nobody knows
@@ -206,6 +208,10 @@ class Line:
     def close(self) -> None:
         """Hang up."""
         self._closed = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close what nobody uses at this moment."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
