@@ -139,7 +139,6 @@ def test_one_job_can_be_stopped_while_the_others_go_on(site, later) -> None:
 
 def test_a_guardian_that_stands_still_keeps_no_runner_that_has_to_leave(site, later, monkeypatch) -> None:
     monkeypatch.setattr("torc_core.runner.runner.LEAVE_WITHIN", 1.0)
-    monkeypatch.setattr("torc_core.runner.runner.LAST_CALL", 0.2)
     site.create(*["echo up >> up; sleep 0.02"] * 300)
     one = site.runner()
 

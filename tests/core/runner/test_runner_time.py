@@ -379,15 +379,16 @@ def test_runners_that_start_together_begin_one_after_the_other() -> None:
 
 def test_an_output_that_is_still_looked_for_when_the_time_is_over_is_missing(site, monkeypatch) -> None:
     result = PlannedFile(name="result", path="result.txt")
-    jobs = [PlannedJob(name="job1", command="sleep 1", output_files=(0,))]
+    jobs = [PlannedJob(name="job1", command="exit 0", output_files=(0,))]
     short = PlannedRequirement(name="short", runtime="PT1S", runtime_s=1)
     plan = Plan(workflow=PlannedWorkflow(name="time"), jobs=jobs, files=[result], requirements=[short])
-    site.create(plan=plan, execution_config=NOTICE)
+    # It would be looked for until nine seconds after the job; after five the jobs of this runner have had their time.
+    site.create(plan=plan, execution_config={"sigterm_lead_seconds": 1, "sigkill_headroom_seconds": 9})
 
     turn = site.store.turn
     monkeypatch.setattr(site.store, "turn", lambda one: (time.sleep(2 * len(one.endings)), turn(one))[1])
 
-    report = site.runner(end=time.monotonic() + 5).run()
+    report = site.runner(end=site.clock.monotonic() + 15).run()
 
     assert report.leaving is Leaving.END_TIME
     assert outcomes(site) == [(JobStatus.FAILED, 1, "missing_output: result (result.txt)")]
