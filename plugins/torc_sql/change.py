@@ -259,12 +259,9 @@ class Change:
         self._summed = False
 
     def begun(self) -> None:
-        """A new run has begun; as long as no job has got beyond ready, the sum is nothing."""
+        """A new run has begun; a sum that is nothing stays so, since jobs only lose results by that."""
         self.state = self.state._replace(first_start=None)
-        early = (JobStatus.UNINITIALIZED, JobStatus.BLOCKED, JobStatus.READY)
-        if self.state.summed and sum(self.tally.values()) == sum(self.tally[status] for status in early):
-            self.tx.run("WRITE_SUM", wf_=self.wf, minutes_=0.0)
-        else:
+        if self.tx.row("SUMS", wf_=self.wf)[0]:
             self.unsum()
 
     def _write_sums(self) -> None:
@@ -437,7 +434,7 @@ class Change:
             ],
         )
         canceled = []
-        for job, blocker in settled.canceled.items():
+        for job, blocker in sorted(settled.canceled.items()):
             was, before, _, name, run, attempt, _ = graph.row(job)
             reason = f"{CASCADE}{blocker}"
             canceled.append({"job_": job, "reason_": reason, "unmet_": unmet.pop(job, before)})

@@ -100,7 +100,7 @@ class Change:
         flow.links.counts.update(settled.counts)
         for id, unmet in settled.unmet.items():
             self.set(flow.jobs[id], unmet=unmet)
-        for id, blocker in settled.canceled.items():
+        for id, blocker in sorted(settled.canceled.items()):
             job, reason = flow.jobs[id], f"{CASCADE}{blocker}"
             if job.status is not JobStatus.CANCELED:
                 self.tell(

@@ -22,6 +22,7 @@ from torc_core.model import (
     PlannedUserData,
     PlannedWorkflow,
     Query,
+    Reset,
     Result,
     UserData,
     Workflow,
@@ -279,6 +280,20 @@ class LifecycleContract(SceneContract):
         progress = scene.store.resume(workflow, [])
 
         assert (dict(progress.moved), scene.statuses(workflow)) == ({}, {"job0": status.label})
+
+    def test_what_an_attempt_took_that_is_tried_again_counts_until_it_has_another_result(
+        self, scene: Scene
+    ) -> None:
+        workflow = scene.started(fan(2))
+        scene.end(workflow, "job0", JobStatus.TERMINATED, reason="interrupted", exec_minutes=0.5)
+        scene.store.resume(workflow, [])
+        scene.store.sweep()
+        scene.store.reset(workflow, Reset(jobs=[scene.job(workflow, "job1").id]))
+
+        scene.store.initialize(workflow, Initialize(only_uninitialized=True))
+
+        assert [one.current for one in scene.results(workflow)] == [True]
+        assert scene.store.totals([workflow])[0].exec_minutes == 0.5
 
     def test_every_attempt_keeps_its_result(self, scene: Scene) -> None:
         workflow = scene.started(fan(1))

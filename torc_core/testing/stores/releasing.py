@@ -47,6 +47,18 @@ class ReleaseContract(SceneContract):
         ]
         assert scene.store.totals([workflow])[0].complete
 
+    def test_those_who_are_canceled_together_are_told_in_the_order_of_their_ids(self, scene: Scene) -> None:
+        plan = jobs([], [], [0, 1], [0])
+        *others, third, fourth = plan.jobs
+        uses = [replace(third, groups=fourth.groups), replace(fourth, groups=third.groups)]
+        swapped = {"groups": plan.groups[::-1], "jobs": [*others, *uses]}
+        workflow = scene.started(replace(plan, **swapped))
+
+        scene.end(workflow, "job0", JobStatus.FAILED)
+
+        told = [one.data["job_name"] for one in scene.events(workflow, "job_canceled")]
+        assert told == ["job2", "job3"]
+
     def test_terminated_with_code_0_is_a_bad_end(self, scene: Scene) -> None:
         workflow = scene.started(chain(2))
 
