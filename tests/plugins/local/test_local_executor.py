@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -158,9 +159,9 @@ def test_a_job_that_is_signalled_while_there_is_no_room_for_it_is_never_started(
     try:
         (group / "cgroup.procs").write_text(str(executor.guardian))
         (group / "pids.max").write_text("1")
-        task = tasks.task("echo up; exit 3")
+        task, refused = tasks.task("echo up; exit 3"), (group / "pids.events").read_text()
         executor.start([task])
-        time.sleep(0.2)
+        until(lambda: (group / "pids.events").read_text() != refused)
 
         executor.signal(task.job, signal.SIGTERM)
         (group / "pids.max").write_text("max")
@@ -301,11 +302,10 @@ def test_what_a_guardian_had_told_before_it_died_counts(executor: Subprocesses, 
     executor.start([first, second])
     wait_for(second, "up")
     # It is told, and nobody has listened yet.
-    until(lambda: not trees.children(executor.guardian)[1:])
-    time.sleep(0.2)
+    until(lambda: select.select([executor._channel.fd], [], [], 0)[0])
 
     os.kill(executor.guardian, signal.SIGKILL)
-    time.sleep(0.2)
+    until(lambda: ") Z " in Path(f"/proc/{executor.guardian}/stat").read_text())
     executor.start([tasks.task("exit 4")])
 
     seen = {end.job: (end.return_code, end.lost) for end in ends(executor, 3)}
