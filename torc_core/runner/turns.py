@@ -28,7 +28,9 @@ QUIET = 0.05
 FULL = 0.25
 """Seconds after a turn until one listens while there is no room, since then only orders to stop may come."""
 STALE = 0.05
-"""Seconds after which a held turn that a later one should have ended is ended by another."""
+"""Seconds after which a held turn that a later one should have ended is ended by another; doubling, since its answer
+may be lost on a line that nobody has hung up.
+"""
 LISTEN_MS = 20_000
 MOST_CLAIMED = 10_000
 FIRST_PAUSE = 0.25
@@ -91,6 +93,7 @@ class Turns:
         self._retry_at = 0.0
         self._asked = False
         self._overtaken = False
+        self._stale = STALE
         self._oldest_end = 0.0
         self._linger = LINGER
         self._listen_from = 0.0
@@ -154,8 +157,8 @@ class Turns:
         elif self.claiming and now >= self._listen_from:
             if self._listening is None:
                 self._listen(now)
-            elif self._overtaken and now >= self._listen_from + STALE:
-                self._listen_from = now
+            elif self._overtaken and now >= self._listen_from + self._stale:
+                self._listen_from, self._stale = now, min(2 * self._stale, self._options.poll_interval)
                 self._send([], now)
 
     def _listen(self, now: float) -> None:
@@ -186,7 +189,7 @@ class Turns:
             if self._listening is None:
                 times.append(self._listen_from)
             elif self._overtaken:
-                times.append(self._listen_from + STALE)
+                times.append(self._listen_from + self._stale)
         return min(times)
 
     def settle(
@@ -209,7 +212,7 @@ class Turns:
         sent: list[End] = []
         starting: list[Attempt] = []
         if listened:
-            self._listening, self._overtaken = None, False
+            self._listening, self._overtaken, self._stale = None, False, STALE
         elif turn is self._ping:
             self._ping, self._beaten = None, orders is not None
         elif self._flight is not None and turn is self._flight.turn:
