@@ -51,8 +51,7 @@ class ReleaseContract(SceneContract):
         plan = jobs([], [], [0, 1], [0])
         *others, third, fourth = plan.jobs
         uses = [replace(third, groups=fourth.groups), replace(fourth, groups=third.groups)]
-        swapped = {"groups": plan.groups[::-1], "jobs": [*others, *uses]}
-        workflow = scene.started(replace(plan, **swapped))
+        workflow = scene.started(replace(plan, groups=plan.groups[::-1], jobs=[*others, *uses]))
 
         scene.end(workflow, "job0", JobStatus.FAILED)
 
