@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 
 MARK = b"TORC_MARK="
 RUNNER = b"TORC_RUNNER="
 PAGE = os.sysconf("SC_PAGE_SIZE")
+LOOKS, LOOK_AGAIN = 100, 0.001
+"""How often the environment of a process is looked for that is just becoming another program, and seconds in between."""
 
 
 class Process:
@@ -64,8 +67,24 @@ def memory(pid: int) -> int:
 
 def variable(pid: int, name: bytes) -> bytes:
     """The value that `name` (with its `=`) had when the process began; empty: none, or not ours to read."""
-    text = b"\0" + _read(f"/proc/{pid}/environ")
+    path, looks = f"/proc/{pid}/environ", LOOKS
+    # NOTE: in the middle of an exec the kernel shows none, for as long as the process does not get to run.
+    while not (text := _read(path)) and looks and _becomes_another(pid):
+        looks -= 1
+        time.sleep(LOOK_AGAIN)
+    text = b"\0" + text
     return text.partition(b"\0" + name)[2].partition(b"\0")[0]
+
+
+def _becomes_another(pid: int) -> bool:
+    """Whether a process that we may look at has memory, as kernel threads have not, and no environment yet."""
+    try:
+        os.close(os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    # vsize and env_start (proc_pid_stat(5), fields 23 and 50).
+    return len(fields) > 47 and fields[20] != b"0" and fields[47] == b"0"
 
 
 def members(roots: Mapping[int, bytes], gone: Callable[[int], bool]) -> dict[int, list[int]]:

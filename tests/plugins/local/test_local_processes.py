@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +70,30 @@ def test_marks_of_others_are_not_ours(tasks, monkeypatch):
 
     executor.close()
     assert set(found) == {task.mark}
+
+
+def test_a_process_that_is_just_becoming_another_program_is_not_overlooked(monkeypatch):
+    read, early = trees._read, [None] * 2
+
+    def reading(path):
+        text = read(path)
+        if path == f"/proc/{process.pid}/environ" and early:
+            return b""
+        if path == f"/proc/{process.pid}/stat" and early:
+            name, end, rest = text.rpartition(b")")
+            fields = rest.split()
+            fields[47:49] = [b"0", b"0"]
+            text = name + end + b" " + b" ".join(fields)
+        return text
+
+    monkeypatch.setattr(trees, "_read", reading)
+    monkeypatch.setattr(trees, "time", SimpleNamespace(sleep=lambda seconds: early and early.pop()))
+    with subprocess.Popen(["sleep", "600"], env={"TORC_MARK": "s.1.1.1.1"}) as process:
+        found = trees.strays(b"s.1.")
+        process.kill()
+
+    assert early == []
+    assert process.pid in found
 
 
 def test_children_are_found_on_a_kernel_without_a_list_of_them(monkeypatch):
