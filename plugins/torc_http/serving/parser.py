@@ -12,7 +12,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 from torc_http.serving.settings import PLAIN_BODY, ServingSettings
-from torc_http.serving.spool import Spool
+from torc_http.serving.spool import Spool, SpoolFolder
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,9 @@ ENCODINGS = (
 class Rules(Adjustments):
     """What waitress calls adjustments, and what it has no word for."""
 
-    def __init__(self, settings: ServingSettings, limit_of: Callable[[str, str], int], spool: str) -> None:
+    def __init__(
+        self, settings: ServingSettings, limit_of: Callable[[str, str], int], spool: SpoolFolder
+    ) -> None:
         super().__init__(
             asyncore_use_poll=True,
             backlog=1024,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import resource
-import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -19,11 +17,12 @@ from waitress import wasyncore
 from torc_http.serving.channel import Channel
 from torc_http.serving.handover import Handover
 from torc_http.serving.identity import Identity, Peer
-from torc_http.serving.listening import make_private, shut
+from torc_http.serving.listening import shut
 from torc_http.serving.loop import Loop
 from torc_http.serving.parser import Rules
 from torc_http.serving.refusals import whole_answer
 from torc_http.serving.settings import Application, ServingSettings
+from torc_http.serving.spool import SpoolFolder
 from torc_http.serving.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class HttpService:
         self._sockets = list(sockets)
         self._room = _room_for_connections(self.settings.connections)
         self._identity = Identity()
-        self._spool = _private_folder(self.settings)
+        self._spool = SpoolFolder(self.settings.spool_in)
         self._rules = Rules(self.settings, application.limit_of, self._spool)
         self.workers = Workers(self.settings.threads)
         self.handover = Handover(
@@ -139,8 +138,7 @@ class HttpService:
         self.handover.close()
         self.loop.stop(5.0)
         self._identity.close()
-        if self.settings.spool_in is None:
-            shutil.rmtree(self._spool, ignore_errors=True)
+        self._spool.remove()
         return done
 
     # What follows is for doors and channels, in the thread of all connections.
@@ -328,10 +326,3 @@ def _room_for_connections(wanted: int) -> int:
     if soft == resource.RLIM_INFINITY:
         return wanted
     return min(wanted, max(64, (soft - SPARE) * 3 // 4))
-
-
-def _private_folder(settings: ServingSettings) -> str:
-    if settings.spool_in is None:
-        return tempfile.mkdtemp(prefix="torc-spool-")
-    make_private(settings.spool_in)
-    return str(settings.spool_in)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 import time
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
@@ -142,6 +143,19 @@ def test_a_bug_of_the_application_is_told_by_its_number_only(served, caplog) -> 
     assert told["error"]["request_id"] in caplog.text
     assert "a file of the application" in caplog.text
     assert "a file of" not in json.dumps(told)
+
+
+def test_a_service_has_a_folder_of_its_own_only_when_something_is_spooled(
+    serve, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    served = serve()
+
+    served.get("/x", "POST", b"x" * 1_000)
+    before = list(tmp_path.glob("torc-spool-*"))
+    served.get("/x", "POST", b"x" * 3_000_000)
+
+    assert (before, len(list(tmp_path.glob("torc-spool-*")))) == ([], 1)
 
 
 def test_a_body_for_which_the_disk_has_no_room_is_refused_as_such(serve, tmp_path) -> None:
