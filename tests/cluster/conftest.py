@@ -15,9 +15,11 @@ WORKERS = 12
 """Plain SSH hosts."""
 sys.path.insert(0, str(HERE))
 
+import hosts  # noqa: E402
+import slurm as batch  # noqa: E402
 from account import Account  # noqa: E402
 from hosts import SshHosts  # noqa: E402
-from namespaces import unusable  # noqa: E402
+from namespaces import install, unusable  # noqa: E402
 from slurm import SlurmCluster  # noqa: E402
 
 
@@ -28,10 +30,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def slurm_cluster() -> Iterator[SlurmCluster]:
-    """Eight nodes of Slurm with accounting, for all tests."""
+def packages() -> None:
+    """All that any of the tests needs: hosts that are up lose their own accounts when a package brings one for its user."""
     if why := unusable():
         pytest.fail(why)
+    install((*hosts.PACKAGES, *batch.PACKAGES))
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(packages: None) -> Iterator[SlurmCluster]:
+    """Eight nodes of Slurm with accounting, for all tests."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
     with SlurmCluster(folder) as cluster:
         yield cluster
@@ -60,17 +68,15 @@ def account(home: Account, slurm: SlurmCluster) -> Account:
 
 
 @pytest.fixture(scope="session")
-def ssh_cluster() -> Iterator[SshHosts]:
+def ssh_cluster(packages: None) -> Iterator[SshHosts]:
     """SSH hosts of every kind, for all tests; they see where torc is installed."""
-    if why := unusable():
-        pytest.fail(why)
     seen = {Path(one).resolve() for one in (sys.prefix, sys.base_prefix, HERE.parents[1], *sys.path) if one}
     keep = {one for one in seen if one.is_dir() and not seen & {*one.parents}}
     with (
         tempfile.TemporaryDirectory(prefix="hosts-", dir="/tmp") as folder,
-        SshHosts(Path(folder), workers=WORKERS, keep=keep) as hosts,
+        SshHosts(Path(folder), workers=WORKERS, keep=keep) as machines,
     ):
-        yield hosts
+        yield machines
 
 
 @pytest.fixture
