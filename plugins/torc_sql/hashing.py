@@ -28,10 +28,7 @@ def keep_hashes(change: Change, jobs: Collection[JobId] | None) -> None:
     """
     if jobs is not None and not jobs:
         return
-    made = _Made(change)
-    for chunk in _chunks(change, jobs):
-        new = [{"job_": job, "hash_": now} for job, old, now in made.hashes(chunk) if old != now]
-        change.tx.many("KEEP_HASH", new)
+    _keep(change, _Made(change), jobs)
 
 
 def keep_values(change: Change, jobs: Sequence[JobId]) -> None:
@@ -39,11 +36,14 @@ def keep_values(change: Change, jobs: Sequence[JobId]) -> None:
     for first in range(0, len(jobs), CHUNK):
         some = json.dumps(jobs[first : first + CHUNK])
         readers = [job for (job,) in change.tx.rows("READERS_OF_DATA", jobs_=some)]
-        if not readers:
-            continue
-        made = _Made(change, readers)
-        for chunk in _chunks(change, readers):
-            change.tx.many("KEEP_HASH", [{"job_": job, "hash_": now} for job, _, now in made.hashes(chunk)])
+        if readers:
+            _keep(change, _Made(change, readers), readers)
+
+
+def _keep(change: Change, made: _Made, jobs: Collection[JobId] | None) -> None:
+    for chunk in _chunks(change, jobs):
+        new = [{"job_": job, "hash_": now} for job, old, now in made.hashes(chunk) if old != now]
+        change.tx.many("KEEP_HASH", new)
 
 
 def hashes(change: Change, jobs: Collection[JobId] | None) -> Iterator[tuple[JobId, str | None, str]]:
